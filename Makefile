@@ -1,0 +1,128 @@
+# Opgraft needs a C compiler and GNU make. `make help` lists the targets.
+#
+#   B=DIR            where everything is built (default build)
+#   SANITIZE=LIST    build with -fsanitize=LIST, debug checks on: make B=build/asan SANITIZE=address,undefined
+#   DEBUG=1          no optimisation above -O1, the verifier runs between passes
+#   PREFIX, DESTDIR  for `make install`
+
+VERSION := 0.1.0
+B ?= build
+PREFIX ?= /usr/local
+CC ?= cc
+AR ?= ar
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
+OPT := -O2
+ifneq ($(SANITIZE),)
+DEBUG := 1
+SAN := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+ifneq ($(DEBUG),)
+OPT := -O1 -g -DOG_DEBUG
+else
+OPT += -DNDEBUG
+endif
+BASE := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -I$(B) $(OPT) $(SAN) $(WARN) -fPIC -fvisibility=hidden \
+        -ffp-contract=off -pthread -MMD -MP $(CFLAGS)
+# op files: wrapping integers; strips larger than the base ABI's vectors stay inside one file
+OPFLAGS := -fwrapv -Wno-override-init -Wno-psabi
+ifneq ($(findstring clang,$(shell $(CC) --version)),)
+OPFLAGS := -fwrapv -Wno-initializer-overrides -Wno-psabi
+endif
+LANES_scalar := -DOG_LANES=1 -DOG_ISA=scalar
+LANES_avx2 := -DOG_LANES=8 -DOG_ISA=avx2 -mavx2 -mfma
+LANES_avx512 := -DOG_LANES=16 -DOG_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+LANES_ref := -DOG_REF
+ISAS := scalar avx2 avx512
+LIBS := -lm -ldl -pthread
+
+OPS := $(wildcard src/ops/*.c)
+TEMPLATES := $(wildcard src/cpu/*_tmpl.c)
+SRC := $(filter-out $(OPS) $(TEMPLATES),$(wildcard src/*/*.c))
+CLI := $(wildcard cli/*.c)
+UNIT := $(wildcard tests/unit/test_*.c)
+TOOLS := $(wildcard tests/tools/*.c)
+
+OBJ := $(SRC:%.c=$(B)/%.o) $(OPS:%.c=$(B)/%.o) \
+       $(foreach i,$(ISAS) ref,$(B)/ops_$(i).o) \
+       $(foreach i,$(ISAS),$(TEMPLATES:%.c=$(B)/%.$(i).o))
+UNIT_BIN := $(UNIT:tests/%.c=$(B)/tests/%)
+TOOLS_BIN := $(TOOLS:tests/tools/%.c=$(B)/tests/%)
+
+MAKEFLAGS += --no-builtin-rules
+.PHONY: all lib units demo test docs install uninstall clean help setup-build setup-test fuzz bench FORCE
+all: $(B)/opgraft $(B)/libopgraft.so $(B)/opgraft.pc
+
+help:
+	@echo "make            the library and the command, in $(B)/"
+	@echo "make demo       build, then tell the LeNet-5 story on real digits"
+	@echo "make test       set up what the tests need, run them all"
+	@echo "make docs       write docs/ops.md and docs/conformance.md anew"
+	@echo "make bench      check and time the kernels"
+	@echo "make fuzz       fuzz the readers for a minute each (clang)"
+	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
+
+# ---- derived tables: the op files are the only list --------------------------------------------
+$(B)/ops.inc: $(OPS) FORCE
+	@mkdir -p $(B)
+	@sed -n 's/^OP(\([a-z0-9_]*\),.*/X(\1)/p' $(OPS) > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B)/ops_all.c: $(B)/ops.inc
+	@for f in $(OPS); do echo "#include \"$${f#src/}\""; done > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+# what an installed Opgraft includes or shows of its own text: built headers of the op kit
+$(B)/src/schema/table.o: $(B)/ops.inc
+
+# ---- compiling ----------------------------------------------------------------------------------
+$(B)/src/ops/%.o: src/ops/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(OPFLAGS) -c -o $@ $<
+$(foreach i,$(ISAS) ref,$(B)/ops_$(i).o): $(B)/ops_%.o: $(B)/ops_all.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(OPFLAGS) $(LANES_$*) -c -o $@ $<
+define template_rule
+$(B)/src/cpu/%_tmpl.$(1).o: src/cpu/%_tmpl.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(BASE) -Wno-psabi $$(LANES_$(1)) -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call template_rule,$(i))))
+$(B)/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -DOG_VERSION='"$(VERSION)"' -c -o $@ $<
+$(B)/cli/%.o: cli/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -c -o $@ $<
+
+# ---- linking ------------------------------------------------------------------------------------
+$(B)/libopgraft.a: $(OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $(OBJ)
+$(B)/libopgraft.so: $(OBJ)
+	$(CC) $(SAN) -shared -Wl,-soname,libopgraft.so.0 -Wl,-z,defs -o $@ $(OBJ) $(LIBS)
+$(B)/opgraft: $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a
+	$(CC) $(SAN) -o $@ $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a $(LIBS)
+$(B)/opgraft.pc: Makefile
+	@mkdir -p $(B)
+	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: opgraft\nDescription: Neural-network operators written once, grafted into any network\nVersion: %s\nLibs: -L$${libdir} -lopgraft\nLibs.private: -lm -ldl -pthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $@
+lib: $(B)/libopgraft.a
+
+# ---- tests and tools ----------------------------------------------------------------------------
+units: $(UNIT_BIN) $(TOOLS_BIN)
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft.a
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft.a -lcmocka $(LIBS)
+$(B)/tests/%: tests/tools/%.c $(B)/libopgraft.a
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -o $@ $< $(B)/libopgraft.a $(LIBS)
+$(B)/bench/%: bench/%.c $(B)/libopgraft.a
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -Wno-psabi -o $@ $< $(B)/libopgraft.a $(LIBS)
+$(B)/tools/%: tools/%.c $(B)/libopgraft.a
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -Wno-psabi -o $@ $< $(B)/libopgraft.a $(LIBS)
+
+%.d: ;
+-include $(OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)
+
+clean:
+	rm -rf $(B)

@@ -1,0 +1,187 @@
+/* check.c -- opgraft check */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum { MAX_TENSORS = 64, MAX_SETS = 1000 };
+
+typedef struct check {
+	const cli_args *a;
+	double rtol, atol;
+	bool match, any;
+	const char *set;                     /* name of the data set; NULL: the reference */
+} check;
+
+static void print_difference(check *c, const char *name, const og_difference *d, const char *why)
+{
+	bool match = !why && !d->mismatches;
+	c->match = c->match && match;
+	if (c->a->json) {
+		printf("%s\n  {\"output\": ", c->any ? "," : "");
+		cli_json_string(stdout, name);
+		if (c->set) {
+			printf(", \"set\": ");
+			cli_json_string(stdout, c->set);
+		}
+		printf(", \"match\": %s, \"max_abs\": %.9g, \"max_rel\": %.9g, \"max_ulp\": %.9g, \"mismatches\": %lld, \"nan\": [%lld, %lld]",
+		       match ? "true" : "false", d->max_abs < 1e300 ? d->max_abs : 1e300, d->max_rel < 1e300 ? d->max_rel : 1e300,
+		       d->ulp, (long long)d->mismatches, (long long)d->nan_a, (long long)d->nan_b);
+		if (why) {
+			printf(", \"reason\": ");
+			cli_json_string(stdout, why);
+		}
+		printf("}");
+	} else if (!c->a->quiet || !match) {
+		printf("%-5s %s%s%s", match ? "ok" : "WRONG", c->set ? c->set : "", c->set ? ": " : "", name);
+		if (why) printf("  %s\n", why);
+		else printf("  max error %.3g absolute, %.3g relative, %.4g ULP, %lld outside tolerance\n", d->max_abs, d->max_rel, d->ulp,
+		            (long long)d->mismatches);
+	}
+	c->any = true;
+}
+
+static og_status compare_outputs(check *c, const cli_net *net, og_tensor *const *want, int n_want)
+{
+	og_value_info v;
+	for (int i = 0; i < net->n_outputs && i < n_want; i++) {
+		og_difference d = { 0 };
+		og_status status = og_plan_output(net->plan, i, &v);
+		if (status == OG_OK) status = og_compare(&d, net->outputs[i], want[i], c->rtol, c->atol);
+		if (status != OG_OK && status != OG_NO) return status;
+		print_difference(c, v.name, &d, status == OG_NO ? og_error() : NULL);
+	}
+	return OG_OK;
+}
+
+/* ---- against the reference ------------------------------------------------------------------- */
+
+static og_status against_reference(check *c, const char *path)
+{
+	cli_net net;
+	og_tensor *want[MAX_TENSORS] = { NULL };
+	if (cli_is_plan(path)) return (og_status)cli_usage(c->a, "the reference needs the model; for a plan use --against DIR");
+	og_status status = cli_net_open(&net, c->a, path, 0, NULL, 0);
+	if (status != OG_OK) return status;
+	int n = net.n_outputs;
+	if (n > MAX_TENSORS) status = (og_status)cli_usage(c->a, "%s has more than %d outputs", path, MAX_TENSORS);
+	if (status == OG_OK) status = cli_net_run(&net);
+	if (status == OG_OK) cli_progress(c->a, "running the reference in double precision");
+	if (status == OG_OK) status = og_reference_run(net.model, (const og_tensor *const *)net.inputs, want);
+	cli_progress_end(c->a);
+	if (status == OG_OK) status = compare_outputs(c, &net, want, n);
+	for (int i = 0; i < n && i < MAX_TENSORS; i++) og_tensor_free(want[i]);
+	cli_net_close(&net);
+	return status;
+}
+
+/* ---- against a folder of ONNX's test data ---------------------------------------------------- */
+
+/* Reads NAME_0.pb, NAME_1.pb, ... until one is not there. */
+static og_status load_set(const char *dir, const char *set, const char *name, og_tensor **out, int *n)
+{
+	char path[4096];
+	for (*n = 0; *n < MAX_TENSORS; ++*n) {
+		snprintf(path, sizeof path, "%s/%s/%s_%d.pb", dir, set, name, *n);
+		FILE *f = fopen(path, "rb");
+		if (!f) return OG_OK;
+		fclose(f);
+		og_status status = og_tensor_load(&out[*n], path);
+		if (status != OG_OK) return status;
+	}
+	return OG_OK;
+}
+
+static og_status check_set(check *c, const char *path, const char *dir)
+{
+	og_tensor *in[MAX_TENSORS] = { NULL }, *want[MAX_TENSORS] = { NULL };
+	int n_in = 0, n_want = 0;
+	cli_net net;
+	og_status status = load_set(dir, c->set, "output", want, &n_want);
+	if (status == OG_OK) status = load_set(dir, c->set, "input", in, &n_in);
+	if (status == OG_OK) status = cli_net_open(&net, c->a, path, 0, in, n_in);
+	else for (int i = 0; i < n_in; i++) og_tensor_free(in[i]);
+	if (status == OG_OK) {
+		status = cli_net_run(&net);
+		if (status == OG_OK) status = compare_outputs(c, &net, want, n_want);
+		cli_net_close(&net);
+	}
+	for (int i = 0; i < n_want; i++) og_tensor_free(want[i]);
+	return status;
+}
+
+/* The plan does not take what is no tensor: said before the data is looked at. */
+static og_status only_tensors(const char *path)
+{
+	og_model *m;
+	og_value_info v;
+	if (cli_is_plan(path)) return OG_OK;
+	og_status status = og_model_load(&m, path);
+	if (status != OG_OK) return status;
+	for (int i = 0; status == OG_OK && i < og_model_inputs(m); i++) {
+		status = og_model_input(m, i, &v);
+		if (status != OG_OK || v.dtype != OG_NONE) continue;
+		fprintf(stderr, "opgraft: %s: input '%s' is no tensor of a type that is supported\n", path, v.name);
+		status = OG_UNSUPPORTED;
+	}
+	og_model_free(m);
+	return status;
+}
+
+static og_status against_folder(check *c, const char *path, const char *dir)
+{
+	char name[64], file[4096];
+	int sets = 0;
+	for (int k = 0; k < MAX_SETS; k++) {
+		snprintf(name, sizeof name, "test_data_set_%d", k);
+		snprintf(file, sizeof file, "%s/%s/output_0.pb", dir, name);
+		FILE *f = fopen(file, "rb");
+		if (!f) break;
+		fclose(f);
+		c->set = name;
+		og_status status = check_set(c, path, dir);
+		if (status != OG_OK) return status;
+		sets++;
+	}
+	if (sets) return OG_OK;
+	fprintf(stderr, "opgraft: %s: there is no test_data_set_0/output_0.pb in this folder\n", dir);
+	return OG_MISSING;
+}
+
+static int run(const cli_args *a)
+{
+	check c = { .a = a, .rtol = 1e-3, .atol = 1e-7, .match = true };
+	const char *against = cli_option_value(a, "--against");
+	bool folder = against && strcmp(against, "reference");
+	if (!cli_files(a, 1, 1, "a model or plan file")) return OG_USAGE;
+	if (!folder) c.atol = 1e-5;
+	if (!cli_option_double(a, "--rtol", &c.rtol) || !cli_option_double(a, "--atol", &c.atol)) return OG_USAGE;
+	if (folder) {
+		og_status status = only_tensors(a->files[0]);
+		if (status == OG_UNSUPPORTED) return (int)status;
+		if (status != OG_OK) return cli_fail(status);
+	}
+	if (a->json) printf("{\"results\": [");
+	og_status status = folder ? against_folder(&c, a->files[0], against) : against_reference(&c, a->files[0]);
+	if (a->json) printf("], \"match\": %s}\n", status == OG_OK && c.match ? "true" : "false");
+	if (status != OG_OK) return cli_fail(status);
+	return c.match ? 0 : OG_NO;
+}
+
+const cli_verb cli_verb_check = {
+	.name = "check", .usage = "MODEL|PLAN", .what = "compare results with the reference or with test data",
+	.more = "The reference runs the unoptimised network by the ops' plain definitions, with\n"
+	        "formulas and sums in double precision. A folder holds ONNX test data:\n"
+	        "test_data_set_0/input_0.pb, output_0.pb, ... An element is right when it is\n"
+	        "within atol + rtol * |wanted|. Exit status 1 when one is not.\n\n"
+	        "Examples:\n"
+	        "  opgraft check models/lenet5_swish4.onnx --batch 8\n"
+	        "  opgraft check test_relu/model.onnx --against test_relu\n",
+	.options = (const cli_option[]){
+		{ "--against", "reference|DIR", "what to compare with (default: reference)" },
+		{ "--rtol", "X", "relative tolerance (default 1e-3)" },
+		{ "--atol", "X", "absolute tolerance (reference 1e-5, DIR 1e-7)" },
+		CLI_NET_OPTIONS,
+		{ NULL, NULL, NULL } },
+	.run = run,
+};

@@ -1,0 +1,87 @@
+/* cli.h -- what the verbs share. The command sees the public header only. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "opgraft.h"
+
+typedef struct cli_option { const char *name, *value, *help; } cli_option;    /* value NULL: a flag; name NULL ends */
+
+struct cli_args;
+typedef struct cli_verb {
+	const char *name;                    /* "info", "op list" */
+	const char *usage;                   /* what follows the name */
+	const char *what;                    /* one line */
+	const char *more;                    /* paragraphs and examples, lines of at most 80 columns */
+	const cli_option *options;           /* may be NULL */
+	int (*run)(const struct cli_args *);
+} cli_verb;
+
+enum { CLI_MAX_ARGS = 256 };
+typedef struct cli_args {
+	const cli_verb *verb;
+	const char *files[CLI_MAX_ARGS]; int n_files;
+	const char *names[CLI_MAX_ARGS], *values[CLI_MAX_ARGS]; int n_options;
+	bool json, quiet;
+} cli_args;
+
+/* X(verb) one file each: cli_verb_NAME */
+#define CLI_VERBS(X) X(info) X(graft) X(build) X(run) X(check) X(bench) X(profile) X(op) X(doctor) X(demo)
+#define X(name) extern const cli_verb cli_verb_##name;
+CLI_VERBS(X)
+#undef X
+
+/* ---- arguments ------------------------------------------------------------------------------ */
+const char *cli_option_value(const cli_args *, const char *name);       /* the last one; NULL when not given */
+/* The k-th of a repeated option; NULL when there are no more. */
+const char *cli_option_nth(const cli_args *, const char *name, int k);
+/* A whole number of at least `low`; *out keeps its value when the option is absent. Returns false after printing. */
+bool cli_option_int(const cli_args *, const char *name, int low, int high, int *out);
+bool cli_option_double(const cli_args *, const char *name, double *out);
+/* Checks the count of files: false after printing. */
+bool cli_files(const cli_args *, int low, int high, const char *what);
+
+/* ---- telling -------------------------------------------------------------------------------- */
+int cli_fail(og_status);                            /* prints og_error(), unless a sentence was told; returns the exit status */
+int cli_usage(const cli_args *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cli_json_string(FILE *, const char *);         /* with its quotes */
+void cli_json_shape(FILE *, const og_tensor *);
+/* Progress on a terminal: overwrites one line of standard error; nothing when piped or quiet. */
+void cli_progress(const cli_args *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cli_progress_end(const cli_args *);
+double cli_now(void);                               /* seconds */
+double cli_quantile(double *x, size_t n, double q); /* sorts x */
+void cli_print_seconds(char *out, size_t n, double seconds);             /* "12.3 us" */
+
+/* ---- a network to run ------------------------------------------------------------------------ */
+
+/* A model or plan file with its inputs, as run, check, bench and profile take it. */
+typedef struct cli_net {
+	const char *path;
+	og_model *model;                     /* NULL for a plan file */
+	og_plan *plan;
+	og_session *session;
+	og_tensor **inputs; int n_inputs;
+	og_tensor **outputs; int n_outputs;
+	const void **in; void **out;         /* their data */
+	int threads;
+} cli_net;
+
+#define CLI_NET_OPTIONS \
+	{ "--input", "NAME=FILE", "value of an input, .npy or .pb (random where not given)" }, \
+	{ "--shape", "NAME=1x3x8", "shape of an input, or NAME=8 for a named dimension" }, \
+	{ "--batch", "N", "size of every input's first dimension" }, \
+	{ "--device", "cpu", "where to run" }, \
+	{ "--threads", "N", "threads to use (default: all processors)" }, \
+	{ "--no-fuse", NULL, "node by node, as the baseline to compare with" }
+
+bool cli_is_plan(const char *path);
+/* Loads, builds, makes inputs (given, or random from `seed`), outputs and a session. batch 0: as the options say.
+ * `given` (may be NULL): tensors for the inputs in the model's order, taken over. */
+og_status cli_net_open(cli_net *, const cli_args *, const char *path, int batch, og_tensor **given, int n_given);
+og_status cli_net_run(cli_net *);
+void cli_net_close(cli_net *);
+
+#endif

@@ -1,0 +1,238 @@
+/* opgraft.h -- the public interface of Opgraft and its manual.
+ *
+ * Opgraft reads a trained network (ONNX), grafts operators onto it, builds a plan for one device and runs it.
+ *
+ *     og_model *model;  og_plan *plan;  og_session *session;
+ *     og_model_load(&model, "net.onnx");
+ *     og_plan_build(&plan, model, NULL);
+ *     og_session_create(&session, plan, 0);
+ *     og_session_run(session, inputs, outputs);          // const void *const *, void *const *
+ *
+ * Every function that can fail returns an og_status; og_error() is then one sentence of what went wrong, where,
+ * and what to do. Nothing here prints, exits or aborts. Objects are made by *_load, *_build, *_create and ended by the
+ * *_free of their type, which takes NULL. A model may be used by one thread at a time; a plan is never changed
+ * and may be shared; a session belongs to one thread at a time. Strings are UTF-8, sizes are bytes, dims are
+ * elements. Tensors are dense and row-major. In result structs, pointers belong to the object that they came from.
+ * Option structs begin with `size`: set it to sizeof the struct, everything else to 0 for the default. */
+#ifndef OPGRAFT_H
+#define OPGRAFT_H
+
+#include "opgraft/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define OG_API __attribute__((visibility("default")))
+#else
+#define OG_API
+#endif
+
+/* ---- errors and version ---------------------------------------------------------------------------------------- */
+
+/* The sentence of this thread's latest failure, without newline; "" when there was none. Valid until the next call. */
+OG_API const char *og_error(void);
+/* "OK", "NO", "USAGE", "BAD_FILE", "UNSUPPORTED", "MISSING", "NO_MEMORY". Never NULL. */
+OG_API const char *og_status_name(og_status status);
+/* "0.1.0" */
+OG_API const char *og_version(void);
+/* Text of a dtype ("f32") and back (OG_NONE when there is none). */
+OG_API const char *og_dtype_name(og_dtype dtype);
+OG_API og_dtype og_dtype_find(const char *name);
+
+/* ---- tensors --------------------------------------------------------------------------------------------------- */
+
+/* A new tensor with cleared data aligned to 64 bytes. OG_USAGE: bad rank, dims or dtype; OG_NO_MEMORY. */
+OG_API og_status og_tensor_create(og_tensor **out, og_dtype dtype, int rank, const int64_t *dims);
+/* Frees a tensor that this library made. */
+OG_API void og_tensor_free(og_tensor *tensor);
+/* Bytes of the data; SIZE_MAX when the product overflows. */
+OG_API size_t og_tensor_bytes(const og_tensor *tensor);
+/* Reads a NumPy file (.npy) or an ONNX TensorProto (.pb), by the file's first bytes; OG_MISSING, OG_BAD_FILE. */
+OG_API og_status og_tensor_load(og_tensor **out, const char *path);
+/* Writes a NumPy file (.npy), replacing `path` whole. */
+OG_API og_status og_tensor_save(const og_tensor *tensor, const char *path);
+
+/* How far apart two tensors are. */
+typedef struct og_difference {
+	double max_abs;              /* largest |a - b| */
+	double max_rel;              /* largest |a - b| over the largest |b| */
+	double ulp;                  /* largest distance in float32 ULP; 0 for other types */
+	int64_t mismatches;          /* elements outside atol + rtol * |b|; NaN equals NaN */
+	int64_t nan_a, nan_b;        /* how many NaNs each has */
+	int64_t worst;               /* index of the largest |a - b|; -1 when empty */
+} og_difference;
+/* OG_OK: compared (look at mismatches); OG_NO: dtype or shape differ, with the sentence. */
+OG_API og_status og_compare(og_difference *out, const og_tensor *a, const og_tensor *b, double rtol, double atol);
+
+/* ---- models ---------------------------------------------------------------------------------------------------- */
+
+typedef struct og_model og_model;
+
+/* What is known of an input or output. dim_names[k] is the name of a symbolic dimension (dims[k] is then -1),
+ * else NULL; rank -1: unknown. */
+typedef struct og_value_info {
+	const char *name;
+	og_dtype dtype;
+	int rank;
+	int64_t dims[OG_MAX_RANK];
+	const char *dim_names[OG_MAX_RANK];
+	int optional;                /* an input with a default value */
+} og_value_info;
+
+/* Reads an ONNX file (IR 3 to 13, opset 7 to 26), or Opgraft's own text form (.ogt), by content. The file is mapped
+ * and stays mapped. OG_MISSING, OG_BAD_FILE, OG_UNSUPPORTED. */
+OG_API og_status og_model_load(og_model **out, const char *path);
+/* The same from memory, which must outlive the model. `folder` (may be NULL) is where external data lies. */
+OG_API og_status og_model_load_memory(og_model **out, const void *data, size_t size, const char *folder);
+/* Writes ONNX; what was not edited keeps its bytes. The old file at `path` is replaced whole or not at all. */
+OG_API og_status og_model_save(og_model *model, const char *path);
+OG_API void og_model_free(og_model *model);
+
+OG_API int og_model_inputs(const og_model *model);
+OG_API int og_model_outputs(const og_model *model);
+OG_API og_status og_model_input(const og_model *model, int k, og_value_info *out);
+OG_API og_status og_model_output(const og_model *model, int k, og_value_info *out);
+
+/* How a text result is wanted. Texts are ended by og_text_free. */
+typedef enum og_format { OG_TEXT, OG_JSON } og_format;
+OG_API void og_text_free(char *text);
+/* Inputs, outputs, ops, parameters, FLOPs and memory of a model. */
+OG_API og_status og_model_describe(char **out, const og_model *model, og_format format);
+/* The model in the text form, which og_model_load reads back. */
+OG_API og_status og_model_print(char **out, const og_model *model);
+
+/* ---- surgery --------------------------------------------------------------------------------------------------- */
+
+typedef struct og_graft_options {
+	size_t size;
+	/* Rules, one a line or separated by ';', '#' starts a comment: "Mul(x, Sigmoid(x)) -> Swish(x)". */
+	const char *rules;
+	/* Or every node of one type: "Relu=Swish" or "Relu=Swish,beta=1.5". */
+	const char *map;
+	/* Or an op by name: the rules that its op file implies. */
+	const char *op;
+	const char *only;            /* glob over node names (or output names where the node has none); NULL: all */
+	int dry_run;                 /* find, change nothing */
+} og_graft_options;
+
+typedef struct og_attribute { const char *name; double value; } og_attribute;
+/* A place that was (or would be) replaced, or one that almost was and why not. */
+typedef struct og_match {
+	const char *op;              /* "Swish" */
+	const char *output;          /* the value that the op produces */
+	const char *const *nodes; int n_nodes;           /* names of the nodes replaced; output name where a node has none */
+	const og_attribute *attributes; int n_attributes;
+	const char *how;             /* "rule", "map" */
+	const char *reason;          /* of a refusal; NULL for a match */
+} og_match;
+typedef struct og_found {
+	const og_match *matches; size_t n_matches;
+	const og_match *refused; size_t n_refused;
+} og_found;
+
+/* Replaces what the options say. OG_OK: at least one match; OG_NO: none (the model is unchanged); OG_USAGE: a rule that
+ * can't be read, with line and column, or an unknown op. *out (may be NULL) is ended by og_found_free in both cases. */
+OG_API og_status og_graft(og_found **out, og_model *model, const og_graft_options *options);
+OG_API void og_found_free(og_found *found);
+
+/* ---- plans ----------------------------------------------------------------------------------------------------- */
+
+typedef struct og_plan og_plan;
+
+/* The shape of an input, or a value that decides shapes. */
+typedef struct og_binding {
+	const char *name;            /* of an input; or of a symbolic dimension: then dims[0] is its size and rank is 1 */
+	int rank;
+	int64_t dims[OG_MAX_RANK];
+	const og_tensor *value;      /* NULL, or the value that the input will have: needed for inputs that decide shapes */
+} og_binding;
+
+typedef struct og_build_options {
+	size_t size;
+	const char *device;          /* NULL: "cpu" */
+	const char *precision;       /* NULL: "fp32" */
+	const og_binding *bindings; int n_bindings;      /* symbolic dims that nothing binds become 1 */
+	int threads;                 /* threads that sessions will use; 0: all processors */
+	int no_fuse;                 /* node by node: the baseline */
+	/* Called with the text form after each pass of the optimiser; NULL: not. */
+	void (*dump)(void *arg, const char *pass, const char *text);
+	void *dump_arg;
+} og_build_options;
+
+/* Optimises a copy of the model and builds it. The model may be freed afterwards.
+ * OG_UNSUPPORTED names the op and node; OG_BAD_FILE: the network contradicts itself; OG_USAGE: bad options. */
+OG_API og_status og_plan_build(og_plan **out, const og_model *model, const og_build_options *options);
+/* Plan files hold packed weights: they load by mapping, on a machine with the same features. A damaged or foreign
+ * file is OG_BAD_FILE (or OG_MISSING when this processor lacks what it needs), with the reason. */
+OG_API og_status og_plan_save(const og_plan *plan, const char *path);
+OG_API og_status og_plan_load(og_plan **out, const char *path);
+OG_API void og_plan_free(og_plan *plan);         /* when no session uses it any more */
+
+OG_API int og_plan_inputs(const og_plan *plan);
+OG_API int og_plan_outputs(const og_plan *plan);
+OG_API og_status og_plan_input(const og_plan *plan, int k, og_value_info *out);
+OG_API og_status og_plan_output(const og_plan *plan, int k, og_value_info *out);
+/* The value that an input was bound to at build, NULL when it is free. */
+OG_API const og_tensor *og_plan_bound(const og_plan *plan, int k);
+OG_API og_status og_plan_describe(char **out, const og_plan *plan, og_format format);
+
+typedef struct og_memory {
+	size_t weights;              /* constants and packed weights */
+	size_t activations;          /* planned peak of one session */
+	size_t activations_bound;    /* no plan can need less: the largest set of values alive at once */
+	size_t workspace;            /* scratch of the largest step */
+} og_memory;
+OG_API void og_plan_memory(const og_plan *plan, og_memory *out);
+
+/* ---- sessions -------------------------------------------------------------------------------------------------- */
+
+typedef struct og_session og_session;
+
+/* threads: 0 for as many as the plan was built for. The plan must outlive the session. */
+OG_API og_status og_session_create(og_session **out, const og_plan *plan, int threads);
+OG_API void og_session_free(og_session *session);
+/* Runs once. inputs[k] and outputs[k] are dense data in the plan's order, dtypes and shapes; any alignment of the
+ * element. Inputs bound at build are checked: OG_USAGE when they differ.
+ * Allocates nothing. */
+OG_API og_status og_session_run(og_session *session, const void *const *inputs, void *const *outputs);
+
+/* One step of a plan as it ran. */
+typedef struct og_step_profile {
+	const char *name;            /* of the node */
+	const char *op;              /* "Conv + Swish" */
+	const char *tactic;
+	double seconds;              /* median over the runs */
+	double flops, bytes;         /* multiply and add count as two; bytes read and written once each */
+} og_step_profile;
+/* Runs `runs` times with a clock around each step. *out is an array of *n, ended by og_profile_free. */
+OG_API og_status og_session_profile(og_session *session, const void *const *inputs, void *const *outputs, int runs,
+                                    og_step_profile **out, size_t *n);
+OG_API void og_profile_free(og_step_profile *profile);
+
+/* ---- reference ------------------------------------------------------------------------------------------------- */
+
+/* Runs the unoptimised network by the ops' plain definitions: formulas and sums in double, values stored in their own
+ * type. inputs[k] in the model's order (NULL: its default). outputs[k] are made here, each ended by og_tensor_free. */
+OG_API og_status og_reference_run(const og_model *model, const og_tensor *const *inputs, og_tensor **outputs);
+
+/* ---- ops and machine ------------------------------------------------------------------------------------------- */
+
+typedef struct og_op_info {
+	const char *name, *domain;   /* domain "" is ONNX's own */
+	int since;
+	const char *doc, *types, *inputs, *outputs;
+	int elementwise;             /* fuses into its neighbours */
+} og_op_info;
+OG_API size_t og_op_count(void);
+OG_API og_status og_op_at(size_t k, og_op_info *out);
+/* What this machine offers: processor features, threads, CUDA driver, NVRTC, ONNX Runtime, TensorRT, and what to do. */
+OG_API og_status og_doctor(char **out, og_format format);
+/* "avx512", "avx2" or "scalar": the level that the CPU backend uses here (OPGRAFT_ISA can lower it). */
+OG_API const char *og_cpu_level(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* plan_info.c -- what a plan says of itself. */
+#include "opgraft.h"
+#include "plan/plan.h"
+
+int og_plan_inputs(const og_plan *p) { return p->n_inputs; }
+int og_plan_outputs(const og_plan *p) { return p->n_outputs; }
+
+static void value_info(og_value_info *out, const plan_value *v)
+{
+	*out = (og_value_info){ .name = v->name, .dtype = v->type.dtype, .rank = v->type.rank };
+	for (int i = 0; i < v->type.rank; i++) out->dims[i] = v->type.dims[i];
+}
+
+og_status og_plan_input(const og_plan *p, int k, og_value_info *out)
+{
+	if (k < 0 || k >= p->n_inputs) return base_fail(OG_USAGE, "the plan has no input number %d", k);
+	value_info(out, &p->values[p->inputs[k]]);
+	return OG_OK;
+}
+
+og_status og_plan_output(const og_plan *p, int k, og_value_info *out)
+{
+	if (k < 0 || k >= p->n_outputs) return base_fail(OG_USAGE, "the plan has no output number %d", k);
+	value_info(out, &p->values[p->outputs[k]]);
+	return OG_OK;
+}
+
+const og_tensor *og_plan_bound(const og_plan *p, int k) { return k >= 0 && k < p->n_inputs ? p->bound[k] : NULL; }
+
+void og_plan_memory(const og_plan *p, og_memory *out)
+{
+	*out = (og_memory){ .weights = p->weights_bytes, .activations = p->arena_bytes, .activations_bound = p->bound_bytes,
+	                    .workspace = p->workspace_bytes };
+}

@@ -1,0 +1,61 @@
+/* memory.c -- the one door to malloc, with a counter so that tests can make any allocation fail. */
+#include "base/base.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+static _Atomic uint64_t made;            /* allocations asked for so far */
+static _Atomic uint64_t failing;         /* number of the one that fails; 0: none */
+
+/* Counts one allocation; false when it is the one that a test wants to fail. */
+static bool door_opens(void)
+{
+	uint64_t number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
+	return number != atomic_load_explicit(&failing, memory_order_relaxed);
+}
+
+void base_fail_allocation(uint64_t n)
+{
+	atomic_store(&failing, n > 0 ? atomic_load(&made) + n : 0);
+}
+
+uint64_t base_allocations(void) { return atomic_load(&made); }
+
+/* malloc(0) may return NULL, which here means failure. */
+static size_t at_least_one(size_t bytes) { return bytes > 0 ? bytes : 1; }
+
+void *base_alloc(size_t bytes)
+{
+	return door_opens() ? malloc(at_least_one(bytes)) : NULL;
+}
+
+void *base_new(size_t count, size_t size)
+{
+	size_t bytes;
+	if (!base_mul(count, size, &bytes) || !door_opens()) return NULL;
+	return calloc(1, at_least_one(bytes));
+}
+
+void *base_realloc(void *p, size_t count, size_t size)
+{
+	size_t bytes;
+	if (!base_mul(count, size, &bytes) || !door_opens()) return NULL;
+	return realloc(p, at_least_one(bytes));
+}
+
+void *base_alloc_aligned(size_t bytes, size_t alignment)
+{
+	void *p;
+	if (alignment < sizeof(void *)) alignment = sizeof(void *);
+	if (!door_opens() || posix_memalign(&p, alignment, at_least_one(bytes)) != 0) return NULL;
+	return p;
+}
+
+void base_free(void *p) { free(p); }
+
+char *base_strdup(const char *s)
+{
+	size_t bytes = strlen(s) + 1;
+	char *copy = base_alloc(bytes);
+	return copy ? memcpy(copy, s, bytes) : NULL;
+}

@@ -1,0 +1,77 @@
+/* cpu.h -- what the files of the CPU backend share: how a kernel is asked for, views, strips, tasks. */
+#ifndef CPU_H
+#define CPU_H
+
+#include "backend/backend.h"
+#include "cpu/kernels.h"
+
+/* ---- asking for a kernel -------------------------------------------------------------------- */
+
+typedef struct cpu_request {
+	const backend_node *node;
+	const char *tactic;                  /* forced; NULL: free choice */
+	int threads;
+	const cpu_kernels *kernels;
+	arena *a;
+} cpu_request;
+
+/* Each fills *out, or returns OG_NO and no sentence when it is not for this node or tactic. */
+typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
+cpu_prepare_fn cpu_conv, cpu_conv_direct, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
+
+/* True when `tactic` may be chosen: none is forced, or this one. */
+static inline bool cpu_may(const cpu_request *r, const char *tactic)
+{
+	return !r->tactic || !strcmp(r->tactic, tactic);
+}
+/* True when the node is ONNX's op of that name and all its tensors are float32. */
+bool cpu_is(const backend_node *, const char *name);
+/* True when input k is there. */
+static inline bool cpu_has(const backend_node *n, int k) { return k < n->n_anchor_in && n->in[k].dtype != OG_NONE; }
+
+/* ---- tasks ---------------------------------------------------------------------------------- */
+
+/* Work per thread that pays for waking one, in multiply-adds or the like. */
+enum { CPU_TASK_WORK = 1 << 18 };
+/* How many threads so much work is for: 1 to `threads`. */
+int cpu_slots(double work, int threads);
+/* Runs task(arg, k, slot) once for every k in [0, n); tasks that run at the same time have different slots, all
+ * below `slots`. */
+void cpu_tasks(pool *, int slots, int64_t n, void (*task)(void *arg, int64_t k, int slot), void *arg);
+
+/* ---- views ---------------------------------------------------------------------------------- */
+
+/* An operand read as if it had the shape it broadcasts to: axes merged where they can be, innermost first. */
+typedef struct cpu_view {
+	int rank;                            /* 1 at least */
+	int64_t size[OG_MAX_RANK], stride[OG_MAX_RANK];        /* of the innermost: 0 or 1 */
+} cpu_view;
+/* False when the operand's dims do not broadcast to `dims`. */
+bool cpu_view_make(cpu_view *, int operand_rank, const int64_t *operand_dims, int rank, const int64_t *dims);
+/* Where element `at` lies in the operand. */
+int64_t cpu_view_at(const cpu_view *, int64_t at);
+/* Elements [at, at + n), each of `bytes` (1, 2, 4 or 8): in place where they are contiguous, else copied to buffer. */
+const void *cpu_view_read(const cpu_view *, const void *data, size_t bytes, int64_t at, int64_t n, void *buffer);
+/* True when one element stands for all. */
+static inline bool cpu_view_is_scalar(const cpu_view *view) { return view->rank == 1 && view->stride[0] == 0; }
+
+/* ---- strips: a program over a stretch of the output ------------------------------------------ */
+
+enum { CPU_STRIP = 1024 };               /* floats: three or four strips lie in L1 */
+typedef struct cpu_strips {
+	const program *program;
+	int n_steps;                         /* up to the one that makes the result */
+	og_map_fn *map[PROGRAM_MAX_STEPS];
+	cpu_view view[PROGRAM_MAX_REGS];
+	size_t bytes;                        /* of the buffers of one slot, a multiple of 64 */
+} cpu_strips;
+
+/* For node->tail; *out NULL when it has none. */
+og_status cpu_strips_make(const cpu_strips **out, const cpu_request *);
+/* Before the first cpu_strips_run of a task: fills the buffers of operands that are one element. */
+void cpu_strips_begin(const cpu_strips *, const og_tensor *const *in, float *buffers);
+/* Makes elements [at, at + n) of the output at y, which is where an anchor left its own. */
+void cpu_strips_run(const cpu_strips *, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers);
+static inline size_t cpu_strips_bytes(const cpu_strips *s) { return s ? s->bytes : 0; }
+
+#endif

@@ -1,0 +1,198 @@
+/* pool.h -- what MaxPool, AveragePool and LpPool share: the walk over windows, and the float32 kernel. */
+#ifndef OPS_POOL_H
+#define OPS_POOL_H
+
+#include "ops/number.h"
+#include "ops/reduce.h"
+#include "ops/window.h"
+
+enum { POOL_CEIL_MODE = WINDOW_OWN_ATTRS, POOL_OWN_ATTRS };
+#define POOL_ATTRS WINDOW_ATTRS, OG_INT("ceil_mode", 0)
+
+/* ---- definition ------------------------------------------------------------------------------- */
+#if OP_BASE
+
+/* Outputs have the dims of the windows. */
+OG_INLINE og_status pool_shape(og_infer *c)
+{
+	if (c->in[0].rank < 0) return OG_OK;
+	OP_TRY(window_check(c));
+	if (c->attr[WINDOW_KERNEL].n == 0)
+		return c->host->fail(OG_BAD_FILE, "%s: the attribute kernel_shape is missing; add it", c->op->name);
+	for (int k = 0; k < c->n_out; k++) OP_TRY(window_shape(c, k, c->in[0].dims[1], NULL, c->attr[POOL_CEIL_MODE].i != 0));
+	return OG_OK;
+}
+
+/* One output being made. `cells` counts those added, `taps` also those in the padding. */
+typedef struct pool_state { double value; int64_t best, cells, taps; } pool_state;
+
+typedef struct pool_task pool_task;
+struct pool_task {
+	const og_call *call;
+	window w;
+	void (*add)(const pool_task *, pool_state *, double x, int64_t cell);      /* cell: index in its plane */
+	void (*write)(const pool_task *, const pool_state *, int64_t plane, int64_t k);      /* k: index in the output */
+};
+
+OG_INLINE void pool_window(const pool_task *t, int64_t plane, const int64_t o[WINDOW_AXES], pool_state *s)
+{
+	const window *w = &t->w;
+	int64_t size = w->in[0] * w->in[1] * w->in[2], at[WINDOW_AXES], from[WINDOW_AXES], to[WINDOW_AXES];
+	s->taps = 1;
+	for (int a = 0; a < WINDOW_AXES; a++) {
+		at[a] = o[a] * w->stride[a] - w->begin[a];
+		window_taps(w, a, o[a], w->in[a] + w->end[a], &from[a], &to[a]);
+		s->taps *= to[a];
+		window_taps(w, a, o[a], w->in[a], &from[a], &to[a]);
+	}
+	for (int64_t d = from[0]; d < to[0]; d++)
+		for (int64_t h = from[1]; h < to[1]; h++)
+			for (int64_t i = from[2]; i < to[2]; i++) {
+				int64_t cell = ((at[0] + d * w->dilation[0]) * w->in[1] + at[1] + h * w->dilation[1]) * w->in[2] +
+				               at[2] + i * w->dilation[2];
+				t->add(t, s, number_get(t->call->in[0], plane * size + cell), cell);
+				s->cells++;
+			}
+}
+
+/* Item: one plane. */
+OG_INLINE void pool_planes(void *arg, int64_t begin, int64_t end)
+{
+	const pool_task *t = (const pool_task *)arg;
+	const window *w = &t->w;
+	int64_t size = w->out[0] * w->out[1] * w->out[2];
+	for (int64_t k = begin * size; k < end * size; k++) {
+		int64_t o[WINDOW_AXES] = { k / w->out[2] / w->out[1] % w->out[0], k / w->out[2] % w->out[1], k % w->out[2] };
+		pool_state s = { 0 };
+		pool_window(t, k / size, o, &s);
+		t->write(t, &s, k / size, k);
+	}
+}
+
+OG_INLINE og_status pool_define(pool_task *t)
+{
+	const og_tensor *x = t->call->in[0];
+	window_of(&t->w, t->call->attr, x, t->call->out[0], NULL);
+	t->call->host->parallel(t->call, x->dims[0] * x->dims[1], 1, pool_planes, t);
+	return OG_OK;
+}
+
+#endif
+
+/* ---- float32 kernel --------------------------------------------------------------------------- */
+#if OP_CPU
+
+/* A window is joined along its columns first, then along its row, from the first tap to the last, so that the vectors run
+ * along rows. The joined columns of a strip of windows lie in a line, with `start` where there is padding. */
+enum { POOL_LINE = 1024, POOL_SLACK = 2 * REDUCE_LANES };
+
+typedef struct pool_pass {
+	window w;
+	const float *x;
+	float *y;
+	int divide;                          /* how `count` is filled: 0 not at all, 1 cells, 2 cells and padding */
+	int64_t strip;                       /* windows whose cells fit a line */
+} pool_pass;
+
+/* False when a single window is larger than a line. */
+OG_INLINE int pool_pass_of(pool_pass *p, const og_call *c, int divide)
+{
+	int64_t extent;
+	window_of(&p->w, c->attr, c->in[0], c->out[0], NULL);
+	extent = window_extent(&p->w, 2);
+	p->x = (const float *)c->in[0]->data;
+	p->y = (float *)c->out[0]->data;
+	p->divide = divide;
+	p->strip = (POOL_LINE - extent) / p->w.stride[2] + 1;
+	return extent <= POOL_LINE;
+}
+
+OG_INLINE float pool_taps(const pool_pass *p, int axis, int64_t o)
+{
+	int64_t from, to;
+	window_taps(&p->w, axis, o, p->w.in[axis] + (p->divide == 2 ? p->w.end[axis] : 0), &from, &to);
+	return (float)(p->divide == 2 ? to : to - from);
+}
+
+/* p[0], p[stride], ... in the first n lanes; may read POOL_SLACK floats from p on. */
+EXPR v pool_load(const float *p, int64_t stride, size_t n)
+{
+#if OG_LANES == 1
+	(void)stride;
+	(void)n;
+	return *p;
+#else
+	float lane[OG_LANES] = { 0 };
+	if (stride == 1) return v_load(p);
+	if (stride == 2) {
+#if OG_LANES == 16
+		return __builtin_shufflevector(v_load(p), v_load(p + OG_LANES),
+		                               0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#else
+		return __builtin_shufflevector(v_load(p), v_load(p + OG_LANES), 0, 2, 4, 6, 8, 10, 12, 14);
+#endif
+	}
+	for (size_t i = 0; i < n; i++) lane[i] = p[(int64_t)i * stride];
+	return v_load(lane);
+#endif
+}
+
+/* Defines the kernel body f_planes(arg, begin, end) over planes; join(a, b) over columns and rows; finish(sum, count). */
+#define POOL_KERNEL(f, start, join, finish) \
+	/* columns of windows in row (d, h) of a plane; line[0] is cell `first` */ \
+	OG_INLINE void f##_line(const pool_pass *p, const float *x, int64_t d, int64_t h, int64_t first, int64_t n, float *line) \
+	{ \
+		const window *w = &p->w; \
+		int64_t from = first < 0 ? -first : 0, to = w->in[2] - first < n ? w->in[2] - first : n, d0, d1, h0, h1; \
+		window_taps(w, 0, d, w->in[0], &d0, &d1); \
+		window_taps(w, 1, h, w->in[1], &h0, &h1); \
+		for (int64_t i = 0; i < from; i++) line[i] = start; \
+		for (int64_t i = to; i < n; i++) line[i] = start; \
+		for (int64_t i = from; i < to; i += OG_LANES) { \
+			v sum = v_splat(start); \
+			size_t left = to - i < OG_LANES ? (size_t)(to - i) : OG_LANES; \
+			for (int64_t a = d0; a < d1; a++) { \
+				int64_t plane = d * w->stride[0] - w->begin[0] + a * w->dilation[0]; \
+				const float *q = x + (plane * w->in[1] + h * w->stride[1] - w->begin[1]) * w->in[2] + first + i; \
+				for (int64_t b = h0; b < h1; b++) { \
+					const float *cell = q + b * w->dilation[1] * w->in[2]; \
+					sum = join(sum, left == OG_LANES ? v_load(cell) : v_load_n(cell, left)); \
+				} \
+			} \
+			v_store_n(line + i, sum, left); \
+		} \
+	} \
+	EXPR void f##_join(const pool_pass *p, const float *line, int64_t stride, int64_t n, const float *count, float rows, \
+	                   float *y) \
+	{ \
+		for (int64_t i = 0; i < n; i += OG_LANES) { \
+			size_t left = n - i < OG_LANES ? (size_t)(n - i) : OG_LANES; \
+			v sum = pool_load(line + i * stride, stride, left); \
+			for (int64_t k = 1; k < p->w.kernel[2]; k++) \
+				sum = join(sum, pool_load(line + i * stride + k * p->w.dilation[2], stride, left)); \
+			v_store_n(y + i, finish(sum, v_load_n(count + i, left) * rows), left); \
+		} \
+	} \
+	static void f##_planes(void *arg, int64_t begin, int64_t end) \
+	{ \
+		const pool_pass *p = (const pool_pass *)arg; \
+		const window *w = &p->w; \
+		float line[POOL_LINE + POOL_SLACK], count[POOL_LINE + POOL_SLACK]; \
+		for (int64_t from = 0; from < w->out[2]; from += p->strip) { \
+			int64_t n = p->strip < w->out[2] - from ? p->strip : w->out[2] - from; \
+			int64_t first = from * w->stride[2] - w->begin[2], cells = (n - 1) * w->stride[2] + window_extent(w, 2); \
+			for (int64_t i = 0; p->divide && i < n; i++) count[i] = pool_taps(p, 2, from + i); \
+			for (int64_t row = begin * w->out[0] * w->out[1]; row < end * w->out[0] * w->out[1]; row++) { \
+				int64_t h = row % w->out[1], d = row / w->out[1] % w->out[0], plane = row / w->out[1] / w->out[0]; \
+				float rows = p->divide ? pool_taps(p, 0, d) * pool_taps(p, 1, h) : 0; \
+				float *y = p->y + row * w->out[2] + from; \
+				f##_line(p, p->x + plane * w->in[0] * w->in[1] * w->in[2], d, h, first, cells, line); \
+				if (w->stride[2] == 1) f##_join(p, line, 1, n, count, rows, y); \
+				else if (w->stride[2] == 2) f##_join(p, line, 2, n, count, rows, y); \
+				else f##_join(p, line, w->stride[2], n, count, rows, y); \
+			} \
+		} \
+	}
+
+#endif
+#endif

@@ -1,0 +1,173 @@
+/* build.c -- og_plan_build: a copy of the model, its shapes bound, optimised, lowered. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "optimize/optimize.h"
+#include "plan/plan.h"
+#include "schema/schema.h"
+
+static const backend *const backends[] = { &cpu_backend };
+
+static og_status find_backend(const backend **out, const char *name)
+{
+	for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
+		if (!strcmp(backends[i]->name, name)) {
+			*out = backends[i];
+			return OG_OK;
+		}
+	return base_fail(OG_MISSING, "device '%s' is not part of this build; use cpu", name);
+}
+
+const backend *plan_backend(const char *name)
+{
+	const backend *b;
+	return find_backend(&b, name) == OG_OK ? b : NULL;
+}
+
+/* ---- binding shapes -------------------------------------------------------------------------- */
+
+static og_status bind_symbol(og_dim *sizes, const og_model *m, og_dim symbol, int64_t size, const char *where)
+{
+	int k = (int)(-2 - symbol);
+	if (sizes[k] >= 0 && sizes[k] != size) {
+		return base_fail(OG_USAGE, "%s: dimension '%s' is %lld elsewhere and %lld here", where, m->symbols[k].name,
+		                 (long long)sizes[k], (long long)size);
+	}
+	sizes[k] = size;
+	return OG_OK;
+}
+
+static og_status bind_input(og_model *m, graph_value *v, const og_binding *b, og_dim *sizes)
+{
+	const og_tensor *t = b->value;
+	int rank = t ? t->rank : b->rank;
+	const int64_t *dims = t ? t->dims : b->dims;
+	text want = { 0 };
+	graph_print_type(&want, m, v->dtype, v->rank, v->dims);
+	char *type = text_take(&want);
+	NEED(type);
+	og_status status = OG_OK;
+	if (t && v->dtype != OG_NONE && t->dtype != v->dtype) {
+		status = base_fail(OG_USAGE, "input '%s' is %s, not %s", v->name, type, base_dtype_name(t->dtype));
+	} else if (rank < 0 || rank > OG_MAX_RANK || (v->rank >= 0 && v->rank != rank)) {
+		status = base_fail(OG_USAGE, "input '%s' is %s: %d dimensions do not fit", v->name, type, rank);
+	}
+	for (int i = 0; status == OG_OK && i < rank; i++) {
+		og_dim have = v->rank >= 0 ? v->dims[i] : GRAPH_DIM_UNKNOWN;
+		if (dims[i] < 0 || (have >= 0 && have != dims[i])) {
+			status = base_fail(OG_USAGE, "input '%s' is %s: size %lld of dimension %d does not fit", v->name, type,
+			                   (long long)dims[i], i);
+		} else if (have < GRAPH_DIM_UNKNOWN) {
+			status = bind_symbol(sizes, m, have, dims[i], v->name);
+		}
+	}
+	base_free(type);
+	if (status != OG_OK) return status;
+	v->rank = rank;
+	for (int i = 0; i < rank; i++) v->dims[i] = dims[i];
+	if (t) v->dtype = t->dtype;
+	return OG_OK;
+}
+
+/* ---- inputs whose value decides shapes ------------------------------------------------------ */
+
+static void mark_deciding(graph_value *v)
+{
+	if (!v || v->mark) return;
+	v->mark = v;
+	const graph_node *n = v->producer;
+	if (!n || !strcmp(n->type, "Shape") || !strcmp(n->type, "Size")) return;     /* these read shapes only */
+	for (int i = 0; i < n->n_in; i++) mark_deciding(n->in[i]);
+}
+
+/* Marks every value that some node's shape depends on. */
+static og_status mark_all_deciding(graph *g)
+{
+	for (graph_value *v = g->first_value; v; v = v->next) v->mark = NULL;
+	for (graph_node *n = g->first; n; n = n->next) {
+		if (!n->op) continue;
+		schema_args args;
+		TRY(schema_inputs(&args, n->op));
+		for (int i = 0; i < n->n_in && args.n; i++)
+			if (args.arg[i < args.n ? i : args.n - 1].value_needed) mark_deciding(n->in[i]);
+	}
+	return OG_OK;
+}
+
+/* ---- one concrete shape for every value ------------------------------------------------------ */
+
+static og_status bind_shapes(og_model *m, const og_build_options *o)
+{
+	graph *g = m->main;
+	og_dim *sizes = base_new((size_t)m->n_symbols + 1, sizeof *sizes);
+	NEED(sizes);
+	for (int i = 0; i < m->n_symbols; i++) sizes[i] = -1;
+	og_status status = mark_all_deciding(g);
+	for (int i = 0; status == OG_OK && i < o->n_bindings; i++) {
+		const og_binding *b = &o->bindings[i];
+		graph_value *v = graph_value_find(g, b->name);
+		if (v && v->is_input) {
+			status = bind_input(m, v, b, sizes);
+			if (status != OG_OK || !b->value || !v->mark) continue;
+			const og_tensor *copy = graph_tensor_copy(m->a, b->value);
+			if (copy) graph_constant_set(v, copy);
+			else status = base_no_memory();
+			continue;
+		}
+		int k = 0;
+		while (k < m->n_symbols && strcmp(m->symbols[k].name, b->name)) k++;
+		if (k < m->n_symbols && b->rank == 1 && b->dims[0] >= 0) status = bind_symbol(sizes, m, -2 - k, b->dims[0], b->name);
+		else status = base_fail(OG_USAGE, "'%s' is neither an input nor a named dimension of this network", b->name);
+	}
+	for (graph_value *v = g->first_value; status == OG_OK && v; v = v->next) {
+		if (v->constant) continue;
+		if (!v->is_input) {                    /* inferred anew from what is known now */
+			v->rank = -1;
+			continue;
+		}
+		for (int i = 0; i < v->rank; i++) {
+			if (v->dims[i] < GRAPH_DIM_UNKNOWN) {
+				og_dim size = sizes[-2 - v->dims[i]];
+				v->dims[i] = size >= 0 ? size : 1;
+			} else if (v->dims[i] < 0) {
+				v->dims[i] = 1;
+			}
+		}
+	}
+	base_free(sizes);
+	return status;
+}
+
+static og_status build(og_plan **out, og_model *m, const og_build_options *o, const backend *device)
+{
+	TRY(bind_shapes(m, o));
+	TRY(schema_infer(m->main));
+	optimize_options opt = { .no_fuse = o->no_fuse != 0, .takes_tail = plan_takes_tail, .takes_arg = (void *)(uintptr_t)device,
+	                         .dump = o->dump, .dump_arg = o->dump_arg };
+	TRY(optimize_run(m, &opt));
+	int threads = o->threads > 0 ? o->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
+	TRY(plan_lower(out, m, device, threads));
+	og_status status = plan_memory(*out);
+	if (status != OG_OK) {
+		og_plan_free(*out);
+		*out = NULL;
+	}
+	return status;
+}
+
+og_status og_plan_build(og_plan **out, const og_model *model, const og_build_options *options)
+{
+	og_build_options o = { 0 };
+	const backend *device;
+	*out = NULL;
+	if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+	if (o.threads < 0 || o.threads > 256) return base_fail(OG_USAGE, "threads must lie between 0 and 256, not %d", o.threads);
+	if (o.precision && strcmp(o.precision, "fp32"))
+		return base_fail(OG_UNSUPPORTED, "precision '%s' is not supported on this device; use fp32", o.precision);
+	TRY(find_backend(&device, o.device ? o.device : "cpu"));
+	og_model *copy;
+	TRY(graph_model_copy(&copy, model));
+	og_status status = build(out, copy, &o, device);
+	graph_model_destroy(copy);
+	return status;
+}

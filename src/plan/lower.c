@@ -1,0 +1,486 @@
+/* lower.c -- an optimised graph to the steps of a plan. */
+#include <assert.h>
+
+#include "plan/plan.h"
+#include "plan/program.h"
+#include "schema/schema.h"
+
+og_plan *plan_create(const backend *device, int threads)
+{
+	arena *a = arena_create();
+	og_plan *p = a ? arena_alloc(a, sizeof *p) : NULL;
+	if (!p) {
+		arena_destroy(a);
+		return NULL;
+	}
+	p->a = a;
+	p->backend = device;
+	p->threads = threads;
+	return p;
+}
+
+void og_plan_free(og_plan *p)
+{
+	if (!p) return;
+	for (size_t i = 0; i < p->n_blocks; i++) base_free(p->blocks[i]);
+	file_close(&p->file);
+	arena_destroy(p->a);
+}
+
+static og_status own_block(og_plan *p, void *block)
+{
+	void **grown = arena_grow(p->a, p->blocks, p->n_blocks, &p->cap_blocks, p->n_blocks + 1, sizeof *grown);
+	if (!grown) {
+		base_free(block);
+		return base_no_memory();
+	}
+	p->blocks = grown;
+	p->blocks[p->n_blocks++] = block;
+	return OG_OK;
+}
+
+void *plan_block(og_plan *p, size_t bytes)
+{
+	void *block = base_alloc_aligned(bytes ? bytes : 1, 64);
+	if (!block) return NULL;
+	memset(block, 0, bytes);
+	return own_block(p, block) == OG_OK ? block : NULL;
+}
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+typedef struct lowering {
+	og_plan *p;
+	size_t cap_values, cap_steps;
+	const graph_node *node;              /* being lowered, for messages */
+} lowering;
+
+static og_status add_value(lowering *l, int *out, const char *name, const og_tensor *type, plan_place place)
+{
+	og_plan *p = l->p;
+	plan_value *grown = arena_grow(p->a, p->values, (size_t)p->n_values, &l->cap_values, (size_t)p->n_values + 1,
+	                               sizeof *grown);
+	NEED(grown);
+	p->values = grown;
+	plan_value *v = &grown[p->n_values];
+	*v = (plan_value){ .name = arena_strdup(p->a, name), .type = *type, .place = place, .alias = -1, .first = -1, .last = -1 };
+	NEED(v->name);
+	int64_t count;
+	if (!base_count(type->dims, type->rank, &count) || (v->bytes = base_dtype_span(type->dtype, (uint64_t)count)) == SIZE_MAX)
+		return base_fail(OG_UNSUPPORTED, "value '%s' is too large, or of a type that plans cannot hold (%s)", name,
+		                 base_dtype_name(type->dtype));
+	*out = p->n_values++;
+	return OG_OK;
+}
+
+static og_status concrete_type(lowering *l, og_tensor *out, const graph_value *v)
+{
+	*out = (og_tensor){ .dtype = v->dtype, .rank = v->rank };
+	bool known = v->dtype != OG_NONE && v->rank >= 0;
+	for (int i = 0; known && i < v->rank; i++) {
+		out->dims[i] = v->dims[i];
+		known = v->dims[i] >= 0;
+	}
+	if (known) return OG_OK;
+	return base_fail(OG_UNSUPPORTED, "node '%s' (%s): the shape of value '%s' is not known before it runs; give the value of the "
+	                 "input that decides it when building", l->node ? l->node->name : "", l->node ? l->node->type : "", v->name);
+}
+
+/* Number of the plan value of v, made at first sight. */
+static og_status value_number(lowering *l, int *out, graph_value *v)
+{
+	if (!v) {
+		*out = -1;
+		return OG_OK;
+	}
+	if (v->mark) {
+		*out = (int)((intptr_t)v->mark - 1);
+		return OG_OK;
+	}
+	og_tensor type;
+	if (v->constant) {
+		type = *v->constant;                   /* its data is the graph's still: see settle_constants */
+	} else {
+		TRY(concrete_type(l, &type, v));
+	}
+	TRY(add_value(l, out, v->name, &type, v->constant ? PLAN_CONSTANT : PLAN_ARENA));
+	v->mark = (void *)(intptr_t)(*out + 1);
+	return OG_OK;
+}
+
+int plan_root(const og_plan *p, int v)
+{
+	while (p->values[v].alias >= 0) v = p->values[v].alias;
+	return v;
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+static bool owned(const og_plan *p, const void *data)
+{
+	for (size_t i = 0; i < p->n_blocks; i++)
+		if (p->blocks[i] == data) return true;
+	return false;
+}
+
+static void fill_node(backend_node *n, const plan_step *s)
+{
+	*n = (backend_node){ .name = s->name, .op = s->op, .attr = s->attr, .n_in = s->n_in, .n_anchor_in = s->n_anchor_in,
+	                     .n_out = s->n_out, .in = s->in_types, .out = s->out_types, .tail = s->tail };
+}
+
+og_status plan_prepare(og_plan *p, plan_step *s, const char *tactic)
+{
+	backend_node *node = arena_alloc(p->a, sizeof *node);
+	NEED(node);
+	fill_node(node, s);
+	return p->backend->prepare(&s->kernel, node, tactic, p->threads, p->a);
+}
+
+/* Gives the step's constants aligned data, asks for the kernel, packs, and keeps of the data what the kernel still reads. */
+static og_status settle_constants(lowering *l, plan_step *s)
+{
+	og_plan *p = l->p;
+	for (int k = 0; k < s->n_in; k++) {
+		if (s->in[k] < 0) continue;
+		const plan_value *v = &p->values[s->in[k]];
+		s->in_types[k] = v->type;
+		if (v->place != PLAN_CONSTANT || !v->type.data || owned(p, v->type.data) || !v->bytes) continue;
+		void *copy = base_alloc_aligned(v->bytes, 64);
+		NEED(copy);
+		memcpy(copy, v->type.data, v->bytes);
+		s->in_types[k].data = copy;
+	}
+	og_status status = plan_prepare(p, s, NULL);
+	if (status == OG_OK && s->kernel.packed_bytes) {
+		s->packed = plan_block(p, s->kernel.packed_bytes);
+		status = s->packed ? s->kernel.pack(&s->kernel, (void *)(uintptr_t)s->packed) : OG_NO_MEMORY;
+		p->weights_bytes += s->kernel.packed_bytes;
+	}
+	for (int k = 0; k < s->n_in; k++) {
+		if (s->in[k] < 0 || !s->in_types[k].data) continue;
+		plan_value *v = &p->values[s->in[k]];
+		bool packed = status == OG_OK && k < 32 && s->kernel.packs_input >> k & 1;
+		if (s->in_types[k].data == v->type.data) {
+			if (packed) s->in_types[k].data = NULL;
+		} else if (status != OG_OK || packed || owned(p, v->type.data)) {
+			base_free(s->in_types[k].data);        /* of no further use, or the same value's copy was kept a moment ago */
+			s->in_types[k].data = packed ? NULL : v->type.data;
+		} else {
+			status = own_block(p, s->in_types[k].data);
+			if (status != OG_OK) {
+				s->in_types[k].data = NULL;
+				continue;
+			}
+			v->type.data = s->in_types[k].data;
+			p->weights_bytes += v->bytes;
+		}
+	}
+	return status;
+}
+
+static og_status new_step(lowering *l, plan_step **out, const char *name, int n_in, int n_out)
+{
+	og_plan *p = l->p;
+	plan_step *grown = arena_grow(p->a, p->steps, (size_t)p->n_steps, &l->cap_steps, (size_t)p->n_steps + 1, sizeof *grown);
+	NEED(grown);
+	p->steps = grown;
+	plan_step *s = &grown[p->n_steps];
+	*s = (plan_step){ .n_in = n_in, .n_out = n_out, .n_anchor_in = n_in };
+	s->name = arena_strdup(p->a, name);
+	s->in = arena_array(p->a, (size_t)n_in + 1, sizeof *s->in);
+	s->out = arena_array(p->a, (size_t)n_out + 1, sizeof *s->out);
+	s->in_types = arena_array(p->a, (size_t)n_in + 1, sizeof *s->in_types);
+	s->out_types = arena_array(p->a, (size_t)n_out + 1, sizeof *s->out_types);
+	if (!s->name || !s->in || !s->out || !s->in_types || !s->out_types) return base_no_memory();
+	*out = s;
+	return OG_OK;
+}
+
+static og_status finish_step(lowering *l, plan_step *s)
+{
+	og_plan *p = l->p;
+	for (int k = 0; k < s->n_out; k++)
+		if (s->out[k] >= 0) s->out_types[k] = p->values[s->out[k]].type;
+	TRY(settle_constants(l, s));
+	p->n_steps++;
+	for (int k = 0; k < s->n_in; k++)
+		if (s->in[k] >= 0) s->bytes += (double)p->values[s->in[k]].bytes;
+	for (int k = 0; k < s->n_out; k++)
+		if (s->out[k] >= 0) s->bytes += (double)p->values[s->out[k]].bytes;
+	return OG_OK;
+}
+
+/* The value behind a body's value: what the Fused node reads there, or the value itself. */
+static graph_value *outer_value(const graph_node *fused, graph_value *v)
+{
+	for (int i = 0; v && i < v->owner->n_inputs; i++)
+		if (v->owner->holder == fused && v->owner->inputs[i] == v) return fused->in[i];
+	return v;
+}
+
+static og_status default_constant(lowering *l, int *out, double value)
+{
+	og_tensor type = { .dtype = OG_F32 };
+	TRY(add_value(l, out, "default", &type, PLAN_CONSTANT));
+	float *data = plan_block(l->p, sizeof *data);
+	NEED(data);
+	*data = (float)value;
+	l->p->values[*out].type.data = data;
+	l->p->weights_bytes += sizeof *data;
+	return OG_OK;
+}
+
+/* A step of an anchor (may be NULL) and elementwise nodes; `holder` is the Fused node or the one node itself. */
+static og_status program_step_of(lowering *l, const graph_node *holder, const graph_node *anchor,
+                                 const graph_node *const *nodes, int n)
+{
+	og_plan *p = l->p;
+	program_builder b;
+	TRY(program_build(&b, p->a, anchor ? anchor->out[0] : NULL, nodes, n));
+	int first = anchor ? 1 : 0, n_anchor = anchor ? anchor->n_in : 0;
+	plan_step *s;
+	TRY(new_step(l, &s, holder->name[0] ? holder->name : holder->out[0]->name, n_anchor + b.p->n_operands - first, 1));
+	s->n_anchor_in = n_anchor;
+	s->tail = b.p;
+	for (int k = 0; k < n_anchor; k++) TRY(value_number(l, &s->in[k], outer_value(holder, anchor->in[k])));
+	for (int k = first; k < b.p->n_operands; k++) {
+		int at = n_anchor + k - first;
+		b.p->operand[k] = at;
+		if (b.operand[k]) {
+			graph_value *v = outer_value(holder, (graph_value *)(uintptr_t)b.operand[k]);
+			TRY(value_number(l, &s->in[at], v));
+		} else {
+			TRY(default_constant(l, &s->in[at], b.constant[k]));
+		}
+	}
+	TRY(value_number(l, &s->out[0], holder->out[0]));
+	text label = { 0 };
+	if (anchor) {
+		s->op = anchor->op;
+		TRY(schema_attributes(&s->attr, p->a, anchor));
+		text_add(&label, anchor->type);
+	}
+	for (int i = 0; i < n; i++) text_printf(&label, "%s%s", anchor || i ? " + " : "", nodes[i]->type);
+	char *joined = text_take(&label);
+	s->label = joined ? arena_strdup(p->a, joined) : NULL;
+	base_free(joined);
+	NEED(s->label);
+	return finish_step(l, s);
+}
+
+static og_status fused_step(lowering *l, const graph_node *node)
+{
+	const graph_attr *attr = graph_attr_find(node, "body");
+	const graph *body = attr ? attr->g : NULL;
+	if (!body || !body->first) return base_fail(OG_BAD_FILE, "node '%s': a Fused node needs a body", node->name);
+	const graph_node *nodes[PROGRAM_MAX_STEPS], *anchor = NULL;
+	int n = 0;
+	for (const graph_node *i = body->first; i; i = i->next) {
+		if (i == body->first && !program_takes(i)) {
+			anchor = i;
+		} else if (n == PROGRAM_MAX_STEPS || !program_takes(i)) {
+			return base_fail(OG_UNSUPPORTED, "node '%s': its body cannot run as one step at %s", node->name, i->type);
+		} else {
+			nodes[n++] = i;
+		}
+	}
+	return program_step_of(l, node, anchor, nodes, n);
+}
+
+static og_status op_step(lowering *l, const graph_node *node)
+{
+	plan_step *s;
+	TRY(new_step(l, &s, node->name[0] ? node->name : node->n_out && node->out[0] ? node->out[0]->name : node->type,
+	             node->n_in, node->n_out));
+	s->op = node->op;
+	s->label = arena_strdup(l->p->a, node->type);
+	NEED(s->label);
+	TRY(schema_attributes(&s->attr, l->p->a, node));
+	for (int k = 0; k < node->n_in; k++) TRY(value_number(l, &s->in[k], node->in[k]));
+	for (int k = 0; k < node->n_out; k++) TRY(value_number(l, &s->out[k], node->out[k]));
+	return finish_step(l, s);
+}
+
+/* A reshape costs nothing: its output is the input's memory. Not when both are the caller's buffers. */
+static og_status try_alias(lowering *l, const graph_node *node, bool *done)
+{
+	*done = false;
+	if (!node->op || !(node->op->flags & OG_VIEW_OF_INPUT) || !node->in[0]) return OG_OK;
+	for (int k = 1; k < node->n_out; k++)
+		if (node->out[k]) return OG_OK;
+	int in, out;
+	TRY(value_number(l, &in, node->in[0]));
+	TRY(value_number(l, &out, node->out[0]));
+	plan_value *root = &l->p->values[plan_root(l->p, in)], *to = &l->p->values[out];
+	if (to->bytes != root->bytes) return OG_OK;
+	if (to->place == PLAN_OUTPUT) {
+		if (root->place != PLAN_ARENA) return OG_OK;
+		root->place = PLAN_OUTPUT;
+		root->slot = to->slot;
+	}
+	if (root->place == PLAN_CONSTANT && !owned(l->p, root->type.data) && root->bytes) {
+		void *copy = plan_block(l->p, root->bytes);
+		NEED(copy);
+		memcpy(copy, root->type.data, root->bytes);
+		root->type.data = copy;
+		l->p->weights_bytes += root->bytes;
+	}
+	to->alias = in;
+	*done = true;
+	return OG_OK;
+}
+
+static og_status lower_node(lowering *l, const graph_node *node)
+{
+	bool done;
+	l->node = node;
+	TRY(try_alias(l, node, &done));
+	if (done) return OG_OK;
+	if (!node->op) {
+		return base_fail(OG_UNSUPPORTED, "node '%s': op %s%s%s is not known", node->name, node->domain,
+		                 node->domain[0] ? "::" : "", node->type);
+	}
+	if (!strcmp(schema_domain(node->op), OG_DOMAIN) && !strcmp(node->type, "Fused")) return fused_step(l, node);
+	if (program_takes(node)) return program_step_of(l, node, NULL, &node, 1);
+	if (!node->op->eval && !node->op->map[OG_ISA_SCALAR]) {
+		return base_fail(OG_UNSUPPORTED, "node '%s': op %s cannot run in a plan", node->name, node->type);
+	}
+	return op_step(l, node);
+}
+
+/* ---- inputs and outputs --------------------------------------------------------------------- */
+
+static og_status lower_inputs(lowering *l, const graph *g)
+{
+	og_plan *p = l->p;
+	p->inputs = arena_array(p->a, (size_t)g->n_inputs + 1, sizeof *p->inputs);
+	p->bound = arena_array(p->a, (size_t)g->n_inputs + 1, sizeof *p->bound);
+	if (!p->inputs || !p->bound) return base_no_memory();
+	for (int i = 0; i < g->n_inputs; i++) {
+		graph_value *v = g->inputs[i];
+		int number;
+		if (v->constant && v->source.p) continue;      /* an initializer listed as input: its default is used */
+		og_tensor type;
+		l->node = NULL;
+		if (v->constant) {
+			type = *v->constant;
+			p->bound[p->n_inputs] = graph_tensor_copy(p->a, v->constant);
+			NEED(p->bound[p->n_inputs]);
+		} else {
+			TRY(concrete_type(l, &type, v));
+		}
+		type.data = NULL;
+		TRY(add_value(l, &number, v->name, &type, PLAN_INPUT));
+		p->values[number].slot = p->n_inputs;
+		p->inputs[p->n_inputs++] = number;
+		if (!v->constant) v->mark = (void *)(intptr_t)(number + 1);
+	}
+	return OG_OK;
+}
+
+static og_status lower_outputs(lowering *l, const graph *g)
+{
+	og_plan *p = l->p;
+	p->outputs = arena_array(p->a, (size_t)g->n_outputs + 1, sizeof *p->outputs);
+	NEED(p->outputs);
+	for (int i = 0; i < g->n_outputs; i++) {
+		graph_value *v = g->outputs[i];
+		int number;
+		og_tensor type;
+		l->node = v->producer;
+		if (v->constant) type = *v->constant;
+		else TRY(concrete_type(l, &type, v));
+		type.data = NULL;
+		TRY(add_value(l, &number, v->name, &type, PLAN_OUTPUT));
+		p->values[number].slot = i;
+		p->outputs[p->n_outputs++] = number;
+		if (!v->constant && v->producer && !v->mark) v->mark = (void *)(intptr_t)(number + 1);
+	}
+	return OG_OK;
+}
+
+/* Outputs that no step writes (an input or a constant handed through, or one value listed twice) are copied at the end. */
+static og_status copy_outputs(lowering *l, const graph *g)
+{
+	for (int i = 0; i < g->n_outputs; i++) {
+		graph_value *v = g->outputs[i];
+		int number;
+		TRY(value_number(l, &number, v));
+		if (number == l->p->outputs[i]) continue;
+		plan_step *s;
+		TRY(new_step(l, &s, v->name, 1, 1));
+		s->op = schema_find("", "Identity", 26);
+		assert(s->op);
+		s->label = "copy";
+		s->attr = arena_alloc(l->p->a, sizeof *s->attr);
+		NEED(s->attr);
+		s->in[0] = number;
+		s->out[0] = l->p->outputs[i];
+		TRY(finish_step(l, s));
+	}
+	return OG_OK;
+}
+
+static og_status lower_graph(lowering *l, const graph *g)
+{
+	for (graph_value *v = g->first_value; v; v = v->next) v->mark = NULL;
+	TRY(lower_inputs(l, g));
+	TRY(lower_outputs(l, g));
+	for (const graph_node *n = g->first; n; n = n->next) TRY(lower_node(l, n));
+	TRY(copy_outputs(l, g));
+	og_plan *p = l->p;
+	for (int i = 0; i < p->n_steps; i++)
+		if (p->steps[i].kernel.workspace_bytes > p->workspace_bytes) p->workspace_bytes = p->steps[i].kernel.workspace_bytes;
+	for (int i = 0; i < p->n_values; i++)      /* constants that live on only in packed form belong to the graph */
+		if (p->values[i].place == PLAN_CONSTANT && !owned(p, p->values[i].type.data)) p->values[i].type.data = NULL;
+	return OG_OK;
+}
+
+og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads)
+{
+	lowering l = { .p = plan_create(device, threads) };
+	NEED(l.p);
+	og_status status = lower_graph(&l, m->main);
+	if (status != OG_OK) {
+		og_plan_free(l.p);
+		return status;
+	}
+	*out = l.p;
+	return OG_OK;
+}
+
+bool plan_takes_tail(void *arg, const graph_node *anchor, const graph_node *tail)
+{
+	const backend *device = arg;
+	if (!program_takes(tail) || !anchor->op || anchor->n_in + tail->n_in > 64) return false;
+	og_tensor in[64] = { { .dtype = OG_NONE } }, out = { .dtype = OG_NONE };
+	program p = { .n_operands = 1, .n_regs = 1, .operand = { -1 } };
+	int n = 0;
+	bool known = true;
+	for (int i = 0; i < anchor->n_in + tail->n_in; i++) {
+		const graph_value *v = i < anchor->n_in ? anchor->in[i] : tail->in[i - anchor->n_in];
+		if (i >= anchor->n_in && (!v || v == anchor->out[0])) continue;
+		if (i >= anchor->n_in) {
+			if (p.n_operands == PROGRAM_MAX_REGS) return false;
+			p.operand[p.n_operands++] = n;
+		}
+		og_tensor *t = &in[n++];
+		if (!v) continue;
+		t->dtype = v->dtype;
+		t->rank = v->rank;
+		if (v->constant) t->data = v->constant->data;
+		known = known && v->rank >= 0;
+		for (int d = 0; d < v->rank; d++) known = known && (t->dims[d] = v->dims[d]) >= 0;
+	}
+	const graph_value *y = tail->out[0];
+	out.dtype = y->dtype;
+	out.rank = y->rank;
+	known = known && y->rank >= 0 && y->rank == anchor->out[0]->rank;
+	for (int d = 0; known && d < y->rank; d++) known = (out.dims[d] = y->dims[d]) >= 0 && y->dims[d] == anchor->out[0]->dims[d];
+	if (!known) return false;
+	p.n_regs = p.n_operands;
+	backend_node node = { .name = anchor->name, .op = anchor->op, .n_in = n, .n_anchor_in = anchor->n_in, .n_out = 1,
+	                      .in = in, .out = &out, .tail = &p };
+	return device->takes_tail(&node);
+}

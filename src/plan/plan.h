@@ -1,0 +1,74 @@
+/* plan.h -- the built form of a network for one device: steps in order, where every value lies, packed weights.
+ *
+ *   model --lower.c--> steps --memory.c--> offsets --file.c--> bytes and back
+ *
+ * A plan is static: all shapes are known. It is made once and never changed, so that sessions can share it. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "opgraft.h"
+#include "backend/backend.h"
+#include "base/file.h"
+#include "graph/graph.h"
+
+typedef enum plan_place { PLAN_NOWHERE, PLAN_INPUT, PLAN_OUTPUT, PLAN_CONSTANT, PLAN_ARENA } plan_place;
+
+typedef struct plan_value {
+	const char *name;
+	og_tensor type;                      /* data: of a constant; NULL else, and when only packed bytes are needed */
+	plan_place place;
+	int slot;                            /* input or output number */
+	size_t offset;                       /* in the session's arena, a multiple of 64 */
+	size_t bytes;
+	int alias;                           /* value whose memory this one shares (a reshape, or work in place); -1 */
+	int first, last;                     /* steps between which it is alive */
+} plan_value;
+
+/* A node as steps see it: op, inputs and program, whatever the graph's spelling (a Fused node or a plain one). */
+typedef struct plan_step {
+	const char *name, *label;            /* node's name; "Conv + Swish" */
+	int n_in, n_out, n_anchor_in;
+	int *in, *out;                       /* value numbers; -1: absent */
+	const og_op *op;                     /* NULL: a program only */
+	const og_attr_value *attr; int n_attr;
+	program *tail;
+	og_tensor *in_types, *out_types;     /* what backend_node needs */
+	backend_kernel kernel;
+	const void *packed;                  /* kernel.packed_bytes, aligned to 64; NULL: none */
+	double bytes;                        /* read and written, each value once */
+} plan_step;
+
+struct og_plan {
+	arena *a;
+	const backend *backend;
+	int threads;
+	plan_value *values; int n_values;
+	plan_step *steps; int n_steps;
+	int *inputs; int n_inputs;           /* value numbers */
+	int *outputs; int n_outputs;
+	const og_tensor **bound;             /* per input: value it was bound to, or NULL */
+	size_t arena_bytes, workspace_bytes, bound_bytes;
+	size_t weights_bytes;                /* of constants and packed weights */
+	void **blocks; size_t n_blocks, cap_blocks;  /* weights that were made here, to be freed */
+	file_map file;                       /* or they lie in this mapped file */
+};
+
+/* The value whose memory v lies in: v itself, or what it is an alias of. */
+int plan_root(const og_plan *, int v);
+og_plan *plan_create(const backend *, int threads);  /* NULL: no memory */
+/* A block of weights that the plan frees, aligned to 64, cleared. NULL: no memory. */
+void *plan_block(og_plan *, size_t bytes);
+/* Asks the backend for the step's kernel; `tactic` NULL: its choice. */
+og_status plan_prepare(og_plan *, plan_step *, const char *tactic);
+/* True when the backend can run `tail` in the epilogue of `anchor` (for optimize_options). */
+bool plan_takes_tail(void *backend, const graph_node *anchor, const graph_node *tail);
+
+/* The backend of that name; NULL and the sentence when this build has none. */
+const backend *plan_backend(const char *name);
+
+/* Lowers an optimised model with known shapes into steps; *out owns everything. */
+og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads);
+/* Gives every arena value its offset; sets arena_bytes and bound_bytes. */
+og_status plan_memory(og_plan *);
+
+#endif

@@ -1,0 +1,587 @@
+/* plan_file.c -- a plan as a file.
+ *
+ *   0   "OGPLAN\r\n"                      8   u32 version   12 u32 bytes of the header (128)
+ *   16  u64 size of the file             24  u64 checksum of bytes [32, size)
+ *   32  u64 offset, u64 size of the description (text of fields: see describe)
+ *   48  u64 offset of the weights (a multiple of 64; they reach to the end)
+ *   56  char[8] device, char[16] features, char[16] version of Opgraft; zero to 128
+ *
+ * All numbers are little-endian. The description is a run of tagged-by-position fields; weights are named by their
+ * offset. A plan is read by mapping: weights stay in the file. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "plan/plan.h"
+#include "schema/schema.h"
+
+enum { VERSION = 1, HEADER = 128, CHECKED_FROM = 32 };
+static const char magic[8] = { 'O', 'G', 'P', 'L', 'A', 'N', '\r', '\n' };
+
+/* ---- writing the description ---------------------------------------------------------------- */
+
+typedef struct writer { text out; uint64_t weights; } writer;
+
+static void put(writer *w, const void *p, size_t n) { text_addn(&w->out, p, n); }
+static void put_u64(writer *w, uint64_t x) { put(w, &x, sizeof x); }
+static void put_int(writer *w, int64_t x) { put(w, &x, sizeof x); }
+static void put_double(writer *w, double x) { put(w, &x, sizeof x); }
+
+static void put_string(writer *w, const char *s)
+{
+	size_t n = s ? strlen(s) + 1 : 0;                       /* with its NUL; 0: NULL */
+	put_u64(w, n);
+	put(w, s, n);
+}
+
+/* Reserves room in the weights and writes its offset. */
+static void put_weights(writer *w, size_t bytes)
+{
+	put_u64(w, w->weights);
+	w->weights += (bytes + 63) & ~(uint64_t)63;
+}
+
+static void put_tensor(writer *w, const og_tensor *t)
+{
+	put_int(w, t->dtype);
+	put_int(w, t->rank);
+	for (int i = 0; i < t->rank; i++) put_int(w, t->dims[i]);
+}
+
+static void put_tensor_data(writer *w, const og_tensor *t)
+{
+	put_tensor(w, t);
+	int64_t count = 0;
+	base_count(t->dims, t->rank, &count);
+	size_t n = t->data ? base_dtype_span(t->dtype, (uint64_t)count) : 0;
+	put_u64(w, n);
+	put(w, t->data, n);
+}
+
+static void put_attribute(writer *w, const og_attr_value *v)
+{
+	put_int(w, v->present);
+	put_int(w, v->i);
+	put_double(w, (double)v->f);
+	put_string(w, v->s);
+	put_int(w, v->n);
+	put_int(w, (v->ints ? 1 : 0) | (v->floats ? 2 : 0) | (v->t ? 4 : 0));
+	if (v->ints) put(w, v->ints, (size_t)v->n * sizeof *v->ints);
+	if (v->floats) put(w, v->floats, (size_t)v->n * sizeof *v->floats);
+	if (v->t) put_tensor_data(w, v->t);
+}
+
+static void put_op(writer *w, const og_op *op)
+{
+	put_string(w, op ? op->name : NULL);
+	if (!op) return;
+	put_string(w, schema_domain(op));
+	put_int(w, op->since);
+}
+
+static void put_program(writer *w, const program *p)
+{
+	put_int(w, p != NULL);
+	if (!p) return;
+	put_int(w, p->n_operands);
+	put_int(w, p->n_regs);
+	put_int(w, p->n_steps);
+	put_int(w, p->result);
+	for (int i = 0; i < p->n_operands; i++) put_int(w, p->operand[i]);
+	for (int i = 0; i < p->n_steps; i++) {
+		const program_step *s = &p->step[i];
+		put_op(w, s->op);
+		put(w, s->in, sizeof s->in);
+		put(w, &s->out, sizeof s->out);
+		put(w, s->attr, sizeof s->attr);
+	}
+}
+
+static int count_attributes(const og_op *op)
+{
+	int n = 0;
+	while (op && op->attrs && op->attrs[n].name) n++;
+	return n;
+}
+
+static void put_step(writer *w, const plan_step *s)
+{
+	put_string(w, s->name);
+	put_string(w, s->label);
+	put_string(w, s->kernel.tactic);
+	put_int(w, s->n_in);
+	put_int(w, s->n_out);
+	put_int(w, s->n_anchor_in);
+	for (int i = 0; i < s->n_in; i++) put_int(w, s->in[i]);
+	for (int i = 0; i < s->n_out; i++) put_int(w, s->out[i]);
+	put_op(w, s->op);
+	for (int i = 0; i < count_attributes(s->op); i++) put_attribute(w, &s->attr[i]);
+	put_program(w, s->tail);
+	put_u64(w, s->packed ? s->kernel.packed_bytes : 0);
+	if (s->packed) put_weights(w, s->kernel.packed_bytes);
+	put_double(w, s->bytes);
+}
+
+static void put_value(writer *w, const plan_value *v)
+{
+	put_string(w, v->name);
+	put_tensor(w, &v->type);
+	put_int(w, v->place);
+	put_int(w, v->slot);
+	put_int(w, v->alias);
+	put_u64(w, v->offset);
+	put_int(w, v->place == PLAN_CONSTANT && v->type.data);
+	if (v->place == PLAN_CONSTANT && v->type.data) put_weights(w, v->bytes);
+}
+
+static void describe(writer *w, const og_plan *p)
+{
+	put_int(w, p->threads);
+	put_u64(w, p->arena_bytes);
+	put_u64(w, p->bound_bytes);
+	put_u64(w, p->workspace_bytes);
+	put_u64(w, p->weights_bytes);
+	put_int(w, p->n_values);
+	for (int i = 0; i < p->n_values; i++) put_value(w, &p->values[i]);
+	put_int(w, p->n_inputs);
+	for (int i = 0; i < p->n_inputs; i++) {
+		put_int(w, p->inputs[i]);
+		put_int(w, p->bound[i] != NULL);
+		if (p->bound[i]) put_tensor_data(w, p->bound[i]);
+	}
+	put_int(w, p->n_outputs);
+	for (int i = 0; i < p->n_outputs; i++) put_int(w, p->outputs[i]);
+	put_int(w, p->n_steps);
+	for (int i = 0; i < p->n_steps; i++) put_step(w, &p->steps[i]);
+}
+
+/* ---- checksum ------------------------------------------------------------------------------- */
+
+/* Four lanes of 64 bits over blocks of 32 bytes, so that a file of 100 MB is checked in milliseconds and a
+ * stream in pieces of whole blocks gives what the file as a whole gives. */
+typedef struct checksum { uint64_t lane[4]; } checksum;
+
+static void checksum_add(checksum *c, const uint8_t *p, size_t n)
+{
+	assert(n % sizeof c->lane == 0);
+	for (; n; p += sizeof c->lane, n -= sizeof c->lane) {
+		uint64_t word[4];
+		memcpy(word, p, sizeof word);
+		for (int i = 0; i < 4; i++) {
+			uint64_t x = (c->lane[i] ^ word[i]) * 0x9e3779b97f4a7c15u;
+			c->lane[i] = x << 29 | x >> 35;
+		}
+	}
+}
+
+static uint64_t checksum_end(const checksum *c) { return base_hash(c->lane, sizeof c->lane, VERSION); }
+
+/* ---- the weights, in the order in which describe named them ---------------------------------- */
+
+typedef struct sink { file_out *file; checksum sum; } sink;
+
+/* Emits n bytes and zeros up to a multiple of 64. */
+static void emit(sink *s, const void *data, size_t n)
+{
+	uint8_t tail[64] = { 0 };
+	size_t whole = n & ~(size_t)63;
+	checksum_add(&s->sum, data, whole);
+	if (s->file) file_write(s->file, data, whole);
+	if (whole == n) return;
+	memcpy(tail, (const uint8_t *)data + whole, n - whole);
+	checksum_add(&s->sum, tail, sizeof tail);
+	if (s->file) file_write(s->file, tail, sizeof tail);
+}
+
+static void emit_body(sink *s, const og_plan *p, const uint8_t *header, const text *description)
+{
+	checksum_add(&s->sum, header + CHECKED_FROM, HEADER - CHECKED_FROM);
+	emit(s, description->data, description->length);
+	for (int i = 0; i < p->n_values; i++) {
+		const plan_value *v = &p->values[i];
+		if (v->place == PLAN_CONSTANT && v->type.data) emit(s, v->type.data, v->bytes);
+	}
+	for (int i = 0; i < p->n_steps; i++)
+		if (p->steps[i].packed) emit(s, p->steps[i].packed, p->steps[i].kernel.packed_bytes);
+}
+
+static void store(uint8_t *at, uint64_t x) { memcpy(at, &x, sizeof x); }
+
+og_status og_plan_save(const og_plan *p, const char *path)
+{
+	writer w = { .weights = 0 };
+	uint8_t header[HEADER] = { 0 };
+	describe(&w, p);
+	if (w.out.failed) {
+		text_free(&w.out);
+		return base_no_memory();
+	}
+	uint64_t weights = HEADER + ((w.out.length + 63) & ~(uint64_t)63);
+	uint32_t numbers[2] = { VERSION, HEADER };
+	memcpy(header, magic, sizeof magic);
+	memcpy(header + 8, numbers, sizeof numbers);
+	store(header + 16, weights + w.weights);
+	store(header + 32, HEADER);
+	store(header + 40, w.out.length);
+	store(header + 48, weights);
+	snprintf((char *)header + 56, 8, "%s", p->backend->name);
+	snprintf((char *)header + 64, 16, "%s", p->backend->features());
+	snprintf((char *)header + 80, 16, "%s", OG_VERSION);
+	sink measure = { .file = NULL };
+	emit_body(&measure, p, header, &w.out);
+	store(header + 24, checksum_end(&measure.sum));
+	file_out *file;
+	og_status status = file_create(&file, path);
+	if (status == OG_OK) {
+		sink out = { .file = file };
+		file_write(file, header, HEADER);
+		emit_body(&out, p, header, &w.out);
+		status = file_commit(file);
+	}
+	text_free(&w.out);
+	return status;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* Reads from [at, end); after a fault `bad` is set and everything reads as 0. */
+typedef struct reader {
+	og_plan *p;
+	const uint8_t *at, *end;
+	const uint8_t *weights; uint64_t weights_size;
+	const char *bad;                         /* what is wrong, or NULL */
+} reader;
+
+static void wrong(reader *r, const char *what)
+{
+	if (!r->bad) r->bad = what;
+	r->at = r->end;
+}
+
+static const void *take(reader *r, uint64_t n)
+{
+	if ((uint64_t)(r->end - r->at) < n) {
+		wrong(r, "its description ends early");
+		return NULL;
+	}
+	const void *p = r->at;
+	r->at += n;
+	return p;
+}
+
+static uint64_t take_u64(reader *r)
+{
+	uint64_t x = 0;
+	const void *p = take(r, sizeof x);
+	if (p) memcpy(&x, p, sizeof x);
+	return x;
+}
+
+static double take_double(reader *r)
+{
+	uint64_t bits = take_u64(r);
+	double x;
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
+/* A number that must lie in [low, high]. */
+static int take_int(reader *r, int64_t low, int64_t high)
+{
+	int64_t x = (int64_t)take_u64(r);
+	if (x >= low && x <= high) return (int)x;
+	wrong(r, "a number is out of range");
+	return 0;
+}
+
+/* A count of things that take at least `least` bytes each, so that it cannot be larger than the file. */
+static int take_count(reader *r, size_t least)
+{
+	return take_int(r, 0, (r->end - r->at) / (ptrdiff_t)least < 1 << 28 ? (r->end - r->at) / (ptrdiff_t)least : 1 << 28);
+}
+
+static const char *take_string(reader *r)
+{
+	uint64_t n = take_u64(r);
+	if (!n) return NULL;
+	const char *s = take(r, n);
+	if (!s || s[n - 1]) {
+		wrong(r, "a string is not ended");
+		return NULL;
+	}
+	return s;
+}
+
+static void *room(reader *r, size_t count, size_t size)
+{
+	void *p = arena_array(r->p->a, count + 1, size);
+	if (!p) wrong(r, "memory ran out");
+	return p;
+}
+
+static void take_tensor(reader *r, og_tensor *t)
+{
+	int64_t count;
+	*t = (og_tensor){ .dtype = (og_dtype)take_int(r, 0, OG_DTYPE_COUNT - 1) };
+	t->rank = take_int(r, 0, OG_MAX_RANK);
+	for (int i = 0; i < t->rank; i++) {
+		t->dims[i] = (int64_t)take_u64(r);
+		if (t->dims[i] < 0) wrong(r, "a dimension is negative");
+	}
+	if (!base_count(t->dims, t->rank, &count) || base_dtype_span(t->dtype, (uint64_t)count) == SIZE_MAX)
+		if (t->dtype != OG_NONE) wrong(r, "a shape is too large");
+}
+
+static size_t tensor_span(const og_tensor *t)
+{
+	int64_t count = 0;
+	base_count(t->dims, t->rank, &count);
+	return t->dtype == OG_NONE ? 0 : base_dtype_span(t->dtype, (uint64_t)count);
+}
+
+static const og_tensor *take_tensor_data(reader *r)
+{
+	og_tensor *t = room(r, 1, sizeof *t);
+	if (!t) return NULL;
+	take_tensor(r, t);
+	uint64_t n = take_u64(r);
+	if (n != tensor_span(t) && n) wrong(r, "a tensor's size and shape differ");
+	const void *data = take(r, n);
+	t->data = data && !r->bad ? arena_aligned(r->p->a, n ? n : 1, 64) : NULL;
+	if (t->data && n) memcpy(t->data, data, n);
+	return t;
+}
+
+static const uint8_t *take_weights(reader *r, uint64_t size)
+{
+	uint64_t offset = take_u64(r);
+	if (offset % 64 || offset > r->weights_size || size > r->weights_size - offset) {
+		wrong(r, "weights lie outside the file");
+		return NULL;
+	}
+	return r->weights + offset;
+}
+
+static void take_attribute(reader *r, og_attr_value *v)
+{
+	v->present = take_int(r, 0, 1);
+	v->i = (int64_t)take_u64(r);
+	v->f = (float)take_double(r);
+	v->s = take_string(r);
+	v->n = take_int(r, 0, INT32_MAX);
+	int has = take_int(r, 0, 7);
+	size_t n = (size_t)v->n;
+	const void *ints = has & 1 ? take(r, n * sizeof *v->ints) : NULL;
+	const void *floats = has & 2 ? take(r, n * sizeof *v->floats) : NULL;
+	void *copy = ints ? room(r, n, sizeof *v->ints) : NULL;
+	if (copy && n) memcpy(copy, ints, n * sizeof *v->ints);
+	v->ints = copy;
+	copy = floats ? room(r, n, sizeof *v->floats) : NULL;
+	if (copy && n) memcpy(copy, floats, n * sizeof *v->floats);
+	v->floats = copy;
+	v->t = has & 4 ? take_tensor_data(r) : NULL;
+}
+
+static const og_op *take_op(reader *r)
+{
+	const char *name = take_string(r);
+	if (!name) return NULL;
+	const char *domain = take_string(r);
+	int since = take_int(r, 0, INT32_MAX);
+	const og_op *op = domain ? schema_find(domain, name, since) : NULL;
+	if (!op || op->since != since) wrong(r, "it uses an op that this Opgraft does not have");
+	return op;
+}
+
+static void take_program_step(reader *r, const program *p, program_step *s)
+{
+	s->op = take_op(r);
+	const void *in = take(r, sizeof s->in), *out = take(r, sizeof s->out), *attr = take(r, sizeof s->attr);
+	if (r->bad || !s->op || !s->op->map[OG_ISA_SCALAR]) {
+		wrong(r, "a strip program has a step that is no formula");
+		return;
+	}
+	memcpy(s->in, in, sizeof s->in);
+	memcpy(&s->out, out, sizeof s->out);
+	memcpy(s->attr, attr, sizeof s->attr);
+	for (int k = 0; k < s->op->map_inputs; k++)
+		if (s->in[k] >= p->n_regs) wrong(r, "a strip program reads a register that it does not have");
+	if (s->out >= p->n_regs || s->out < p->n_operands) wrong(r, "a strip program writes a register that it may not");
+}
+
+static program *take_program(reader *r, int n_in)
+{
+	if (!take_int(r, 0, 1)) return NULL;
+	program *p = room(r, 1, sizeof *p);
+	if (!p) return NULL;
+	p->n_operands = take_int(r, 0, PROGRAM_MAX_REGS);
+	p->n_regs = take_int(r, p->n_operands, PROGRAM_MAX_REGS);
+	p->n_steps = take_int(r, 0, PROGRAM_MAX_STEPS);
+	p->result = (uint8_t)take_int(r, 0, p->n_regs ? p->n_regs - 1 : 0);
+	for (int i = 0; i < p->n_operands; i++) p->operand[i] = take_int(r, -1, n_in - 1);
+	for (int i = 0; i < p->n_steps && !r->bad; i++) take_program_step(r, p, &p->step[i]);
+	return p;
+}
+
+static void take_numbers(reader *r, int *out, int n, int low)
+{
+	for (int i = 0; i < n; i++) out[i] = take_int(r, low, r->p->n_values - 1);
+}
+
+static void take_step(reader *r, plan_step *s)
+{
+	s->name = take_string(r);
+	s->label = take_string(r);
+	const char *tactic = take_string(r);
+	s->n_in = take_count(r, 8);
+	s->n_out = take_count(r, 8);
+	s->n_anchor_in = take_int(r, 0, s->n_in);
+	s->in = room(r, (size_t)s->n_in, sizeof *s->in);
+	s->out = room(r, (size_t)s->n_out, sizeof *s->out);
+	s->in_types = room(r, (size_t)s->n_in, sizeof *s->in_types);
+	s->out_types = room(r, (size_t)s->n_out, sizeof *s->out_types);
+	if (r->bad) return;
+	take_numbers(r, s->in, s->n_in, -1);
+	take_numbers(r, s->out, s->n_out, -1);
+	s->op = take_op(r);
+	int n_attr = count_attributes(s->op);
+	og_attr_value *attr = room(r, (size_t)n_attr, sizeof *attr);
+	for (int i = 0; i < n_attr && !r->bad; i++) take_attribute(r, &attr[i]);
+	s->attr = attr;
+	s->tail = take_program(r, s->n_in);
+	uint64_t packed = take_u64(r);
+	s->packed = packed ? take_weights(r, packed) : NULL;
+	s->bytes = take_double(r);
+	if (r->bad || !s->name || !s->label || !tactic || (!s->op && !s->tail)) {
+		wrong(r, "a step is incomplete");
+		return;
+	}
+	for (int k = 0; k < s->n_in; k++)
+		if (s->in[k] >= 0) s->in_types[k] = r->p->values[s->in[k]].type;
+	for (int k = 0; k < s->n_out; k++)
+		if (s->out[k] >= 0) s->out_types[k] = r->p->values[s->out[k]].type;
+	if (plan_prepare(r->p, s, tactic) != OG_OK) wrong(r, "a step cannot be prepared");
+	else if (s->kernel.packed_bytes != packed) wrong(r, "packed weights have another size than their kernel reads");
+	else if (s->kernel.workspace_bytes > r->p->workspace_bytes) wrong(r, "a step needs more workspace than was planned");
+}
+
+static void take_value(reader *r, plan_value *v)
+{
+	v->name = take_string(r);
+	take_tensor(r, &v->type);
+	v->bytes = tensor_span(&v->type);
+	v->place = (plan_place)take_int(r, PLAN_NOWHERE, PLAN_ARENA);
+	v->slot = take_int(r, 0, INT32_MAX);
+	v->alias = take_int(r, -1, r->p->n_values - 1);
+	v->offset = take_u64(r);
+	if (take_int(r, 0, 1)) v->type.data = (void *)(uintptr_t)take_weights(r, v->bytes);
+	if (!v->name) wrong(r, "a value has no name");
+}
+
+/* Aliases must end, and every value must lie inside its memory. */
+static void check_values(reader *r)
+{
+	const og_plan *p = r->p;
+	for (int i = 0; i < p->n_values && !r->bad; i++) {
+		int root = i;
+		for (int hops = 0; p->values[root].alias >= 0; root = p->values[root].alias)
+			if (++hops > p->n_values) {
+				wrong(r, "values are aliases of each other in a circle");
+				return;
+			}
+		const plan_value *v = &p->values[root];
+		if (p->values[i].bytes > v->bytes) wrong(r, "an alias is larger than its memory");
+		if (v->place == PLAN_ARENA && (v->offset % 64 || v->offset > p->arena_bytes || v->bytes > p->arena_bytes - v->offset))
+			wrong(r, "a value lies outside the planned memory");
+		if (v->place == PLAN_INPUT && (v->slot >= p->n_inputs || p->values[p->inputs[v->slot]].bytes != v->bytes))
+			wrong(r, "an input is not what it should be");
+		if (v->place == PLAN_OUTPUT && (v->slot >= p->n_outputs || p->values[p->outputs[v->slot]].bytes != v->bytes))
+			wrong(r, "an output is not what it should be");
+	}
+}
+
+static void take_plan(reader *r)
+{
+	og_plan *p = r->p;
+	p->threads = take_int(r, 1, 256);
+	p->arena_bytes = take_u64(r);
+	p->bound_bytes = take_u64(r);
+	p->workspace_bytes = take_u64(r);
+	p->weights_bytes = take_u64(r);
+	if (p->arena_bytes > (uint64_t)1 << 46 || p->workspace_bytes > (uint64_t)1 << 46) wrong(r, "its memory is absurdly large");
+	p->n_values = take_count(r, 48);
+	p->values = room(r, (size_t)p->n_values, sizeof *p->values);
+	for (int i = 0; i < p->n_values && !r->bad; i++) take_value(r, &p->values[i]);
+	p->n_inputs = take_count(r, 16);
+	p->inputs = room(r, (size_t)p->n_inputs, sizeof *p->inputs);
+	p->bound = room(r, (size_t)p->n_inputs, sizeof *p->bound);
+	for (int i = 0; i < p->n_inputs && !r->bad; i++) {
+		take_numbers(r, &p->inputs[i], 1, 0);
+		p->bound[i] = take_int(r, 0, 1) ? take_tensor_data(r) : NULL;
+		if (p->bound[i] && tensor_span(p->bound[i]) != p->values[p->inputs[i]].bytes) wrong(r, "a bound input has another size");
+	}
+	p->n_outputs = take_count(r, 8);
+	p->outputs = room(r, (size_t)p->n_outputs, sizeof *p->outputs);
+	if (!r->bad) take_numbers(r, p->outputs, p->n_outputs, 0);
+	if (!r->bad) check_values(r);
+	p->n_steps = take_count(r, 48);
+	p->steps = room(r, (size_t)p->n_steps, sizeof *p->steps);
+	for (int i = 0; i < p->n_steps && !r->bad; i++) take_step(r, &p->steps[i]);
+	if (r->at != r->end) wrong(r, "its description has something behind its end");
+}
+
+static uint64_t load(const uint8_t *at) { uint64_t x; memcpy(&x, at, sizeof x); return x; }
+
+/* Checks the header of a mapped file; fills what the reader needs. */
+static og_status open_plan(reader *r, const file_map *f, const char *path)
+{
+	uint32_t numbers[2];
+	if (f->size < HEADER || memcmp(f->data, magic, sizeof magic))
+		return base_fail(OG_BAD_FILE, "%s: this is not an Opgraft plan", path);
+	memcpy(numbers, f->data + 8, sizeof numbers);
+	if (numbers[0] != VERSION || numbers[1] != HEADER) {
+		return base_fail(OG_BAD_FILE, "%s: the plan has format %u, this Opgraft reads %d; build it again", path, numbers[0],
+		                 VERSION);
+	}
+	if (load(f->data + 16) != f->size) {
+		return base_fail(OG_BAD_FILE, "%s: the plan should have %llu bytes and has %zu: it is damaged", path,
+		                 (unsigned long long)load(f->data + 16), f->size);
+	}
+	uint64_t at = load(f->data + 32), n = load(f->data + 40), weights = load(f->data + 48);
+	checksum sum = { { 0 } };
+	if (f->size % 32) return base_fail(OG_BAD_FILE, "%s: the plan is damaged: it is not whole blocks", path);
+	checksum_add(&sum, f->data + CHECKED_FROM, f->size - CHECKED_FROM);
+	if (checksum_end(&sum) != load(f->data + 24))
+		return base_fail(OG_BAD_FILE, "%s: the plan's checksum is wrong: it is damaged", path);
+	if (at != HEADER || n > f->size - HEADER || weights % 64 || weights > f->size || weights < at + n)
+		return base_fail(OG_BAD_FILE, "%s: the plan's parts lie outside the file", path);
+	const char *device = (const char *)f->data + 56, *features = (const char *)f->data + 64;
+	if (device[7] || features[15]) return base_fail(OG_BAD_FILE, "%s: the plan's header is malformed", path);
+	r->p->backend = plan_backend(device);
+	if (!r->p->backend) return base_fail(OG_MISSING, "%s: the plan is for device '%s', which this build lacks", path, device);
+	if (strcmp(r->p->backend->features(), features)) {
+		return base_fail(OG_MISSING, "%s: the plan was built for %s and this machine runs %s; build it again here", path,
+		                 features, r->p->backend->features());
+	}
+	r->at = f->data + at;
+	r->end = r->at + n;
+	r->weights = f->data + weights;
+	r->weights_size = f->size - weights;
+	return OG_OK;
+}
+
+og_status og_plan_load(og_plan **out, const char *path)
+{
+	*out = NULL;
+	og_plan *p = plan_create(NULL, 1);
+	NEED(p);
+	reader r = { .p = p };
+	og_status status = file_open(&p->file, path);
+	if (status == OG_OK) status = open_plan(&r, &p->file, path);
+	if (status == OG_OK) {
+		take_plan(&r);
+		if (r.bad) status = base_fail(OG_BAD_FILE, "%s: the plan is damaged: %s", path, r.bad);
+	}
+	if (status != OG_OK) og_plan_free(p);
+	else *out = p;
+	return status;
+}

@@ -1,0 +1,98 @@
+/* machine.c -- what is here: ops, processor, vendor libraries. */
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "opgraft.h"
+#include "plan/plan.h"
+#include "schema/schema.h"
+
+size_t og_op_count(void) { return schema_count(); }
+
+og_status og_op_at(size_t k, og_op_info *out)
+{
+	if (k >= schema_count()) return base_fail(OG_USAGE, "there is no op number %zu", k);
+	const og_op *op = schema_at(k);
+	*out = (og_op_info){ .name = op->name, .domain = schema_domain(op), .since = op->since, .doc = op->doc ? op->doc : "",
+	                     .types = op->types ? op->types : "", .inputs = op->inputs ? op->inputs : "",
+	                     .outputs = op->outputs ? op->outputs : "", .elementwise = op->map[OG_ISA_SCALAR] != NULL };
+	return OG_OK;
+}
+
+const char *og_cpu_level(void) { return cpu_backend.features(); }
+
+/* ---- vendor libraries ------------------------------------------------------------------------ */
+
+typedef struct library {
+	const char *what;
+	const char *names[5];                /* tried in this order; NULL ends */
+	const char *symbol;                  /* proves that it is the right one */
+	const char *advice;                  /* when it is not found */
+} library;
+
+static const library libraries[] = {
+	{ "CUDA driver", { "libcuda.so.1" }, "cuInit", "needed to run on an NVIDIA GPU: install its driver" },
+	{ "NVRTC", { "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so" }, "nvrtcCompileProgram",
+	  "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit" },
+	{ "cuDNN", { "libcudnn.so.9", "libcudnn.so" }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13" },
+	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate", "optional: pip install nvidia-cublas" },
+	{ "TensorRT", { "libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so", "libtensorrt_rtx.so" }, "getInferLibVersion",
+	  "optional: runs grafted plugins" },
+	{ "ONNX Runtime", { "libonnxruntime.so.1", "libonnxruntime.so" }, "OrtGetApiBase",
+	  "optional, to compare with: pip install onnxruntime" },
+};
+
+/* Name under which a library loads and has its symbol; NULL when it does not. */
+static const char *find_library(const library *l)
+{
+	for (int i = 0; i < 5 && l->names[i]; i++) {
+		void *handle = dlopen(l->names[i], RTLD_LAZY | RTLD_LOCAL);
+		bool right = handle && dlsym(handle, l->symbol);
+		if (handle) dlclose(handle);
+		if (right) return l->names[i];
+	}
+	return NULL;
+}
+
+static void machine_json(json *j, long threads)
+{
+	json_begin(j, '{');
+	json_key(j, "version");
+	json_string(j, og_version());
+	json_key(j, "cpu_level");
+	json_string(j, og_cpu_level());
+	json_key(j, "processors");
+	json_int(j, threads);
+	json_key(j, "libraries");
+	json_begin(j, '{');
+	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+		const char *name = find_library(&libraries[i]);
+		json_key(j, libraries[i].what);
+		if (name) json_string(j, name);
+		else json_null(j);
+	}
+	json_end(j, '}');
+	json_end(j, '}');
+}
+
+static void machine_text(text *t, long threads)
+{
+	text_printf(t, "Opgraft %s\n  %-14s %s, %ld processor%s (OPGRAFT_ISA=scalar|avx2 lowers the level)\n", og_version(), "CPU",
+	            og_cpu_level(), threads, threads == 1 ? "" : "s");
+	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+		const library *l = &libraries[i];
+		const char *name = find_library(l);
+		text_printf(t, "  %-14s %s%s%s\n", l->what, name ? "" : "not found (", name ? name : l->advice, name ? "" : ")");
+	}
+}
+
+og_status og_doctor(char **out, og_format format)
+{
+	text t = { 0 };
+	json j = { .need_comma = false };
+	long threads = sysconf(_SC_NPROCESSORS_ONLN);
+	if (format == OG_JSON) machine_json(&j, threads);
+	else machine_text(&t, threads);
+	*out = text_take(format == OG_JSON ? &j.out : &t);
+	return *out ? OG_OK : base_no_memory();
+}

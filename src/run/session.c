@@ -1,0 +1,162 @@
+/* session.c -- running a plan. Everything is allocated when the session is made; a run only sets pointers. */
+#include "plan/plan.h"
+
+typedef struct session_step { const og_tensor **in; og_tensor **out; backend_run run; } session_step;
+
+struct og_session {
+	arena *a;
+	const og_plan *plan;
+	pool *threads;
+	og_tensor *values;
+	session_step *steps;
+	int *moving; int n_moving;               /* values that lie in the caller's buffers */
+};
+
+static og_status bind_step(og_session *s, session_step *to, const plan_step *from, uint8_t *workspace)
+{
+	to->in = arena_array(s->a, (size_t)from->n_in + 1, sizeof *to->in);
+	to->out = arena_array(s->a, (size_t)from->n_out + 1, sizeof *to->out);
+	if (!to->in || !to->out) return base_no_memory();
+	for (int k = 0; k < from->n_in; k++) to->in[k] = from->in[k] < 0 ? NULL : &s->values[from->in[k]];
+	for (int k = 0; k < from->n_out; k++) to->out[k] = from->out[k] < 0 ? NULL : &s->values[from->out[k]];
+	to->run = (backend_run){ .in = to->in, .out = to->out, .packed = from->packed, .workspace = workspace,
+	                         .threads = s->threads };
+	return OG_OK;
+}
+
+static og_status prepare(og_session *s, int threads)
+{
+	const og_plan *p = s->plan;
+	TRY(pool_create(&s->threads, threads ? threads : p->threads));
+	uint8_t *memory = arena_aligned(s->a, p->arena_bytes + p->workspace_bytes + 64, 64);
+	s->values = arena_array(s->a, (size_t)p->n_values + 1, sizeof *s->values);
+	s->steps = arena_array(s->a, (size_t)p->n_steps + 1, sizeof *s->steps);
+	s->moving = arena_array(s->a, (size_t)p->n_values + 1, sizeof *s->moving);
+	if (!memory || !s->values || !s->steps || !s->moving) return base_no_memory();
+	for (int i = 0; i < p->n_values; i++) {
+		const plan_value *root = &p->values[plan_root(p, i)];
+		s->values[i] = p->values[i].type;
+		if (root->place == PLAN_ARENA) s->values[i].data = memory + root->offset;
+		else if (root->place == PLAN_CONSTANT) s->values[i].data = root->type.data;
+		else s->moving[s->n_moving++] = i;
+	}
+	for (int i = 0; i < p->n_steps; i++) TRY(bind_step(s, &s->steps[i], &p->steps[i], memory + p->arena_bytes));
+	return OG_OK;
+}
+
+og_status og_session_create(og_session **out, const og_plan *plan, int threads)
+{
+	*out = NULL;
+	if (threads < 0 || threads > plan->threads)
+		return base_fail(OG_USAGE, "the plan was built for at most %d threads, not %d", plan->threads, threads);
+	arena *a = arena_create();
+	og_session *s = a ? arena_alloc(a, sizeof *s) : NULL;
+	if (!s) {
+		arena_destroy(a);
+		return base_no_memory();
+	}
+	s->a = a;
+	s->plan = plan;
+	og_status status = prepare(s, threads);
+	if (status != OG_OK) og_session_free(s);
+	else *out = s;
+	return status;
+}
+
+void og_session_free(og_session *s)
+{
+	if (!s) return;
+	pool_destroy(s->threads);
+	arena_destroy(s->a);
+}
+
+static og_status set_buffers(og_session *s, const void *const *inputs, void *const *outputs)
+{
+	const og_plan *p = s->plan;
+	for (int i = 0; i < p->n_inputs; i++) {
+		const plan_value *v = &p->values[p->inputs[i]];
+		if (!inputs[i] && v->bytes) return base_fail(OG_USAGE, "input '%s' is missing", v->name);
+		if (p->bound[i] && v->bytes && memcmp(inputs[i], p->bound[i]->data, v->bytes)) {
+			return base_fail(OG_USAGE, "input '%s' decides shapes and was bound to another value when the plan was built; "
+			                 "build again with this value", v->name);
+		}
+	}
+	for (int i = 0; i < p->n_outputs; i++) {
+		const plan_value *v = &p->values[p->outputs[i]];
+		if (!outputs[i] && v->bytes) return base_fail(OG_USAGE, "there is no buffer for output '%s'", v->name);
+	}
+	for (int i = 0; i < s->n_moving; i++) {
+		const plan_value *root = &p->values[plan_root(p, s->moving[i])];
+		s->values[s->moving[i]].data = root->place == PLAN_INPUT ? (void *)(uintptr_t)inputs[root->slot] : outputs[root->slot];
+	}
+	return OG_OK;
+}
+
+static og_status run_step(const og_session *s, int i)
+{
+	const backend_kernel *kernel = &s->plan->steps[i].kernel;
+	og_status status = kernel->run(kernel, &s->steps[i].run);
+	return status == OG_OK ? OG_OK : base_fail_in(status, "step '%s'", s->plan->steps[i].name);
+}
+
+og_status og_session_run(og_session *s, const void *const *inputs, void *const *outputs)
+{
+	TRY(set_buffers(s, inputs, outputs));
+	for (int i = 0; i < s->plan->n_steps; i++) TRY(run_step(s, i));
+	return OG_OK;
+}
+
+/* ---- profiling ------------------------------------------------------------------------------ */
+
+static double median(double *x, int n)
+{
+	for (int i = 1; i < n; i++) {            /* insertion sort: n is small */
+		double t = x[i];
+		int j = i;
+		for (; j > 0 && x[j - 1] > t; j--) x[j] = x[j - 1];
+		x[j] = t;
+	}
+	return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+static og_status time_steps(og_session *s, const void *const *inputs, void *const *outputs, int runs, double *seconds)
+{
+	TRY(og_session_run(s, inputs, outputs));                        /* warm */
+	for (int r = 0; r < runs; r++) {
+		TRY(set_buffers(s, inputs, outputs));
+		for (int i = 0; i < s->plan->n_steps; i++) {
+			double start = base_now();
+			TRY(run_step(s, i));
+			seconds[(size_t)i * (size_t)runs + (size_t)r] = base_now() - start;
+		}
+	}
+	return OG_OK;
+}
+
+og_status og_session_profile(og_session *s, const void *const *inputs, void *const *outputs, int runs,
+                             og_step_profile **out, size_t *n)
+{
+	*out = NULL;
+	*n = 0;
+	if (runs < 1 || runs > 100000) return base_fail(OG_USAGE, "runs must lie between 1 and 100000, not %d", runs);
+	size_t steps = (size_t)s->plan->n_steps;
+	double *seconds = base_new(steps * (size_t)runs + 1, sizeof *seconds);
+	og_step_profile *profile = base_new(steps + 1, sizeof *profile);
+	og_status status = seconds && profile ? time_steps(s, inputs, outputs, runs, seconds) : base_no_memory();
+	for (size_t i = 0; status == OG_OK && i < steps; i++) {
+		const plan_step *step = &s->plan->steps[i];
+		profile[i] = (og_step_profile){ .name = step->name, .op = step->label, .tactic = step->kernel.tactic,
+		                                .seconds = median(seconds + i * (size_t)runs, runs), .flops = step->kernel.flops,
+		                                .bytes = step->bytes };
+	}
+	base_free(seconds);
+	if (status != OG_OK) {
+		base_free(profile);
+		return status;
+	}
+	*out = profile;
+	*n = steps;
+	return OG_OK;
+}
+
+void og_profile_free(og_step_profile *profile) { base_free(profile); }

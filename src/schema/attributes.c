@@ -1,0 +1,146 @@
+/* attributes.c -- a node's attributes in the order in which its op declares them. */
+#include "schema/inside.h"
+
+#include <stdio.h>
+
+const char *schema_node_words(char words[SCHEMA_WORDS], const graph_node *n)
+{
+	const char *name = n->name;
+	for (int k = 0; !*name && k < n->n_out; k++)
+		if (n->out[k]) name = n->out[k]->name;
+	snprintf(words, SCHEMA_WORDS, "node %s'%.120s' (%.50s%s%.60s)", *n->name ? "" : "that makes ", name, n->domain,
+	         *n->domain ? "::" : "", n->type);
+	return words;
+}
+
+static const graph_attr *find_default(const graph_function *f, const char *name)
+{
+	for (int k = 0; k < f->n_defaults; k++)
+		if (strcmp(f->defaults[k].name, name) == 0) return &f->defaults[k];
+	return NULL;
+}
+
+/* What an attribute of a function's body refers to: an attribute of the call, or the function's default. */
+static const graph_attr *follow(const graph_attr *attr, const schema_scope *scope)
+{
+	if (!attr || !attr->ref) return attr;
+	while (scope && !scope->call) scope = scope->outer;
+	if (!scope) return NULL;
+	const graph_attr *given = follow(graph_attr_find(scope->call, attr->ref), scope->call_scope);
+	return given ? given : find_default(scope->function, attr->ref);
+}
+
+const graph_attr *schema_attribute(const graph_node *n, const char *name, const schema_scope *scope)
+{
+	return follow(graph_attr_find(n, name), scope);
+}
+
+/* Attributes that mean nothing to us but may stand on any node: ONNX's first opset had consumed_inputs; a grafted node
+ * carries the name under which TensorRT looks for its plugin. */
+static bool is_ignored(const char *name)
+{
+	static const char *const ignored[] = { "consumed_inputs", "plugin_namespace", "plugin_version" };
+	for (size_t k = 0; k < sizeof ignored / sizeof ignored[0]; k++)
+		if (strcmp(name, ignored[k]) == 0) return true;
+	return false;
+}
+
+static int count_declared(const og_op *op)
+{
+	int n = 0;
+	while (op->attrs && op->attrs[n].name) n++;
+	return n;
+}
+
+static og_status check_names(const graph_node *n)
+{
+	for (int k = 0; k < n->n_attrs; k++) {
+		const char *name = n->attrs[k].name;
+		bool known = is_ignored(name);
+		for (const og_attr *d = n->op->attrs; !known && d && d->name; d++) known = strcmp(d->name, name) == 0;
+		char words[SCHEMA_WORDS];
+		if (!known)
+			return base_fail(OG_BAD_FILE, "%s: there is no attribute '%s' in version %d of this op",
+			                 schema_node_words(words, n), name, n->op->since);
+	}
+	return OG_OK;
+}
+
+/* Index of s in "none|tanh"; -1. */
+static int64_t find_word(const char *words, const char *s)
+{
+	size_t n = strlen(s);
+	for (int64_t index = 0;; index++) {
+		size_t length = strcspn(words, "|");
+		if (length == n && memcmp(words, s, n) == 0) return index;
+		if (!words[length]) return -1;
+		words += length + 1;
+	}
+}
+
+static og_status check_range(const og_attr *d, double value)
+{
+	if (d->low == d->high || (value >= d->low && value <= d->high)) return OG_OK;
+	return base_fail(OG_BAD_FILE, "attribute '%s' is %.9g, but must be in [%.9g, %.9g]", d->name, value, d->low, d->high);
+}
+
+static og_status take_value(og_attr_value *v, const og_attr *d, const graph_attr *attr)
+{
+	int type = d->type == OG_ATTR_ENUM ? OG_ATTR_STRING : (int)d->type;
+	if (attr->type != type) return base_fail(OG_BAD_FILE, "attribute '%s' is of the wrong type", d->name);
+	v->present = 1;
+	switch (d->type) {
+	case OG_ATTR_INT:
+		v->i = attr->i;
+		v->f = (float)attr->i;
+		return check_range(d, (double)attr->i);
+	case OG_ATTR_FLOAT:
+		v->f = attr->f;
+		return check_range(d, (double)attr->f);
+	case OG_ATTR_ENUM:
+		v->i = find_word(d->words, attr->s);
+		v->f = (float)v->i;
+		if (v->i >= 0) return OG_OK;
+		return base_fail(OG_BAD_FILE, "attribute '%s' is '%.60s', but must be one of %s", d->name, attr->s, d->words);
+	case OG_ATTR_TENSOR:
+		v->t = attr->t;
+		return OG_OK;
+	case OG_ATTR_GRAPH:
+		return OG_OK;
+	case OG_ATTR_STRING:
+	case OG_ATTR_INTS:
+	case OG_ATTR_FLOATS:
+	case OG_ATTR_STRINGS:
+		v->s = attr->s;
+		v->n = (int64_t)attr->n;
+		v->ints = attr->ints;
+		v->floats = attr->floats;
+		return OG_OK;
+	}
+	return OG_OK;
+}
+
+og_status schema_attributes_in(const og_attr_value **out, arena *a, const graph_node *n, const schema_scope *scope)
+{
+	int declared = count_declared(n->op);
+	og_attr_value *values = arena_array(a, (size_t)declared, sizeof *values);
+	NEED(values);
+	TRY(check_names(n));
+	for (int k = 0; k < declared; k++) {
+		const og_attr *d = &n->op->attrs[k];
+		const graph_attr *attr = schema_attribute(n, d->name, scope);
+		og_status status = OG_OK;
+		values[k] = (og_attr_value){ .i = (int64_t)d->value, .f = (float)d->value };
+		if (attr) status = take_value(&values[k], d, attr);
+		else if (d->required) status = base_fail(OG_BAD_FILE, "attribute '%s' is missing", d->name);
+		char words[SCHEMA_WORDS];
+		if (status != OG_OK) return base_fail_in(status, "%s", schema_node_words(words, n));
+	}
+	*out = values;
+	return OG_OK;
+}
+
+og_status schema_attributes(const og_attr_value **out, arena *a, const graph_node *n)
+{
+	return schema_attributes_in(out, a, n, NULL);
+}

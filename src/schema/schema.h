@@ -1,0 +1,57 @@
+/* schema.h -- the table of ops, derived from the op files, and what it says of a node: which op it is, its
+ * attributes, its output types and shapes, its outputs on given inputs (the definition, not the fast way). */
+#ifndef SCHEMA_H
+#define SCHEMA_H
+
+#include "graph/graph.h"
+
+/* ---- the table ------------------------------------------------------------------------------ */
+/* Newest op of that name and domain with since <= version; NULL. Domain "" or NULL: ONNX's own. */
+const og_op *schema_find(const char *domain, const char *name, int64_t version);
+/* By name alone, for what people type: our own domain first, then ONNX's newest. "domain::Name" works too. */
+const og_op *schema_find_any(const char *name);
+size_t schema_count(void);
+const og_op *schema_at(size_t k);                   /* in order of domain, name, since */
+const char *schema_domain(const og_op *);           /* never NULL */
+/* Adds the ops of a library; the array must stay. Fails when one's abi differs or its declaration is malformed. */
+og_status schema_add(const og_op *const *ops, size_t n, const char *from);
+
+/* A declared argument, parsed from og_op.inputs / outputs. */
+typedef struct schema_arg {
+	char name[32];
+	uint32_t types;                              /* bit 1 << dtype of each allowed one */
+	int variable;                                /* arguments with the same number have the same type; -1: fixed */
+	bool optional, variadic, value_needed;
+	bool has_default; double value;              /* when left out, for a formula */
+} schema_arg;
+#define SCHEMA_MAX_ARGS 16
+typedef struct schema_args { int n; schema_arg arg[SCHEMA_MAX_ARGS]; } schema_args;
+og_status schema_inputs(schema_args *out, const og_op *);
+og_status schema_outputs(schema_args *out, const og_op *);
+
+/* ---- nodes ---------------------------------------------------------------------------------- */
+/* Sets node->op of every node that has none yet (functions and bodies too) from the opset imports. Unknown ops stay NULL. */
+void schema_resolve(og_model *);
+/* Attribute values in the op's declared order; checks types, ranges, words and unknown names. */
+og_status schema_attributes(const og_attr_value **out, arena *, const graph_node *);
+/* Checks counts and types of arguments, then sets type and shape of the node's outputs. What is not known stays
+ * unknown; what contradicts a declared shape is OG_BAD_FILE naming node and value. */
+og_status schema_infer_node(graph_node *);
+/* The whole graph, bodies included. Inputs that have a constant value are seen by shape rules. */
+og_status schema_infer(graph *);
+
+/* ---- the definition ------------------------------------------------------------------------- */
+/* Runs one node on tensors by its plain definition: formulas in double, sums in double. in[] are aligned; outputs
+ * are made in the arena with their real shapes. Data-dependent shapes are fine here. Control flow and Fused run
+ * their bodies; `outer` resolves values of the graphs around (NULL when there are none). */
+typedef struct schema_scope schema_scope;
+og_status schema_run_node(const graph_node *, const og_tensor *const *in, og_tensor **out, arena *, const schema_scope *outer);
+/* Runs a whole graph by definition: the plain interpreter. inputs in the graph's order; outputs in the arena.
+ * `watch` (may be NULL) is called with every value made. */
+og_status schema_run_graph(const graph *, const og_tensor *const *inputs, og_tensor **outputs, arena *,
+                           const schema_scope *outer,
+                           og_status (*watch)(void *arg, const graph_value *, const og_tensor *), void *arg);
+/* Host table for calls that have no thread pool. */
+extern const og_host schema_host;
+
+#endif

@@ -1,0 +1,42 @@
+/* surgery.h -- rules: finding patterns of nodes and replacing them by an op.
+ *
+ * The rule language, one rule a line (or separated by ';'), '#' to the end of the line is a comment:
+ *
+ *     rule    := pattern '->' pattern
+ *     pattern := [domain '::'] Type '(' [arg {',' arg}] ')'
+ *     arg     := pattern | name | number | '_' | name '=' bind
+ *     bind    := ['-'] name | number | string | '[' numbers ']'
+ *
+ * A name is a variable: on the left it binds a value, and where it stands again it must be the same value. A number
+ * matches a constant of one element (initializer or Constant node) within 1e-6, when broadcasting it does not change
+ * the result's shape. `_` is an argument left out. name=bind is an attribute: on the left a number, string or list that
+ * it must have, or a variable that takes its number; on the right what it gets. A value variable that stands for an
+ * attribute on the right must be a constant of one element. Commutative inputs match both ways; Identity and Dropout
+ * in between are looked through. A type without domain is ONNX's or ours; on the right ours goes first.
+ */
+#ifndef SURGERY_H
+#define SURGERY_H
+
+#include "opgraft.h"
+#include "graph/graph.h"
+
+typedef struct surgery_rules surgery_rules;
+
+/* Parses rules. OG_USAGE with "line L, column C: ...". */
+og_status surgery_parse(surgery_rules **out, const char *text);
+void surgery_rules_free(surgery_rules *);
+
+typedef struct surgery_options {
+	const char *only;                    /* glob; NULL: all */
+	bool dry_run;
+	bool for_file;                       /* the model will be written: a grafted op must be legal there (opset import, function body) */
+} surgery_options;
+/* Applies rules everywhere (bodies and functions too), first rule first, each in one walk over the nodes in order. A
+ * region is replaced only when its interior values are used nowhere else and are no graph outputs. Collects into *found when not NULL.
+ * OG_OK also when nothing matched. */
+og_status surgery_apply(og_model *, const surgery_rules *, const surgery_options *, og_found **found);
+/* The rules for "Relu=Swish,beta=1.5", and those that recognise an op by its body. */
+og_status surgery_map_rules(surgery_rules **out, const char *map);
+og_status surgery_op_rules(surgery_rules **out, const char *op);
+
+#endif
