@@ -50,7 +50,7 @@ UNIT_BIN := $(UNIT:tests/%.c=$(B)/tests/%)
 TOOLS_BIN := $(TOOLS:tests/tools/%.c=$(B)/tests/%)
 
 MAKEFLAGS += --no-builtin-rules
-.PHONY: all lib units demo test docs install uninstall clean help setup-build setup-test fuzz bench FORCE
+.PHONY: all lib units demo test docs install uninstall clean help setup-test fuzz bench FORCE
 all: $(B)/opgraft $(B)/libopgraft.so $(B)/opgraft.pc
 
 help:
@@ -120,6 +120,56 @@ $(B)/bench/%: bench/%.c $(B)/libopgraft.a
 $(B)/tools/%: tools/%.c $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -Wno-psabi -o $@ $< $(B)/libopgraft.a $(LIBS)
+
+# ---- set-up: what the tests need ----------------------------------------------------------------
+VENV := build/venv
+PY := $(VENV)/bin/python
+# a stamp per set of requirements, so that a second run does nothing
+$(VENV)/.ready: tests/requirements.txt tools/setup.sh
+	sh tools/setup.sh test $(VENV) tests/requirements.txt
+	@touch $@
+setup-test: $(VENV)/.ready
+
+demo:
+	@sh tools/setup.sh build
+	$(MAKE) all
+	$(B)/opgraft demo lenet5
+
+test: setup-test
+	$(MAKE) all units
+	$(PY) -m pytest -q -ra --durations=10 tests
+
+docs: setup-test all $(B)/tools/opsdoc
+	$(B)/tools/opsdoc > docs/ops.md
+	$(PY) tools/conformance.py --build $(B) --out docs/conformance.md
+
+bench: $(B)/bench/kernels
+	$(B)/bench/kernels
+
+# Each reader for FUZZ_SECONDS under libFuzzer with both sanitizers; new inputs stay in build/fuzz.
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz:
+	$(MAKE) B=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined lib $(FUZZERS:%=build/fuzz/fuzz_%)
+	for f in $(FUZZERS); do mkdir -p build/fuzz/corpus_$$f && build/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -max_len=65536 \
+		-artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f $(wildcard tests/fuzz/seeds) || exit 1; done
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libopgraft.a
+	$(CC) $(BASE) -fsanitize=fuzzer -o $@ $< $(B)/libopgraft.a $(LIBS)
+
+# ---- installing ---------------------------------------------------------------------------------
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/opgraft
+	install -m 755 $(B)/opgraft $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(B)/libopgraft.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(B)/libopgraft.so $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION)
+	ln -sf libopgraft.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libopgraft.so.0
+	ln -sf libopgraft.so.0 $(DESTDIR)$(PREFIX)/lib/libopgraft.so
+	install -m 644 $(B)/opgraft.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
+	install -m 644 include/opgraft.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 include/opgraft/*.h $(DESTDIR)$(PREFIX)/include/opgraft/
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.* $(DESTDIR)$(PREFIX)/lib/pkgconfig/opgraft.pc
+	rm -rf $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h
 
 %.d: ;
 -include $(OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)

@@ -97,12 +97,12 @@ static og_status check_set(check *c, const char *path, const char *dir)
 	og_tensor *in[MAX_TENSORS] = { NULL }, *want[MAX_TENSORS] = { NULL };
 	int n_in = 0, n_want = 0;
 	cli_net net;
-	og_status status = load_set(dir, c->set, "output", want, &n_want);
-	if (status == OG_OK) status = load_set(dir, c->set, "input", in, &n_in);
+	og_status status = load_set(dir, c->set, "input", in, &n_in);
 	if (status == OG_OK) status = cli_net_open(&net, c->a, path, 0, in, n_in);
 	else for (int i = 0; i < n_in; i++) og_tensor_free(in[i]);
 	if (status == OG_OK) {
-		status = cli_net_run(&net);
+		status = load_set(dir, c->set, "output", want, &n_want);
+		if (status == OG_OK) status = cli_net_run(&net);
 		if (status == OG_OK) status = compare_outputs(c, &net, want, n_want);
 		cli_net_close(&net);
 	}

@@ -131,7 +131,7 @@ EXPR v v_load_n(const float *p, size_t n) { return (v)_mm512_maskz_loadu_ps(v_fi
 EXPR void v_store_n(float *p, v x, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), (__m512)x); }
 EXPR v v_sel_(vm m, v yes, v no)
 {
-	return (v)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)m), (__m512)no, (__m512)yes);
+	return v_float((v_bits(yes) & m) | (v_bits(no) & ~m));
 }
 EXPR int v_any(vm m) { return _mm512_movepi32_mask((__m512i)m) != 0; }
 EXPR v v_fma_(v a, v b, v c) { return (v)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }

@@ -19,6 +19,7 @@ EXPR v v_erf(v x) { return erf(x); }
 EXPR v v_normal_times(v a, v x) { return a * (0.5 * erfc(x * -0.70710678118654752)); }
 EXPR v v_log(v x) { return log(x); }
 EXPR v v_log1p(v x) { return log1p(x); }
+EXPR v v_log1p_core(v x) { return log1p(x); }
 EXPR v v_asinh(v x) { return asinh(x); }
 EXPR v v_acosh(v x) { return acosh(x); }
 EXPR v v_atanh(v x) { return atanh(x); }
@@ -62,26 +63,16 @@ EXPR v v_exp2_parts(v x, v w, v low, v *n)
 }
 EXPR v v_exp_parts(v x, v *n) { return v_exp2_parts(x, v_splat(V_LOG2E), v_splat(V_LOG2E_LOW), n); }
 
-/* x * 2^n, rounded once, for -252 <= n <= 254 as it comes from v_exp2_parts; x * 0 for n of -253 and -254 */
-EXPR v v_scale(v x, v n)
-{
-	vi half = v_sar(v_bits(n), 1);
-	return x * v_pow2(half) * v_pow2(v_bits(n) - half);
-}
-
-EXPR v v_exp(v x)
-{
-	v n, p = v_exp_parts(v_lesser(89.0f, v_greater(-104.0f, x)), &n);
-	return v_scale(p, n);
-}
-
 /* a * exp(x) for |a| < 2^100, where exp(x) alone may be beyond the floats. */
 EXPR v v_exp_times_(v a, v x)
 {
 	v n, p = v_exp_parts(v_lesser(176.0f, v_greater(-176.2f, x)), &n);
-	return v_scale(a * p, n);
+	vi half = v_sar(v_bits(n), 1);               /* -127, so that the product is 0, at the lower end */
+	return a * p * v_pow2(half) * v_pow2(v_bits(n) - half);
 }
 #define v_exp_times(a, x) v_exp_times_(v_of(a), v_of(x))
+
+EXPR v v_exp(v x) { return v_exp_times(1.0f, x); }
 
 /* expm1(x) for -87 <= x <= 88; the sign of a zero is lost. The polynomial is in x - n ln(2): that is exact near 0. */
 EXPR v v_expm1_core(v x)
@@ -106,19 +97,16 @@ EXPR v v_expm1(v x)
 	return v_copysign(v_sel(x > 88.0f, v_exp(x), small), x);
 }
 
-/* a * sigmoid(slope * x) = a / (1 + exp(-slope x)), slope finite. With exp() = p 2^(i+j), j half of a positive exponent
- * and else 0, this is (a 2^-j) / (2^-j + p 2^i), which stays right where exp() is beyond the largest float. What hangs
- * on the slope alone is computed once when the slope is a constant of the loop. */
+/* a * sigmoid(slope * x) = a / (1 + exp(-slope x)) for a finite slope. Both sides of the fraction are 2^-64 of that where
+ * exp() may be too large, so |a / exp()| is right down to the smallest float for any |a| < 2^40. What hangs on the slope
+ * alone is computed once when the slope is a constant of the loop. */
 EXPR v v_gate_(v a, v x, v slope)
 {
-	v w = slope * -V_LOG2E, limit = 176.5f / v_abs(slope), inverse, n, p;
-	v low = v_fma(slope, -V_LOG2E_LOW, v_fma(slope, -V_LOG2E, -w));
-	vi j;
-	p = v_exp2_parts(v_lesser(limit, v_greater(-limit, x)), w, low, &n);
-	n = v_greater(n, V_ROUND_UP - 80.0f);        /* exp() below 2^-80 adds nothing */
-	j = v_sar(v_bits(v_greater(n, V_ROUND_UP)), 1);
-	inverse = v_float(0x3f800000 - v_shl(j, 23));
-	return a * inverse / v_fma(p, v_pow2(v_bits(n) - j), inverse);
+	v w = slope * -V_LOG2E, low = v_fma(slope, -V_LOG2E_LOW, v_fma(slope, -V_LOG2E, -w));
+	v most = -133.4f / slope, least = 40.0f / slope, scale, n, p;     /* exp() is 2^192: infinite; 2^-58: nothing */
+	p = v_exp2_parts(v_lesser(v_greater(most, least), v_greater(v_lesser(most, least), x)), w, low, &n);
+	scale = v_sel(n > V_ROUND_UP + 64.0f, 0x1p-64f, 1.0f);
+	return a * scale / v_fma(p, v_float(v_shl(v_bits(n), 23) + v_bits(scale)), scale);
 }
 #define v_gate(a, x, slope) v_gate_(v_of(a), v_of(x), v_of(slope))
 
@@ -229,14 +217,16 @@ EXPR v v_log(v x)
 	return v_log_edges(x, v_log_join(v_fraction(u, e), v_from_int(e) - v_sel(tiny, 24.0f, 0.0f)));
 }
 
-EXPR v v_log1p(v x)
+/* log(1 + x) for -1 < x < inf */
+EXPR v v_log1p_core(v x)
 {
 	v u = x + 1.0f, w = u - 1.0f;
 	v lost = (1.0f - (u - w)) + (x - w);         /* u + lost is x + 1, exactly */
 	vi e = v_exponent(u);
-	v f = v_fraction(u, e) + lost * 0.5f * v_pow2(1 - e);
-	return v_copysign(v_log_edges(u, v_log_join(f, v_from_int(e))), x);
+	return v_log_join(v_fraction(u, e) + lost * 0.5f * v_pow2(1 - e), v_from_int(e));
 }
+
+EXPR v v_log1p(v x) { return v_copysign(v_log_edges(x + 1.0f, v_log1p_core(x)), x); }
 
 /* log1p(big ? a : y), and log(2) more where it is big: for areas whose argument would overflow */
 EXPR v v_log1p_or_double(vm big, v a, v y)
@@ -267,7 +257,7 @@ EXPR v v_pow_(v x, v y)
 {
 	v a = v_abs(x), u, f, den, s, low, z, p, pl, g, n, r;
 	vm tiny = a < 0x1p-126f, whole = v_trunc(y) == y, odd = whole & (v_trunc(y * 0.5f) != y * 0.5f);
-	vi e;
+	vi e, half;
 	u = v_sel(tiny, a * 0x1p24f, a);
 	e = v_exponent(u);
 	f = v_fraction(u, e);
@@ -300,7 +290,8 @@ EXPR v v_pow_(v x, v y)
 	pl = v_sel(v_abs(p) < 200.0f, pl, 0.0f);
 	p = v_lesser(200.0f, v_greater(-200.0f, p));
 	n = p + V_ROUND_UP;
-	r = v_scale(v_exp2_core((p - (n - V_ROUND_UP)) + pl), n);
+	half = v_sar(v_bits(n), 1);
+	r = v_exp2_core((p - (n - V_ROUND_UP)) + pl) * v_pow2(half) * v_pow2(v_bits(n) - half);
 	/* what the logarithm can't say */
 	r = v_sel((a == 0.0f) | (a == V_INF), v_sel((a == 0.0f) ^ (y < 0.0f), 0.0f, V_INF), r);
 	r = v_sel(v_isinf(y), v_sel(a == 1.0f, 1.0f, v_sel((a > 1.0f) ^ (y < 0.0f), V_INF, 0.0f)), r);
@@ -469,6 +460,6 @@ LANE float v_fmod_lane(float x, float y) { return fmodf(x, y); }
 EXPR v v_sigmoid(v x) { return v_gate(1.0f, x, 1.0f); }
 
 /* log(1 + exp(x)) */
-EXPR v v_softplus(v x) { return v_greater(0.0f, x) + v_log1p(v_exp(-v_abs(x))); }
+EXPR v v_softplus(v x) { return v_greater(0.0f, x) + v_log1p_core(v_exp(-v_abs(x))); }
 
 #endif

@@ -311,8 +311,8 @@ static og_status read_items(reader *r, json_value *v, json_kind kind)
 		v->count++;
 	} while (take(r, ','));
 	r->depth--;
-	if (!take(r, close)) return wrong(r, kind == JSON_ARRAY ? "',' or ']' is expected here" : "',' or '}' is expected here");
-	return OG_OK;
+	if (take(r, close)) return OG_OK;
+	return wrong(r, kind == JSON_ARRAY ? "',' or ']' is expected here" : "',' or '}' is expected here");
 }
 
 static og_status read_value(reader *r, json_value *v)

@@ -118,8 +118,8 @@ static og_status read_header(header *h)
 		}
 		take(h, ',');
 	}
-	if (!h->has_descr || !h->has_order || !h->has_shape) return malformed(h, "descr, fortran_order or shape is missing");
-	return OG_OK;
+	if (h->has_descr && h->has_order && h->has_shape) return OG_OK;
+	return malformed(h, "descr, fortran_order or shape is missing");
 }
 
 /* Turns Fortran order (first index fastest) to C order (last index fastest). */
@@ -189,8 +189,8 @@ static void add_header(text *t, const og_tensor *tensor, const char *descr)
 	text_addn(t, magic, sizeof magic);
 	text_addn(t, "\1\0\0\0", 4);
 	text_printf(t, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", descr[1] == '1' ? '|' : '<', descr);
-	for (int i = 0; i < tensor->rank; i++)
-		text_printf(t, "%lld%s", (long long)tensor->dims[i], tensor->rank == 1 ? "," : i + 1 < tensor->rank ? ", " : "");
+	for (int i = 0; i < tensor->rank; i++) text_printf(t, i > 0 ? ", %lld" : "%lld", (long long)tensor->dims[i]);
+	if (tensor->rank == 1) text_add(t, ",");
 	text_add(t, "), }");
 	while (!t->failed && t->length % 64 != 63) text_add(t, " ");
 	text_add(t, "\n");

@@ -170,8 +170,9 @@ static og_status copy_model(og_model *m, const og_model *from)
 	m->path = from->path;
 	m->file = from->file;
 	m->next_name = from->next_name;
-	for (int i = 0; i < from->n_opsets; i++)
-		TRY(graph_opset_require(m, from->opsets[i].domain, from->opsets[i].version));
+	m->cap_opsets = (size_t)from->n_opsets;
+	NEED(m->opsets = arena_array(m->a, m->cap_opsets, sizeof *m->opsets));
+	for (; m->n_opsets < from->n_opsets; m->n_opsets++) m->opsets[m->n_opsets] = from->opsets[m->n_opsets];
 	for (int i = 0; i < from->n_symbols; i++) {
 		og_dim d = graph_dim_symbol(m, from->symbols[i].name);
 		if (d == GRAPH_DIM_UNKNOWN) return base_no_memory();

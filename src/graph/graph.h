@@ -195,8 +195,8 @@ void graph_attr_remove(graph_node *, const char *name);
 og_status graph_attr_copy(graph_node *to, const graph_attr *from);
 
 #define GRAPH_MAX_NESTING 64         /* bodies in bodies; readers refuse deeper ones */
-/* Puts nodes in topological order, in bodies too; fails with OG_BAD_FILE naming a node on the cycle. Nodes that
- * stand too early move behind what they need; the others keep their order. O(nodes + uses). */
+/* Puts nodes in topological order, in bodies too; fails with OG_BAD_FILE naming a node on the cycle. A node that is
+ * needed by one in front of it moves in front of that one; the others keep their order. O(nodes + uses). */
 og_status graph_sort(graph *);
 /* Checks every invariant above, all inner graphs and functions included; OG_BAD_FILE with the first fault. */
 og_status graph_verify(const og_model *);

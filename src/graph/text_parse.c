@@ -265,7 +265,7 @@ static og_status read_op(graph_reader *r, graph *g, int n_out, graph_node **out)
 	return graph_node_add(out, g, NULL, domain, op, NULL, 0, n_out);
 }
 
-/* "a: type, b = Op(x, y) {attributes} "name"". Its outputs are tied to it last, so that it cannot use them. */
+/* "a: type, b = Op(x, y) {attributes} "name"", or "() = Op(x)" without outputs. Its outputs are tied to it last, so that it cannot use them. */
 static og_status read_node(graph_reader *r, graph *g)
 {
 	graph_value **outputs = NULL;
@@ -274,6 +274,7 @@ static og_status read_node(graph_reader *r, graph *g)
 	int n_out = 0;
 	graph_type ty;
 
+	if (graph_take(r, "(")) TRY(graph_need(r, ")"));
 	while (!graph_take(r, "=")) {
 		if (n_out > 0) TRY(graph_need(r, ","));
 		graph_value **grown = arena_grow(r->m->a, outputs, (size_t)n_out, &capacity, (size_t)n_out + 1, sizeof *grown);
@@ -285,8 +286,10 @@ static og_status read_node(graph_reader *r, graph *g)
 	}
 	TRY(read_op(r, g, n_out, &n));
 	TRY(read_arguments(r, n));
+	const char *end = r->p;
 	if (graph_take(r, "{")) TRY(read_attrs(r, n));
-	/* A string on the next line is the name of that node's output. */
+	else r->p = end;
+	/* A string on this line is the node's name; one on the next is the name of that node's output. */
 	while (r->p < r->end && (*r->p == ' ' || *r->p == '\t')) r->p++;
 	if (r->p < r->end && *r->p == '"') {
 		TRY(graph_read_text(r));

@@ -80,8 +80,21 @@ static uint32_t float_bits(float f)
 	return bits;
 }
 
-/* The shortest decimals that read back as the same double, or as the same float. No NaN. */
-static void print_real(text *out, double x, bool is_float)
+/* True when the decimals give x again when read as that type. */
+static bool reads_back(const char *s, double x, og_dtype t)
+{
+	float f = strtof(s, NULL);
+
+	switch (t) {
+	case OG_F64: return strtod(s, NULL) == x;
+	case OG_F16: return (double)base_half_to_float(base_float_to_half(f)) == x;
+	case OG_BF16: return (double)base_bfloat_to_float(base_float_to_bfloat(f)) == x;
+	default: return (double)f == x;
+	}
+}
+
+/* The shortest decimals that read back, small integers plainly. No NaN. */
+static void print_real(text *out, double x, og_dtype t)
 {
 	char s[40];
 
@@ -89,9 +102,13 @@ static void print_real(text *out, double x, bool is_float)
 		text_add(out, x < 0 ? "-inf" : "inf");
 		return;
 	}
+	if (x == trunc(x) && fabs(x) < 1e7) {
+		text_printf(out, "%.0f", x);
+		return;
+	}
 	for (int digits = 1; digits <= 17; digits++) {
 		snprintf(s, sizeof s, "%.*g", digits, x);
-		if (is_float ? strtof(s, NULL) == (float)x : strtod(s, NULL) == x) break;
+		if (reads_back(s, x, t)) break;
 	}
 	for (char *c = s; *c; c++)           /* the decimal point of the locale */
 		if (!graph_is_word(*c) && *c != '-' && *c != '+') *c = '.';
@@ -108,7 +125,7 @@ static void print_float(text *out, float f)
 		else text_printf(out, "0x%08x", (unsigned)float_bits(f));
 		return;
 	}
-	print_real(out, (double)f, true);
+	print_real(out, (double)f, OG_F32);
 	if (!out->failed && !strpbrk(out->data + start, ".enf")) text_add(out, ".0");
 }
 
@@ -123,7 +140,7 @@ static void print_element(text *out, const og_tensor *t, int64_t k)
 	case OG_BF16: {
 		double x = graph_tensor_double(t, k);
 		if (isnan(x)) text_add(out, "nan");
-		else print_real(out, x, t->dtype != OG_F64);
+		else print_real(out, x, t->dtype);
 		break;
 	}
 	case OG_U64:
@@ -242,7 +259,7 @@ static void print_attr(text *out, const graph_attr *a, int depth)
 		}
 		print_data(out, a->t);
 		break;
-	case OG_ATTR_GRAPH: print_graph(out, a->g, depth + 1); break;
+	case OG_ATTR_GRAPH: print_graph(out, a->g, depth); break;
 	default: text_add(out, "opaque");
 	}
 }
@@ -277,7 +294,7 @@ static void print_node(text *out, const graph_node *n, int depth)
 		if (k > 0) text_add(out, ", ");
 		print_value(out, n->out[k]);
 	}
-	text_add(out, n->n_out ? " = " : "= ");
+	text_add(out, n->n_out ? " = " : "() = ");
 	if (*n->domain) {
 		print_name(out, n->domain);
 		text_add(out, "::");

@@ -122,7 +122,7 @@ static og_status read_escape(graph_reader *r)
 		return OG_OK;
 	}
 	if (c != 'x' || r->end - r->p < 3 || graph_hex_digit(r->p[1]) < 0 || graph_hex_digit(r->p[2]) < 0)
-		return graph_fail_at(r, r->p, "unknown escape; there are \\n, \\t, \\\", \\\\ and \\x with two digits");
+		return graph_fail_at(r, r->p - 1, "unknown escape; there are \\n, \\t, \\\", \\\\ and \\x with two digits");
 	byte = (char)(graph_hex_digit(r->p[1]) * 16 + graph_hex_digit(r->p[2]));
 	r->p += 3;
 	text_addn(&r->word, &byte, 1);

@@ -13,8 +13,6 @@ static void refuse(onnx_writer *w, og_status status)
 
 /* ---- tensors --------------------------------------------------------------------------------- */
 
-static bool bytes_are(graph_bytes b, const char *s) { return b.n == strlen(s) && memcmp(b.p, s, b.n) == 0; }
-
 static size_t span_of(const og_tensor *t)
 {
 	int64_t count;
@@ -32,7 +30,8 @@ static void put_entry(onnx_writer *w, uint32_t number, const char *key, const ch
 /* Gives the data the next pages of the external file and puts the reference to it. */
 static void put_moved(onnx_writer *w, const og_tensor *t)
 {
-	onnx_payload *grown = arena_grow(w->out.a, w->payloads, w->n_payloads, &w->cap_payloads, w->n_payloads + 1, sizeof *grown);
+	onnx_payload *grown = arena_grow(w->out.a, w->payloads, w->n_payloads, &w->cap_payloads, w->n_payloads + 1,
+	                                 sizeof *grown);
 	uint64_t offset = (w->data_size + PAGE - 1) / PAGE * PAGE;
 	char *from = arena_printf(w->out.a, "%llu", (unsigned long long)offset);
 	char *length = arena_printf(w->out.a, "%zu", span_of(t));
@@ -85,13 +84,13 @@ void onnx_put_tensor(onnx_writer *w, uint32_t number, const onnx_tensor_out *o)
 {
 	graph_bytes location = { 0 };
 	bool outside = w->moving && o->file.p && onnx_tensor_is_external(o->file, &location);
-	bool stays = outside && w->same_folder && !(w->external && bytes_are(location, w->data_name));
+	bool stays = outside && w->same_folder && !(w->external && onnx_is(location, w->data_name));
 	bool move = outside ? !stays : w->external && o->movable && can_be_made(o->t) && span_of(o->t) >= MOVED_FROM;
 	if (!move && o->source.p && !w->reencode) onnx_put_bytes(&w->out, number, o->source.p, o->source.n);
 	else if (!move && o->file.p) put_renamed_tensor(w, number, o);
 	else if (can_be_made(o->t)) put_new_tensor(w, number, o, move);
-	else refuse(w, base_fail(OG_UNSUPPORTED, "constant '%s' holds strings; those can be copied from a file but not be made "
-	                         "anew", o->name ? o->name : ""));
+	else refuse(w, base_fail(OG_UNSUPPORTED, "constant '%s' holds strings, which can be copied from a file but not be "
+	                         "made anew", o->name ? o->name : ""));
 }
 
 void onnx_put_sparse(onnx_writer *w, uint32_t number, const onnx_tensor_out *o)
@@ -110,8 +109,9 @@ void onnx_put_sparse(onnx_writer *w, uint32_t number, const onnx_tensor_out *o)
 /* Is the constant still the one that the file has? Copies of a model have tensors of their own over the same data. */
 static bool is_of_file(const og_tensor *t, const onnx_value_file *file)
 {
-	return file && file->constant && t->data == file->constant->data && t->dtype == file->constant->dtype &&
-	       t->rank == file->constant->rank && memcmp(t->dims, file->constant->dims, (size_t)t->rank * sizeof *t->dims) == 0;
+	const og_tensor *was = file ? file->constant : NULL;
+	return was && t->data == was->data && t->dtype == was->dtype && t->rank == was->rank &&
+	       memcmp(t->dims, was->dims, (size_t)t->rank * sizeof *t->dims) == 0;
 }
 
 static void put_constants(onnx_writer *w, uint32_t number, const graph *g, bool sparse)
@@ -221,7 +221,8 @@ void onnx_put_attr(onnx_writer *w, uint32_t number, const graph_attr *a)
 {
 	bool opaque = a->type == GRAPH_ATTR_OPAQUE;
 	if (opaque && !a->source.p) {
-		refuse(w, base_fail(OG_UNSUPPORTED, "attribute '%s' has a type that can be copied from a file but not be made anew", a->name));
+		refuse(w, base_fail(OG_UNSUPPORTED, "attribute '%s' has a type that can be copied from a file but not be "
+		                    "made anew", a->name));
 	} else if (a->source.p && (opaque || (!w->reencode && !attr_may_move(w, a)))) {
 		onnx_put_bytes(&w->out, number, a->source.p, a->source.n);
 	} else {
@@ -319,8 +320,10 @@ void onnx_put_opset(onnx_writer *w, uint32_t number, const graph_opset *opset, o
 	graph_bytes earlier = { 0 };
 	onnx_wire wire = onnx_open(owner, from, from.p);
 	onnx_field f;
-	while (!earlier.p && onnx_next(&wire, &f) == OG_OK && f.number != 0)
-		if (f.number == number && bytes_are(onnx_find(ONNX_OPSET, f.bytes, OPSET_domain), opset->domain)) earlier = f.bytes;
+	while (!earlier.p && onnx_next(&wire, &f) == OG_OK && f.number != 0) {
+		if (f.number != number) continue;
+		if (onnx_is(onnx_find(ONNX_OPSET, f.bytes, OPSET_domain), opset->domain)) earlier = f.bytes;
+	}
 	onnx_kept kept = onnx_keep(ONNX_OPSET, earlier, BIT(OPSET_domain) | BIT(OPSET_version));
 	onnx_mark mark = onnx_begin(&w->out, number);
 	onnx_put_own(&w->out, &kept, OPSET_domain, opset->domain);
@@ -338,8 +341,8 @@ void onnx_put_function(onnx_writer *w, const graph_function *fn)
 	}
 	const graph_bytes from = fn->file ? *(const graph_bytes *)fn->file : (graph_bytes){ 0 };
 	const uint32_t own = BIT(FUNCTION_name) | BIT(FUNCTION_input) | BIT(FUNCTION_output) | BIT(FUNCTION_attribute) |
-	                     BIT(FUNCTION_node) | BIT(FUNCTION_doc_string) | BIT(FUNCTION_opset_import) | BIT(FUNCTION_domain) |
-	                     BIT(FUNCTION_attribute_proto) | BIT(FUNCTION_value_info);
+	                     BIT(FUNCTION_node) | BIT(FUNCTION_doc_string) | BIT(FUNCTION_opset_import) |
+	                     BIT(FUNCTION_domain) | BIT(FUNCTION_attribute_proto) | BIT(FUNCTION_value_info);
 	onnx_kept kept = onnx_keep(ONNX_FUNCTION, from, own);
 	onnx_mark mark = onnx_begin(&w->out, MODEL_functions);
 	onnx_put_own(&w->out, &kept, FUNCTION_name, fn->name);

@@ -188,7 +188,8 @@ static og_status read_body(onnx_reader *r, graph_attr *a, graph_node *holder, co
 {
 	if (!c->g.p) return base_fail(OG_BAD_FILE, "it is a graph and has none");
 	if (!holder) return base_fail(OG_UNSUPPORTED, "a graph is no default value that Opgraft knows");
-	if (r->depth >= GRAPH_MAX_NESTING) return base_fail(OG_BAD_FILE, "graphs are nested more than %d deep", GRAPH_MAX_NESTING);
+	if (r->depth >= GRAPH_MAX_NESTING)
+		return base_fail(OG_BAD_FILE, "graphs are nested more than %d deep", GRAPH_MAX_NESTING);
 	a->g = graph_create(r->m, holder->owner, NULL);
 	NEED(a->g);
 	a->g->holder = holder;

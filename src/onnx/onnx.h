@@ -25,7 +25,7 @@ og_status onnx_read_tensor_memory(og_tensor *out, arena *, const void *data, siz
 typedef struct onnx_write_options {
 	bool external;                       /* constants of 1 KiB and more go to an external file */
 	bool reencode;                       /* for tests: make every message anew, also those that were not touched */
-	uint64_t limit;                      /* for tests: largest model file, in bytes; 0: 2 GiB less one, as in protobuf */
+	uint64_t limit;                      /* for tests: bytes of the largest model file; 0: protobuf's 2 GiB less one */
 } onnx_write_options;
 
 /* Writes the model, replacing the file whole. A model that was not changed since it was read gives the same bytes; of

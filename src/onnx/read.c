@@ -220,7 +220,7 @@ static og_status add_info(onnx_reader *r, graph *g, graph_bytes bytes, void *sta
 	TRY(info_name(r, &name, bytes));
 	graph_value *v = graph_value_find(g, name);
 	if (!v) TRY(graph_value_add(&v, g, name, OG_NONE, -1, NULL));
-	return apply_info(r, v, bytes);
+	return v->is_input ? OG_OK : apply_info(r, v, bytes);        /* an input has said it already */
 }
 
 /* Types of values that nothing makes say nothing: some tools leave them behind. */
@@ -248,7 +248,7 @@ static og_status add_output(onnx_reader *r, graph *g, graph_bytes bytes, void *s
 	(void)state;
 	TRY(info_name(r, &name, bytes));
 	TRY(add_named_output(g, &v, name));
-	return apply_info(r, v, bytes);
+	return v->is_input ? OG_OK : apply_info(r, v, bytes);
 }
 
 static og_status add_result(onnx_reader *r, graph *g, graph_bytes bytes, void *state)
@@ -432,7 +432,8 @@ static og_status read_functions(onnx_reader *r, graph_bytes b, graph_function **
 		status = read_function(r, &fns[k], f.bytes);
 		const char *key = status == OG_OK ? arena_printf(r->temporary, "%s::%s", fns[k].domain, fns[k].name) : NULL;
 		if (status == OG_OK && !key) status = base_no_memory();
-		if (status == OG_OK && map_get(&known, key)) status = base_fail(OG_BAD_FILE, "there is a function of that name already");
+		if (status == OG_OK && map_get(&known, key))
+			status = base_fail(OG_BAD_FILE, "there is a function of that name already");
 		if (status == OG_OK) status = map_put(&known, key, &fns[k]);
 		if (status != OG_OK) onnx_fail_in(status, "function", k, ONNX_FUNCTION, f.bytes);
 		k++;

@@ -48,20 +48,26 @@ static og_status read_header(header *h, graph_bytes tensor, const uint8_t *base)
 	}
 }
 
+static og_status check_dims(header *h)
+{
+	int64_t count;
+	if (h->rank > OG_MAX_RANK)
+		return base_fail(OG_UNSUPPORTED, "it has %zu dimensions; Opgraft holds up to %d", h->rank, OG_MAX_RANK);
+	if (!base_count(h->dims, (int)h->rank, &count)) return base_fail(OG_BAD_FILE, "its dimensions overflow");
+	h->count = (uint64_t)count;
+	return OG_OK;
+}
+
 /* Type and shape are such as we can hold; sets count and span. */
 static og_status check_header(header *h)
 {
 	if (h->segment)
-		return base_fail(OG_UNSUPPORTED, "it holds a segment of a tensor, or a sequence of them; give it one whole tensor");
+		return base_fail(OG_UNSUPPORTED, "it holds a segment of a tensor, or a sequence; one whole tensor is read");
 	if (h->dtype == OG_NONE) return base_fail(OG_BAD_FILE, "it has no data type");
 	if (h->dtype >= OG_DTYPE_COUNT)
 		return base_fail(OG_UNSUPPORTED, "its data type has the number %llu, which is newer than IR version 13",
 		                 (unsigned long long)h->dtype);
-	if (h->rank > OG_MAX_RANK)
-		return base_fail(OG_UNSUPPORTED, "it has %zu dimensions; Opgraft holds tensors of up to %d", h->rank, OG_MAX_RANK);
-	int64_t count;
-	if (!base_count(h->dims, (int)h->rank, &count)) return base_fail(OG_BAD_FILE, "its dimensions overflow");
-	h->count = (uint64_t)count;
+	TRY(check_dims(h));
 	if (h->dtype == OG_STRING) return OG_OK;
 	h->span = base_dtype_span((og_dtype)h->dtype, h->count);
 	if (h->span == SIZE_MAX) return base_fail(OG_BAD_FILE, "its dimensions overflow");
@@ -103,7 +109,8 @@ static og_status copy_run(uint8_t **to, graph_bytes run, onnx_kind kind, size_t 
 static og_status read_numbers(onnx_reader *r, const header *h, og_tensor *t)
 {
 	uint32_t number = number_field(t->dtype);
-	bool sub_byte = base_dtype_span(t->dtype, 2) < 2, floats = number == TENSOR_float_data || number == TENSOR_double_data;
+	bool sub_byte = base_dtype_span(t->dtype, 2) < 2;
+	bool floats = number == TENSOR_float_data || number == TENSOR_double_data;
 	size_t width = sub_byte ? 1 : number == TENSOR_float_data ? 4 : number == TENSOR_double_data ? 8
 	                                                          : base_dtype_span(t->dtype, 1);
 	uint64_t need = t->dtype == OG_STRING ? h->count : h->span / width, have = 0;
@@ -141,8 +148,6 @@ static og_status read_numbers(onnx_reader *r, const header *h, og_tensor *t)
 
 typedef struct place { graph_bytes location; uint64_t offset, length; bool has_length; } place;
 
-static bool bytes_are(graph_bytes b, const char *s) { return b.n == strlen(s) && memcmp(b.p, s, b.n) == 0; }
-
 static bool read_decimal(graph_bytes b, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -171,10 +176,12 @@ static og_status read_place(place *out, graph_bytes tensor, const uint8_t *base)
 			if (f.number == ENTRY_value) value = f.bytes;
 		} while (f.number != 0);
 		bool good = true;
-		if (bytes_are(key, "location")) out->location = value;
-		if (bytes_are(key, "offset")) good = read_decimal(value, &out->offset);
-		if (bytes_are(key, "length")) out->has_length = good = read_decimal(value, &out->length);
-		if (!good) return base_fail(OG_BAD_FILE, "the %.*s of its external data is no number", (int)key.n, (const char *)key.p);
+		if (onnx_is(key, "location")) out->location = value;
+		if (onnx_is(key, "offset")) good = read_decimal(value, &out->offset);
+		if (onnx_is(key, "length")) out->has_length = good = read_decimal(value, &out->length);
+		if (!good)
+			return base_fail(OG_BAD_FILE, "the %.*s of its external data is no number", (int)key.n,
+			                 (const char *)key.p);
 	}
 }
 
@@ -207,9 +214,11 @@ static og_status map_external(onnx_reader *r, graph_bytes location, const file_m
 	uintptr_t known = (uintptr_t)map_get(&r->external, name);
 	if (known == 0) {
 		if (!stays_inside(name))
-			return base_fail(OG_BAD_FILE, "its external data is said to be in '%s'; only files in the model's folder are read", name);
+			return base_fail(OG_BAD_FILE, "its external data is said to be in '%s'; only files in the model's folder "
+			                 "are read", name);
 		if (!r->file->beside)
-			return base_fail(OG_MISSING, "its data is in the file '%s', and a model in memory has no folder; give one", name);
+			return base_fail(OG_MISSING, "its data is in the file '%s', and a model in memory has no folder; give one",
+			                 name);
 		char *path = file_beside(r->temporary, r->file->beside, name);
 		file_map *files = arena_grow(m->a, m->files, m->n_files, &m->cap_files, m->n_files + 1, sizeof *files);
 		if (!path || !files) return base_no_memory();
@@ -227,7 +236,8 @@ static og_status read_external(onnx_reader *r, const header *h, og_tensor *t)
 	place at;
 	const file_map *file = NULL;
 	if (!r->m) return base_fail(OG_UNSUPPORTED, "its data is in another file; that is read for models only");
-	if (t->dtype == OG_STRING) return base_fail(OG_BAD_FILE, "its strings are said to be in another file, where they cannot be");
+	if (t->dtype == OG_STRING)
+		return base_fail(OG_BAD_FILE, "its strings are said to be in another file, where they cannot be");
 	TRY(read_place(&at, h->bytes, r->base));
 	TRY(map_external(r, at.location, &file));
 	if (at.has_length && at.length != h->span)
@@ -235,7 +245,8 @@ static og_status read_external(onnx_reader *r, const header *h, og_tensor *t)
 		                 (unsigned long long)at.length, h->span);
 	if (at.offset > file->size || h->span > file->size - at.offset)
 		return base_fail(OG_BAD_FILE, "its external data, %zu bytes at %llu, passes the end of '%.*s', which has %zu",
-		                 h->span, (unsigned long long)at.offset, (int)at.location.n, (const char *)at.location.p, file->size);
+		                 h->span, (unsigned long long)at.offset, (int)at.location.n, (const char *)at.location.p,
+		                 file->size);
 	r->file->external = true;
 	if (h->span > 0) t->data = (void *)(uintptr_t)(file->data + at.offset);
 	return OG_OK;
@@ -272,11 +283,9 @@ og_status onnx_decode_sparse(onnx_reader *r, og_tensor *out, graph_bytes *name, 
 		if (f.number == SPARSE_dims) TRY(read_dims(&dense, f.bytes));
 		if (f.number == SPARSE_values) TRY(read_header(&values, f.bytes, r->base));
 	} while (f.number != 0);
-	if (dense.rank > OG_MAX_RANK)
-		return base_fail(OG_UNSUPPORTED, "it has %zu dimensions; Opgraft holds tensors of up to %d", dense.rank, OG_MAX_RANK);
-	if (values.dtype == OG_NONE || values.dtype >= OG_DTYPE_COUNT) return base_fail(OG_BAD_FILE, "its values have no data type");
-	int64_t count;
-	if (!base_count(dense.dims, (int)dense.rank, &count)) return base_fail(OG_BAD_FILE, "its dimensions overflow");
+	TRY(check_dims(&dense));
+	if (values.dtype == OG_NONE || values.dtype >= OG_DTYPE_COUNT)
+		return base_fail(OG_BAD_FILE, "its values have no data type");
 	*name = values.name;
 	*out = (og_tensor){ .dtype = (og_dtype)values.dtype, .rank = (int)dense.rank };
 	memcpy(out->dims, dense.dims, sizeof dense.dims);

@@ -154,6 +154,11 @@ graph_bytes onnx_find(onnx_message message, graph_bytes b, uint32_t number)
 	return (graph_bytes){ 0 };
 }
 
+bool onnx_is(graph_bytes b, const char *s)
+{
+	return b.n == strlen(s) && (b.n == 0 || memcmp(b.p, s, b.n) == 0);
+}
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
 static void add_piece(onnx_out *o, const uint8_t *p, size_t n)

@@ -39,6 +39,7 @@ bool onnx_varint(graph_bytes *run, uint64_t *out);
 size_t onnx_count_ints(graph_bytes run);                 /* how many varints it holds */
 /* The first field of that number in a message that onnx_next has already been through; p == NULL: none. */
 graph_bytes onnx_find(onnx_message, graph_bytes, uint32_t number);
+bool onnx_is(graph_bytes, const char *s);                 /* do the bytes spell s? */
 const char *onnx_field_name(onnx_message, uint32_t number);     /* "" when unknown */
 
 /* ---- writing -------------------------------------------------------------------------------- */

@@ -1,6 +1,8 @@
 /* write.c -- whole models, and lone tensors, to files. */
 #include "onnx/private.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 enum { FIRST_IR_FREE_CONSTANTS = 4, FIRST_IR_FUNCTIONS = 8 };
@@ -77,7 +79,7 @@ static og_status encode(onnx_writer *w, const onnx_write_options *o)
 		TRY(encode_once(w));
 	}
 	if (w->out.size > limit)
-		return base_fail(OG_UNSUPPORTED, "the model takes %llu bytes and a file of its kind may have %llu; move more of it out",
+		return base_fail(OG_UNSUPPORTED, "the model takes %llu bytes, and such a file may have %llu; split it",
 		                 (unsigned long long)w->out.size, (unsigned long long)limit);
 	return OG_OK;
 }
@@ -151,9 +153,11 @@ static og_status write_to(onnx_writer *w, const char *path, const onnx_write_opt
 
 og_status onnx_write(og_model *m, const char *path, const onnx_write_options *o)
 {
+	char resolved[PATH_MAX];
 	onnx_writer w = { .out.a = arena_create(), .m = m };
 	NEED(w.out.a);
-	og_status status = write_to(&w, path, o);
+	/* Behind a symbolic link the file that it names is replaced, so the data belongs beside that. */
+	og_status status = write_to(&w, realpath(path, resolved) ? resolved : path, o);
 	arena_destroy(w.out.a);
 	return status;
 }
@@ -188,7 +192,8 @@ og_status onnx_write_tensor(const og_tensor *t, const char *name, const char *pa
 	file_out *f;
 	NEED(w.out.a);
 	og_status status = OG_OK;
-	if (!t->data || t->dtype == OG_STRING) status = base_fail(OG_UNSUPPORTED, "%s: strings cannot be written as a tensor", path);
+	if (!t->data || t->dtype == OG_STRING)
+		status = base_fail(OG_UNSUPPORTED, "%s: strings cannot be written as a tensor", path);
 	if (status == OG_OK) onnx_put_tensor_fields(&w, &(onnx_tensor_out){ .name = name, .t = t }, false);
 	if (w.out.failed) status = base_no_memory();
 	if (status == OG_OK) status = file_create(&f, path);

@@ -70,6 +70,14 @@ OG_INLINE og_status axis_shape(og_infer *c)
 	return OG_OK;
 }
 
+/* Elements of the dims from `from` on, all known; for counting work. */
+OG_INLINE double axis_elements(const og_shape *s, int from)
+{
+	double n = 1.0;
+	for (int k = from; k < s->rank; k++) n *= (double)s->dims[k];
+	return n;
+}
+
 /* Input k, where it is there and known, must be a vector of n. */
 OG_INLINE og_status axis_vector(const og_infer *c, int k, og_dim n)
 {

@@ -20,8 +20,8 @@ static og_status cast_eval(const og_call *c)
 #define CAST_TO { .name = "to", .type = OG_ATTR_INT, .required = 1 }
 #endif
 
-OP(cast_6, .name = "Cast", .since = 6, .doc = "The elements as another type.", .inputs = "input:T", .outputs = "output:U",
-   ATTRS(CAST_TO), .shape = cast_shape, .eval = cast_eval)
+OP(cast_6, .name = "Cast", .since = 6, .doc = "The elements as another type.", .inputs = "input:T",
+   .outputs = "output:U", ATTRS(CAST_TO), .shape = cast_shape, .eval = cast_eval)
 OP(cast_19, .name = "Cast", .since = 19, .doc = "The elements as another type.", .inputs = "input:T",
    .outputs = "output:U", ATTRS(CAST_TO, OG_INT("saturate", 1)), .shape = cast_shape, .eval = cast_eval)
 OP(cast_24, .name = "Cast", .since = 24, .doc = "The elements as another type.", .inputs = "input:T",

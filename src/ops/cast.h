@@ -15,17 +15,17 @@ enum { CAST_UP, CAST_DOWN, CAST_NEAREST };           /* how a value becomes a po
 
 typedef struct cast { const og_tensor *x, *y; int saturate, round; } cast;
 
-/* X(NAME, C type, the least double below all of its values, the least double above) of the integers */
+/* X(NAME, C type, smallest, largest) */
 #define CAST_INTS(X) \
-	X(U8, uint8_t, -1.0, 0x1p8) X(I8, int8_t, -129.0, 0x1p7) X(U16, uint16_t, -1.0, 0x1p16) \
-	X(I16, int16_t, -32769.0, 0x1p15) X(U32, uint32_t, -1.0, 0x1p32) X(I32, int32_t, -2147483649.0, 0x1p31) \
-	X(U64, uint64_t, -1.0, 0x1p64) X(I64, int64_t, -0x1.0000000000001p63, 0x1p63)
+	X(U8, uint8_t, 0, UINT8_MAX) X(I8, int8_t, INT8_MIN, INT8_MAX) X(U16, uint16_t, 0, UINT16_MAX) \
+	X(I16, int16_t, INT16_MIN, INT16_MAX) X(U32, uint32_t, 0, UINT32_MAX) X(I32, int32_t, INT32_MIN, INT32_MAX) \
+	X(U64, uint64_t, 0, UINT64_MAX) X(I64, int64_t, INT64_MIN, INT64_MAX)
 #define CAST_FLOATS(X) X(F32, float) X(F64, double)
 
 OG_INLINE void cast_read_ints(int64_t *to, const og_tensor *t, int64_t first, int64_t n)
 {
 	switch (t->dtype) {
-#define X(NAME, T) \
+#define X(NAME, T, low, high) \
 	case OG_##NAME: for (int64_t i = 0; i < n; i++) to[i] = (int64_t)((const T *)t->data)[first + i]; break;
 	CAST_INTS(X)
 #undef X
@@ -37,7 +37,8 @@ OG_INLINE void cast_read_ints(int64_t *to, const og_tensor *t, int64_t first, in
 OG_INLINE void cast_write_ints(const og_tensor *t, int64_t first, const int64_t *from, int64_t n, int is_u64)
 {
 	switch (t->dtype) {
-#define X(NAME, T) case OG_##NAME: for (int64_t i = 0; i < n; i++) ((T *)t->data)[first + i] = (T)from[i]; break;
+#define X(NAME, T, low, high) \
+	case OG_##NAME: for (int64_t i = 0; i < n; i++) ((T *)t->data)[first + i] = (T)from[i]; break;
 	CAST_INTS(X)
 #undef X
 #define X(NAME, T) \
@@ -53,6 +54,73 @@ OG_INLINE void cast_write_ints(const og_tensor *t, int64_t first, const int64_t 
 			number_put(t, first + i, is_u64 ? (double)(uint64_t)from[i] : (double)from[i]);
 	}
 }
+
+/* ---- float32 and the 16-bit floats, which networks cast while they run ------------------------- */
+
+OG_INLINE float cast_from_half(uint16_t h)
+{
+	uint32_t u = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
+	float x;
+	memcpy(&x, &u, sizeof x);
+	x *= 0x1p112f;                                       /* the difference of the exponents' biases */
+	memcpy(&u, &x, sizeof u);
+	if ((h & 0x7c00) == 0x7c00) u |= 0x7f800000;
+	u |= sign;
+	memcpy(&x, &u, sizeof x);
+	return x;
+}
+
+OG_INLINE uint16_t cast_to_half(float x)
+{
+	uint32_t u, sign;
+	memcpy(&u, &x, sizeof u);
+	sign = u >> 16 & 0x8000;
+	u &= 0x7fffffff;
+	if (u > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+	if (u >= 0x47800000) return (uint16_t)(sign | 0x7c00);
+	if (u < 0x38800000) {                                /* denormal: their step is that of floats above 0.5 */
+		memcpy(&x, &u, sizeof x);
+		x += 0.5f;
+		memcpy(&u, &x, sizeof u);
+		return (uint16_t)(sign | (u - 0x3f000000));
+	}
+	return (uint16_t)(sign | (u - 0x38000000 + 0xfff + (u >> 13 & 1)) >> 13);
+}
+
+OG_INLINE float cast_from_bfloat(uint16_t h)
+{
+	uint32_t u = (uint32_t)h << 16;
+	float x;
+	memcpy(&x, &u, sizeof x);
+	return x;
+}
+
+OG_INLINE uint16_t cast_to_bfloat(float x)
+{
+	uint32_t u;
+	memcpy(&u, &x, sizeof u);
+	if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)((u >> 16 & 0x8000) | 0x7fc0);
+	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* Elements [begin, end) when the pair is one of these; false when not. */
+OG_INLINE int cast_halves(const cast *k, int64_t begin, int64_t end)
+{
+	const og_tensor *x = k->x, *y = k->y;
+#define CAST_PAIR(from, S, to, T, convert) \
+	if (x->dtype == from && y->dtype == to) { \
+		for (int64_t i = begin; i < end; i++) ((T *)y->data)[i] = convert(((const S *)x->data)[i]); \
+		return 1; \
+	}
+	CAST_PAIR(OG_F16, uint16_t, OG_F32, float, cast_from_half)
+	CAST_PAIR(OG_F32, float, OG_F16, uint16_t, cast_to_half)
+	CAST_PAIR(OG_BF16, uint16_t, OG_F32, float, cast_from_bfloat)
+	CAST_PAIR(OG_F32, float, OG_BF16, uint16_t, cast_to_bfloat)
+#undef CAST_PAIR
+	return 0;
+}
+
+/* ---- everything else ----------------------------------------------------------------------------- */
 
 /* The exponent byte of f8e8m0: a power of two, the sign dropped. */
 OG_INLINE uint8_t cast_power(double x, int saturate, int round)
@@ -83,9 +151,18 @@ OG_INLINE void cast_write_floats(const cast *k, int64_t first, const double *fro
 	const og_tensor *t = k->y;
 	const number_format *narrow = number_narrow(t->dtype);
 	int width = number_packed_width(t->dtype);
-	if (t->dtype == OG_F32) {
-		for (int64_t i = 0; i < n; i++) ((float *)t->data)[first + i] = (float)from[i];
-	} else if (t->dtype == OG_F8E8M0) {
+	switch (t->dtype) {
+#define X(NAME, T, low, high) \
+	case OG_##NAME: \
+		for (int64_t i = 0; i < n; i++) \
+			((T *)t->data)[first + i] = from[i] >= (double)high ? high : from[i] > (double)low ? (T)from[i] \
+			                          : isnan(from[i]) ? 0 : low; \
+		return;
+	CAST_INTS(X)
+#undef X
+	default: break;
+	}
+	if (t->dtype == OG_F8E8M0) {
 		for (int64_t i = 0; i < n; i++) ((uint8_t *)t->data)[first + i] = cast_power(from[i], k->saturate, k->round);
 	} else if (width) {
 		for (int64_t i = 0; i < n; i++) number_packed_put(t, first + i, width, cast_pack(t->dtype, from[i]));
@@ -101,6 +178,7 @@ OG_INLINE void cast_range(void *arg, int64_t begin, int64_t end)
 {
 	const cast *k = (const cast *)arg;
 	union { int64_t i[CAST_BLOCK]; double f[CAST_BLOCK]; } block;
+	if (cast_halves(k, begin, end)) return;
 	for (int64_t n; begin < end; begin += n) {
 		n = end - begin < CAST_BLOCK ? end - begin : CAST_BLOCK;
 		if (number_is_float(k->x->dtype)) {

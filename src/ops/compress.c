@@ -23,8 +23,8 @@ static og_status compress_shape(og_infer *c)
 	if (!keep) return OG_OK;
 	for (int64_t k = 0; k < og_count(keep); k++) kept += ((const uint8_t *)keep->data)[k] != 0;
 	if (n >= 0 && og_count(keep) > n)
-		return c->host->fail(OG_BAD_FILE, "Compress has a condition of %lld for %lld elements", (long long)og_count(keep),
-		                     (long long)n);
+		return c->host->fail(OG_BAD_FILE, "Compress has a condition of %lld for %lld elements",
+		                     (long long)og_count(keep), (long long)n);
 	y->dims[axis] = kept;
 	return OG_OK;
 }

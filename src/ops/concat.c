@@ -13,7 +13,8 @@ static og_status concat_shape(og_infer *c)
 	for (int k = 1; k < c->n_in; k++) {
 		const og_shape *x = &c->in[k];
 		if (x->rank != y->rank)
-			return c->host->fail(OG_BAD_FILE, "Concat's input %d has %d dimensions, input 0 has %d", k, x->rank, y->rank);
+			return c->host->fail(OG_BAD_FILE, "Concat's input %d has %d dimensions, input 0 has %d", k, x->rank,
+			                     y->rank);
 		for (int d = 0; d < y->rank; d++) {
 			if (d == axis) OP_TRY(dims_add(c, &y->dims[d], x->dims[d]));
 			else OP_TRY(dims_same(c, &y->dims[d], x->dims[d], d));
@@ -41,7 +42,7 @@ static og_status concat_eval(const og_call *c)
 }
 #endif
 
-OP(concat, .name = "Concat", .since = 4, .doc = "The inputs one after the other along an axis.", .inputs = "inputs:T...",
-   .outputs = "concat_result:T",
-   .attrs = (const og_attr[]){ { .name = "axis", .type = OG_ATTR_INT, .required = 1 }, { 0 } },
+OP(concat, .name = "Concat", .since = 4, .doc = "The inputs one after the other along an axis.",
+   .inputs = "inputs:T...", .outputs = "concat_result:T",
+   ATTRS({ .name = "axis", .type = OG_ATTR_INT, .required = 1 }),
    .flags = OG_SHARED_BITS, .shape = concat_shape, .eval = concat_eval)

@@ -19,7 +19,7 @@ static og_status constant_shape(og_infer *c)
 	int kind = constant_kind(c->op, c->attr);
 	const og_attr_value *value = &c->attr[kind < 0 ? 0 : kind];
 	if (kind < 0)
-		return c->host->fail(OG_UNSUPPORTED, "Constant has no value that is supported; sparse and string values are not");
+		return c->host->fail(OG_UNSUPPORTED, "Constant has no value, or a sparse or string one, that is not supported");
 	if (kind == CONSTANT_VALUE) {
 		y->dtype = value->t->dtype;
 		OP_TRY(dims_of_rank(c, y, value->t->rank));

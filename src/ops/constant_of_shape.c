@@ -9,7 +9,8 @@ static og_status constant_of_shape_shape(og_infer *c)
 	og_shape *y = &c->out[0];
 	y->dtype = value ? value->dtype : OG_F32;
 	if (value && og_count(value) != 1)
-		return c->host->fail(OG_BAD_FILE, "ConstantOfShape has a value of %lld elements, not one", (long long)og_count(value));
+		return c->host->fail(OG_BAD_FILE, "ConstantOfShape has a value of %lld elements, not one",
+		                     (long long)og_count(value));
 	OP_TRY(dims_of_rank(c, y, shape.n < 0 ? list_length(c, 0) : shape.n));
 	for (int d = 0; d < shape.n; d++) {
 		y->dims[d] = list_at(&shape, d);
@@ -30,6 +31,7 @@ static og_status constant_of_shape_eval(const og_call *c)
 }
 #endif
 
-OP(constant_of_shape, .name = "ConstantOfShape", .since = 9, .doc = "A tensor of the given shape with one value throughout.",
+OP(constant_of_shape, .name = "ConstantOfShape", .since = 9,
+   .doc = "A tensor of the given shape with one value throughout.",
    .inputs = "input:i64!", .outputs = "output:T", ATTRS(OG_TENSOR("value")), .shape = constant_of_shape_shape,
    .eval = constant_of_shape_eval)

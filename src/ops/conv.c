@@ -1,6 +1,5 @@
 /* Conv: windows of the input times weights, summed. The products are a matrix product in disguise; the
  * fast forms are the backend's. */
-#include "ops/axis.h"
 #include "ops/convolution.h"
 
 #if OP_BASE
@@ -19,6 +18,6 @@ static og_status conv_eval(const og_call *c)
 
 OP(conv, .name = "Conv", .since = 1, .doc = "Convolution over one to three spatial axes, with groups.",
    .inputs = "X:T, W:T, B:T?", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(WINDOW_ATTRS, OG_INT("group", 1)), .shape = conv_shape, .eval = conv_eval,
+   ATTRS(WINDOW_ATTRS, OG_INT("group", 1)), .shape = conv_shape, .eval = conv_eval, .flops = convolution_flops,
    .cases = "f32[1,2,5,6] f32[3,2,3,3] f32[3] | f32[2,4,7,7] f32[4,1,3,3]; group=4, strides=[2,2], pads=[1,1,1,1]"
             " | f32[1,3,9] f32[2,3,4]; dilations=[2] | f32[1,1,5,5] f32[2,1,2,2]; auto_pad=SAME_UPPER")

@@ -65,6 +65,11 @@ static og_status conv_transpose_shape(og_infer *c)
 	return OG_OK;
 }
 
+static double conv_transpose_flops(const og_infer *c)
+{
+	return 2.0 * axis_elements(&c->in[0], 0) * axis_elements(&c->in[1], 1);
+}
+
 /* Where auto_pad or output_shape decides, the padding is what is left over. */
 static void conv_transpose_windows(window *w, const og_call *c)
 {
@@ -157,6 +162,6 @@ OP(conv_transpose, .name = "ConvTranspose", .since = 1,
    .doc = "Transposed convolution over one to three spatial axes, with groups.",
    .inputs = "X:T, W:T, B:T?", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
    ATTRS(WINDOW_ATTRS, OG_INT("group", 1), OG_INTS("output_padding"), OG_INTS("output_shape")),
-   .shape = conv_transpose_shape, .eval = conv_transpose_eval,
+   .shape = conv_transpose_shape, .eval = conv_transpose_eval, .flops = conv_transpose_flops,
    .cases = "f32[1,2,3,4] f32[2,3,3,3] f32[3] | f32[1,2,3,3] f32[2,2,2,3]; strides=[3,2], pads=[1,0,0,1]"
             " | f32[1,4,5] f32[4,2,3]; group=2, strides=[2], output_padding=[1] | f32[1,1,3] f32[1,1,3]; dilations=[2]")

@@ -2,6 +2,7 @@
 #ifndef OPS_CONVOLUTION_H
 #define OPS_CONVOLUTION_H
 
+#include "ops/axis.h"
 #include "ops/number.h"
 #include "ops/window.h"
 
@@ -44,6 +45,11 @@ OG_INLINE og_status convolution_shape(og_infer *c)
 			                     c->op->name, (long long)c->attr[WINDOW_KERNEL].ints[k],
 			                     (long long)weights->dims[k + 2]);
 	return window_shape(c, 0, weights->dims[0], weights, 0);
+}
+
+OG_INLINE double convolution_flops(const og_infer *c)
+{
+	return 2.0 * axis_elements(&c->out[0], 0) * axis_elements(&c->in[1], 1);
 }
 
 /* Adds the products of one kernel row (its first weight at weight_at, its cells from row_at on) to the windows

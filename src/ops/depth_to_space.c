@@ -9,8 +9,8 @@ static og_status depth_to_space_shape(og_infer *c)
 	int64_t block = c->attr[0].i, area;
 	if (x->rank < 0) return dims_of_rank(c, y, 4);
 	if (x->rank != 4 || block < 1 || __builtin_mul_overflow(block, block, &area))
-		return c->host->fail(OG_BAD_FILE, "DepthToSpace takes 4 dimensions and a positive block, not %d and %lld", x->rank,
-		                     (long long)block);
+		return c->host->fail(OG_BAD_FILE, "DepthToSpace takes 4 dimensions and a positive block, not %d and %lld",
+		                     x->rank, (long long)block);
 	dims_copy(y, x);
 	OP_TRY(dims_divide(c, &y->dims[1], area, "a depth"));
 	OP_TRY(dims_mul(c, &y->dims[2], block));
@@ -40,10 +40,10 @@ static og_status depth_to_space_eval(const og_call *c)
 
 OP(depth_to_space_1, .name = "DepthToSpace", .since = 1, .doc = "Moves depth into blocks of the plane.",
    .inputs = "input:T", .outputs = "output:T",
-   .attrs = (const og_attr[]){ { .name = "blocksize", .type = OG_ATTR_INT, .required = 1 }, { 0 } },
+   ATTRS({ .name = "blocksize", .type = OG_ATTR_INT, .required = 1 }),
    .flags = OG_SHARED_BITS, .shape = depth_to_space_shape, .eval = depth_to_space_eval)
 OP(depth_to_space_11, .name = "DepthToSpace", .since = 11, .doc = "Moves depth into blocks of the plane.",
    .inputs = "input:T", .outputs = "output:T",
-   .attrs = (const og_attr[]){ { .name = "blocksize", .type = OG_ATTR_INT, .required = 1 },
-                               OG_ENUM("mode", "DCR|CRD", 0), { 0 } },
+   ATTRS({ .name = "blocksize", .type = OG_ATTR_INT, .required = 1 },
+         OG_ENUM("mode", "DCR|CRD", 0)),
    .flags = OG_SHARED_BITS, .shape = depth_to_space_shape, .eval = depth_to_space_eval)

@@ -24,7 +24,7 @@ OG_INLINE void dims_copy(og_shape *to, const og_shape *from)
 OG_INLINE og_status dims_of_rank(og_infer *c, og_shape *s, int64_t rank)
 {
 	if (rank > OG_MAX_RANK)
-		return c->host->fail(OG_UNSUPPORTED, "%s makes a tensor of %lld dimensions, more than the %d that are supported",
+		return c->host->fail(OG_UNSUPPORTED, "%s makes a tensor of %lld dimensions; at most %d are supported",
 		                     c->op->name, (long long)rank, OG_MAX_RANK);
 	s->rank = rank < 0 ? -1 : (int)rank;
 	for (int d = 0; d < s->rank; d++) s->dims[d] = dims_unknown(c);
@@ -89,8 +89,8 @@ OG_INLINE og_status dims_product(og_infer *c, og_dim *product, const og_dim *dim
 OG_INLINE og_status dims_same(const og_infer *c, og_dim *a, og_dim b, int axis)
 {
 	if (*a >= 0 && b >= 0 && *a != b)
-		return c->host->fail(OG_BAD_FILE, "the inputs of %s differ in dimension %d, %lld against %lld", c->op->name, axis,
-		                     (long long)*a, (long long)b);
+		return c->host->fail(OG_BAD_FILE, "the inputs of %s differ in dimension %d, %lld against %lld",
+		                     c->op->name, axis, (long long)*a, (long long)b);
 	if (*a < 0) *a = b;
 	return OG_OK;
 }
@@ -99,7 +99,8 @@ OG_INLINE og_status dims_axis(const og_infer *c, int *out, int64_t axis, int ran
 {
 	*out = og_axis(axis, rank);
 	if (*out >= 0) return OG_OK;
-	return c->host->fail(OG_BAD_FILE, "%s has axis %lld, but there are %d dimensions", c->op->name, (long long)axis, rank);
+	return c->host->fail(OG_BAD_FILE, "%s has axis %lld, but there are %d dimensions", c->op->name,
+	                     (long long)axis, rank);
 }
 
 /* Input k must be one number. */

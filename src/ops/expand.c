@@ -18,8 +18,8 @@ static og_status expand_shape(og_infer *c)
 		int64_t at = d - (y->rank - shape.n), n = at >= 0 ? list_at(&shape, at) : 1;
 		og_dim have = from >= 0 ? x->dims[from] : 1;
 		if (n < 0 || (have > 1 && n != 1 && n != have) || (have == 0 && n > 1))
-			return c->host->fail(OG_BAD_FILE, "Expand can't make dimension %d, which is %lld, into %lld", d, (long long)have,
-			                     (long long)n);
+			return c->host->fail(OG_BAD_FILE, "Expand can't make dimension %d, which is %lld, into %lld", d,
+			                     (long long)have, (long long)n);
 		y->dims[d] = n == 1 ? have : n;
 	}
 	return OG_OK;

@@ -4,13 +4,15 @@
 #if OP_BASE
 static og_status eye_like_shape(og_infer *c)
 {
-	const og_attr_value *dtype = &c->attr[0];
-	if (dtype->present && (dtype->i <= 0 || dtype->i >= OG_DTYPE_COUNT))
-		return c->host->fail(OG_BAD_FILE, "EyeLike can't make elements of type %lld", (long long)dtype->i);
+	int64_t type = c->attr[0].present ? c->attr[0].i : c->in[0].dtype;
+	if (type < 0 || type >= OG_DTYPE_COUNT)
+		return c->host->fail(OG_BAD_FILE, "EyeLike can't make elements of type %lld", (long long)type);
+	if (type == OG_STRING || type == OG_C64 || type == OG_C128)
+		return c->host->fail(OG_UNSUPPORTED, "EyeLike of strings or complex numbers is not supported");
 	if (c->in[0].rank >= 0 && c->in[0].rank != 2)
 		return c->host->fail(OG_BAD_FILE, "EyeLike takes a matrix, but its input has %d dimensions", c->in[0].rank);
 	dims_copy(&c->out[0], &c->in[0]);
-	c->out[0].dtype = dtype->present ? (og_dtype)dtype->i : c->in[0].dtype;
+	c->out[0].dtype = (og_dtype)type;
 	return OG_OK;
 }
 
@@ -28,6 +30,7 @@ static og_status eye_like_eval(const og_call *c)
 }
 #endif
 
-OP(eye_like, .name = "EyeLike", .since = 9, .doc = "A matrix of the input's shape with ones on a diagonal, zero elsewhere.",
+OP(eye_like, .name = "EyeLike", .since = 9,
+   .doc = "A matrix of the input's shape with ones on a diagonal, zero elsewhere.",
    .inputs = "input:T", .outputs = "output:U", ATTRS(OG_INT("dtype", 0), OG_INT("k", 0)), .shape = eye_like_shape,
    .eval = eye_like_eval)

@@ -13,8 +13,9 @@ static og_status gather_nd_shape(og_infer *c)
 	depth = indices->rank > 0 ? indices->dims[indices->rank - 1] : 0;
 	if (depth < 0) return OG_OK;
 	if (batch < 0 || batch >= indices->rank || depth < 1 || batch + depth > x->rank)
-		return c->host->fail(OG_BAD_FILE, "GatherND has %lld coordinates and %lld batch dimensions for data of %d dimensions "
-		                     "and indices of %d", (long long)depth, (long long)batch, x->rank, indices->rank);
+		return c->host->fail(OG_BAD_FILE, "GatherND has %lld coordinates and %lld batch dimensions for data of %d "
+		                     "dimensions and indices of %d", (long long)depth, (long long)batch, x->rank,
+		                     indices->rank);
 	rank = indices->rank - 1 + x->rank - batch - depth;
 	OP_TRY(dims_of_rank(c, y, rank));
 	y->rank = 0;
@@ -42,7 +43,8 @@ static og_status gather_nd_eval(const og_call *c)
 			if (i < 0 || i >= dim) return index_refuse(c, i, dim);
 			from = from * dim + i;
 		}
-		if (block) move_element((char *)c->out[0]->data + k * block, (const char *)x->data + from * block, (size_t)block);
+		if (block == 0) continue;
+		move_element((char *)c->out[0]->data + k * block, (const char *)x->data + from * block, (size_t)block);
 	}
 	return OG_OK;
 }

@@ -1,5 +1,4 @@
 /* Gemm: alpha * A * B + beta * C, A and B transposed on demand. The fast forms are the backend's. */
-#include "ops/axis.h"
 #include "ops/product.h"
 
 #if OP_BASE
@@ -27,6 +26,11 @@ static og_status gemm_shape(og_infer *c)
 			                     "correct the model", k, (long long)added->dims[k], (long long)want);
 	}
 	return OG_OK;
+}
+
+static double gemm_flops(const og_infer *c)
+{
+	return 2.0 * axis_elements(&c->in[0], 0) * (double)c->out[0].dims[1];
 }
 
 typedef struct gemm_task { const og_call *call; product_side left, right; int64_t m, n, depth; } gemm_task;
@@ -67,5 +71,5 @@ static og_status gemm_eval(const og_call *c)
 OP(gemm, .name = "Gemm", .since = 7, .doc = "Matrix product with a scale, transpositions and a broadcast addend.",
    .inputs = "A:T, B:T, C:T?", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
    ATTRS(OG_FLOAT("alpha", 1.0), OG_FLOAT("beta", 1.0), OG_INT("transA", 0), OG_INT("transB", 0)),
-   .shape = gemm_shape, .eval = gemm_eval,
+   .shape = gemm_shape, .eval = gemm_eval, .flops = gemm_flops,
    .cases = "f32[5,7] f32[7,9] f32[9] | f32[7,5] f32[9,7] f32[5,1]; transA=1, transB=1, alpha=0.5, beta=2 | f32[1,4] f32[4,3]")

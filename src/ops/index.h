@@ -48,6 +48,12 @@ OG_INLINE int64_t index_line(const og_tensor *data, const og_tensor *indices, in
 #define INDEX_REDUCTIONS "none|add|mul|max|min"
 enum { INDEX_NONE, INDEX_ADD, INDEX_MUL, INDEX_MAX, INDEX_MIN };
 
+OG_INLINE og_status index_can_reduce(const og_call *c, int how, og_dtype t)
+{
+	if (how == INDEX_NONE || (t != OG_C64 && t != OG_C128)) return OG_OK;
+	return c->host->fail(OG_UNSUPPORTED, "%s does not combine complex numbers", c->op->name);
+}
+
 /* y[at] = y[at] op u[k] */
 OG_INLINE void index_reduce(int how, const og_tensor *y, int64_t at, const og_tensor *u, int64_t k)
 {
@@ -67,7 +73,8 @@ OG_INLINE void index_reduce(int how, const og_tensor *y, int64_t at, const og_te
 }
 
 /* n elements from y[at] on take those from u[k] on. */
-OG_INLINE void index_update(int how, const og_tensor *y, int64_t at, const og_tensor *u, int64_t k, int64_t n, size_t size)
+OG_INLINE void index_update(int how, const og_tensor *y, int64_t at, const og_tensor *u, int64_t k, int64_t n,
+                            size_t size)
 {
 	char *to = (char *)y->data + at * (int64_t)size;
 	const char *from = (const char *)u->data + k * (int64_t)size;

@@ -147,13 +147,12 @@ OG_INLINE void move_tiles(void *arg, int64_t begin, int64_t end)
 		const char *x = m->from + from + first * size;
 		for (int64_t j = 0; j < m->n[b]; j += w, y += w * size) {
 			w = m->n[b] - j < MOVE_TILE ? m->n[b] - j : MOVE_TILE;
+			char *t = w == MOVE_TILE ? tile : y;         /* a narrow rest is not worth the detour */
+			int64_t t_step = w == MOVE_TILE ? MOVE_TILE * size : a_to;
 			MOVE_BY_SIZE(m->size,
 				for (int64_t row = 0; row < w; row++, x += b_from)
-					for (int64_t i = 0; i < n; i++)
-						memcpy(tile + (i * MOVE_TILE + row) * (int64_t)k, x + i * (int64_t)k, k);
-				for (int64_t i = 0; i < n; i++)
-					if (w == MOVE_TILE) memcpy(y + i * a_to, tile + i * MOVE_TILE * (int64_t)k, MOVE_TILE * k);
-					else memcpy(y + i * a_to, tile + i * MOVE_TILE * (int64_t)k, (size_t)w * k);
+					for (int64_t i = 0; i < n; i++) memcpy(t + i * t_step + row * (int64_t)k, x + i * (int64_t)k, k);
+				for (int64_t i = 0; i < n && t == tile; i++) memcpy(y + i * a_to, tile + i * t_step, MOVE_TILE * k);
 			)
 		}
 	}

@@ -33,4 +33,5 @@ static og_status non_zero_eval(const og_call *c)
 
 OP(non_zero, .name = "NonZero", .since = 9,
    .doc = "The coordinates of the elements that are not 0: a row for each dimension, a column for each element.",
-   .inputs = "X:T!", .outputs = "Y:i64", .shape = non_zero_shape, .eval = non_zero_eval)
+   .inputs = "X:T!", .outputs = "Y:i64",
+   .types = "T=f32 f64 f16 bf16 u8 i8 u16 i16 u32 i32 u64 i64 bool", .shape = non_zero_shape, .eval = non_zero_eval)

@@ -204,7 +204,7 @@ OG_INLINE void number_put_int(const og_tensor *t, int64_t k, int64_t x)
 	default: break;
 	}
 	if (width && t->dtype != OG_F4E2M1) number_packed_put(t, k, width, (unsigned)x);
-	else number_put(t, k, (double)x);
+	else if (number_is_float(t->dtype)) number_put(t, k, (double)x);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------- */

@@ -42,4 +42,6 @@ static og_status one_hot_eval(const og_call *c)
 
 OP(one_hot, .name = "OneHot", .since = 9,
    .doc = "A new dimension that is `on` at the place that each index names and `off` elsewhere.",
-   .inputs = "indices:I, depth:D!, values:T", .outputs = "output:T", ATTRS(OG_INT("axis", -1)),  .shape = one_hot_shape, .eval = one_hot_eval)
+   .inputs = "indices:I, depth:D!, values:T", .outputs = "output:T",
+   .types = "I=f32 f64 f16 u8 i8 u16 i16 u32 i32 u64 i64; D=f32 f64 f16 u8 i8 u16 i16 u32 i32 u64 i64",
+   ATTRS(OG_INT("axis", -1)),  .shape = one_hot_shape, .eval = one_hot_eval)

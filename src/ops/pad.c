@@ -37,9 +37,8 @@ static og_status pad_shape(og_infer *c)
 	for (int d = 0; d < y->rank; d++) {
 		if (x->dims[d] == 0 && c->attr[0].i != PAD_CONSTANT && (before[d] > 0 || after[d] > 0))
 			return c->host->fail(OG_BAD_FILE, "Pad has no element to repeat in dimension %d", d);
-		if (before[d] > INT64_MAX / 4 || before[d] < -INT64_MAX / 4 || after[d] > INT64_MAX / 4 || after[d] < -INT64_MAX / 4)
-			return dims_overflow(c);
-		OP_TRY(dims_shift(c, &y->dims[d], before[d] + after[d]));
+		if (__builtin_add_overflow(before[d], after[d], &after[d])) return dims_overflow(c);
+		OP_TRY(dims_shift(c, &y->dims[d], after[d]));
 	}
 	return OG_OK;
 }
@@ -130,7 +129,8 @@ static void pad_lines(void *arg, int64_t begin, int64_t end)
 		}
 		const char *from = p->from + at * n * unit;
 		pad_border(p, to, from, 0, first);
-		if (past > first) memcpy(to + first * unit, from + (first - p->before[last]) * unit, (size_t)((past - first) * unit));
+		if (past > first)
+			memcpy(to + first * unit, from + (first - p->before[last]) * unit, (size_t)((past - first) * unit));
 		pad_border(p, to, from, past, out);
 	}
 }
@@ -163,14 +163,15 @@ static og_status pad_eval(const og_call *c)
 
 OP(pad_2, .name = "Pad", .since = 2, .doc = "Puts elements before and after each dimension, or takes them away.",
    .inputs = "data:T", .outputs = "output:T",
-   .attrs = (const og_attr[]){ OG_ENUM("mode", "constant|reflect|edge", PAD_CONSTANT),
-                               { .name = "pads", .type = OG_ATTR_INTS, .required = 1 }, OG_FLOAT("value", 0.0), { 0 } },
+   ATTRS(OG_ENUM("mode", "constant|reflect|edge", PAD_CONSTANT),
+         { .name = "pads", .type = OG_ATTR_INTS, .required = 1 }, OG_FLOAT("value", 0.0)),
    .shape = pad_shape, .eval = pad_eval)
 OP(pad_11, .name = "Pad", .since = 11, .doc = "Puts elements before and after each dimension, or takes them away.",
    .inputs = "data:T, pads:i64!, constant_value:T?", .outputs = "output:T",
    ATTRS(OG_ENUM("mode", "constant|reflect|edge", PAD_CONSTANT)), .flags = OG_SHARED_BITS, .shape = pad_shape,
    .eval = pad_eval)
-OP(pad_18, .name = "Pad", .since = 18, .doc = "Puts elements before and after the listed dimensions, or takes them away.",
+OP(pad_18, .name = "Pad", .since = 18,
+   .doc = "Puts elements before and after the listed dimensions, or takes them away.",
    .inputs = "data:T, pads:i64!, constant_value:T?, axes:I?!", .outputs = "output:T", .types = "I=i32 i64",
    ATTRS(OG_ENUM("mode", "constant|reflect|edge|wrap", PAD_CONSTANT)), .flags = OG_SHARED_BITS, .shape = pad_shape,
    .eval = pad_eval)

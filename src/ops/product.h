@@ -2,7 +2,7 @@
 #ifndef OPS_PRODUCT_H
 #define OPS_PRODUCT_H
 
-#include "ops/dims.h"
+#include "ops/axis.h"
 #include "ops/number.h"
 
 #if OP_BASE
@@ -81,6 +81,11 @@ OG_INLINE og_status product_shape(og_infer *c)
 	if (a->rank > 1) y->dims[y->rank++] = a->dims[a->rank - 2];
 	if (b->rank > 1) y->dims[y->rank++] = b->dims[b->rank - 1];
 	return OG_OK;
+}
+
+OG_INLINE double product_flops(const og_infer *c)
+{
+	return 2.0 * axis_elements(&c->out[0], 0) * axis_elements(&c->in[0], c->in[0].rank - 1);
 }
 
 typedef struct product_task {

@@ -44,6 +44,7 @@ static og_status range_eval(const og_call *c)
 }
 #endif
 
-OP(range, .name = "Range", .since = 11, .doc = "The numbers from `start` in steps of `delta`, as long as they are before `limit`.",
+OP(range, .name = "Range", .since = 11,
+   .doc = "The numbers from `start` in steps of `delta`, as long as they are before `limit`.",
    .inputs = "start:T!, limit:T!, delta:T!", .outputs = "output:T", .types = "T=f32 f64 i16 i32 i64 f16 bf16",
    .shape = range_shape, .eval = range_eval)

@@ -8,9 +8,11 @@
 
 #if OP_BASE
 
+#define RESAMPLE_TYPES "T=f32 f64 f16 bf16 u8 i8 u16 i16 u32 i32 u64 i64 bool"
 #define RESAMPLE_MODES "nearest|linear|cubic"
 #define RESAMPLE_TRANSFORMS \
-	"half_pixel|half_pixel_symmetric|pytorch_half_pixel|align_corners|asymmetric|tf_half_pixel_for_nn|tf_crop_and_resize"
+	"half_pixel|half_pixel_symmetric|pytorch_half_pixel|align_corners|asymmetric|" \
+	"tf_half_pixel_for_nn|tf_crop_and_resize"
 #define RESAMPLE_ROUNDINGS "round_prefer_floor|round_prefer_ceil|floor|ceil"
 
 enum { RESAMPLE_NEAREST, RESAMPLE_LINEAR, RESAMPLE_CUBIC };
@@ -24,7 +26,8 @@ enum { RESAMPLE_PIECES = 16 };               /* planes in work at once, each wit
 typedef struct resample {
 	int mode, transform, rounding, exclude_outside, antialias;
 	double cubic_a, extrapolation;
-	double scale[OG_MAX_RANK], start[OG_MAX_RANK], end[OG_MAX_RANK];   /* start, end: the region of tf_crop_and_resize */
+	double scale[OG_MAX_RANK];
+	double start[OG_MAX_RANK], end[OG_MAX_RANK];         /* the region of tf_crop_and_resize, in parts of the input */
 } resample;
 
 /* One axis: output place o is the sum of weight[o * taps + k] * input[place[o * taps + k]]; place -1: nothing, the
@@ -125,7 +128,8 @@ typedef struct resample_plan {
 	size_t size;                         /* of an element */
 } resample_plan;
 
-OG_INLINE void resample_layout(resample_plan *p, const resample *r, const og_tensor *x, const og_tensor *y, void *workspace)
+OG_INLINE void resample_layout(resample_plan *p, const resample *r, const og_tensor *x, const og_tensor *y,
+                               void *workspace)
 {
 	int64_t entries = 0, plane;
 	int weighted = r->mode != RESAMPLE_NEAREST;
@@ -195,8 +199,8 @@ OG_INLINE void resample_nearest_lines(void *arg, int64_t begin, int64_t end)
 /* ---- weighted ------------------------------------------------------------------------------------ */
 
 /* One axis of one plane: from is [outer, n, inner], to is [outer, out, inner]. */
-OG_INLINE void resample_pass(const resample_axis *a, double extrapolation, double *to, const double *from, int64_t outer,
-                             int64_t inner)
+OG_INLINE void resample_pass(const resample_axis *a, double extrapolation, double *to, const double *from,
+                             int64_t outer, int64_t inner)
 {
 	for (int64_t line = 0; line < outer; line++, from += a->n * inner) {
 		for (int64_t o = 0; o < a->out; o++, to += inner) {

@@ -10,12 +10,13 @@ enum {
 
 typedef struct resize_inputs { const og_tensor *scales, *sizes; } resize_inputs;
 
-/* An empty list says as much as none. */
-static resize_inputs resize_given(resize_inputs in)
+/* An empty list says as much as none. Returns NULL, or what is wrong. */
+static const char *resize_given(resize_inputs *in)
 {
-	if (in.scales && og_count(in.scales) == 0) in.scales = NULL;
-	if (in.sizes && og_count(in.sizes) == 0) in.sizes = NULL;
-	return in;
+	if (in->scales && og_count(in->scales) == 0) in->scales = NULL;
+	if (in->sizes && og_count(in->sizes) == 0) in->sizes = NULL;
+	return in->scales && in->sizes ? "both scales and sizes are given"
+	     : !in->scales && !in->sizes ? "neither scales nor sizes are given" : NULL;
 }
 
 /* What the attributes of a version say; Resize-10 has the mode only. */
@@ -86,14 +87,17 @@ static og_status resize_shape(og_infer *c)
 	const og_shape *x = &c->in[0];
 	og_shape *y = &c->out[0];
 	int first = c->op->since < 11 ? 1 : 2;
-	resize_inputs in = { first < c->n_in ? c->in[first].value : NULL, first == 2 && c->n_in > 3 ? c->in[3].value : NULL };
+	resize_inputs in = { first < c->n_in ? c->in[first].value : NULL,
+	                     first == 2 && c->n_in > 3 ? c->in[3].value : NULL };
 	int64_t out[OG_MAX_RANK];
 	const char *fault;
 	resample r;
 	OP_TRY(dims_of_rank(c, y, x->rank));
-	in = resize_given(in);
-	if (x->rank < 0 || (!in.scales && !in.sizes)) return OG_OK;
-	fault = resize_solve(c->op, c->attr, &in, x->rank, x->dims, &r, out);
+	for (int k = first; k < c->n_in; k++)
+		if (c->in[k].dtype != OG_NONE && !c->in[k].value) return OG_OK;
+	if (x->rank < 0) return OG_OK;
+	fault = resize_given(&in);
+	if (!fault) fault = resize_solve(c->op, c->attr, &in, x->rank, x->dims, &r, out);
 	if (fault) return c->host->fail(OG_BAD_FILE, "%s can't tell its output's shape: %s", c->op->name, fault);
 	for (int d = 0; d < x->rank; d++) {
 		if (out[d] >= 0) {
@@ -111,9 +115,8 @@ static const char *resize_of_call(const og_call *c, resample *r)
 {
 	int64_t out[OG_MAX_RANK];
 	resize_inputs in = { move_in(c, c->op->since < 11 ? 1 : 2), c->op->since < 11 ? NULL : move_in(c, 3) };
-	in = resize_given(in);
-	if (!in.scales && !in.sizes) return "there are neither scales nor sizes";
-	return resize_solve(c->op, c->attr, &in, c->in[0]->rank, c->in[0]->dims, r, out);
+	const char *fault = resize_given(&in);
+	return fault ? fault : resize_solve(c->op, c->attr, &in, c->in[0]->rank, c->in[0]->dims, r, out);
 }
 
 static size_t resize_workspace(const og_call *c)
@@ -141,17 +144,18 @@ static og_status resize_eval(const og_call *c)
 #endif
 
 OP(resize_10, .name = "Resize", .since = 10, .doc = "Samples the input anew on a grid of another size.",
-   .inputs = "X:T, scales:f32!", .outputs = "Y:T", ATTRS(OG_ENUM("mode", "nearest|linear", RESAMPLE_NEAREST)),
-   .shape = resize_shape, .eval = resize_eval, .workspace = resize_workspace)
+   .inputs = "X:T, scales:f32!", .outputs = "Y:T", .types = RESAMPLE_TYPES,
+   ATTRS(OG_ENUM("mode", "nearest|linear", RESAMPLE_NEAREST)), .shape = resize_shape, .eval = resize_eval,
+   .workspace = resize_workspace)
 OP(resize_11, .name = "Resize", .since = 11, .doc = "Samples the input anew on a grid of another size.",
-   .inputs = "X:T, roi:R?, scales:f32?!, sizes:i64?!", .outputs = "Y:T", .types = "R=f32 f16 f64 bf16",
+   .inputs = "X:T, roi:R?, scales:f32?!, sizes:i64?!", .outputs = "Y:T", .types = RESAMPLE_TYPES "; R=f32 f16 f64 bf16",
    ATTRS(OG_ENUM("mode", RESAMPLE_MODES, RESAMPLE_NEAREST),
          OG_ENUM("coordinate_transformation_mode", RESAMPLE_TRANSFORMS, RESAMPLE_HALF_PIXEL),
          OG_ENUM("nearest_mode", RESAMPLE_ROUNDINGS, RESAMPLE_PREFER_FLOOR), OG_FLOAT("cubic_coeff_a", -0.75),
          OG_INT("exclude_outside", 0), OG_FLOAT("extrapolation_value", 0.0)),
    .shape = resize_shape, .eval = resize_eval, .workspace = resize_workspace)
 OP(resize_18, .name = "Resize", .since = 18, .doc = "Samples the input anew on a grid of another size.",
-   .inputs = "X:T, roi:R?, scales:f32?!, sizes:i64?!", .outputs = "Y:T", .types = "R=f32 f16 f64 bf16",
+   .inputs = "X:T, roi:R?, scales:f32?!, sizes:i64?!", .outputs = "Y:T", .types = RESAMPLE_TYPES "; R=f32 f16 f64 bf16",
    ATTRS(OG_ENUM("mode", RESAMPLE_MODES, RESAMPLE_NEAREST),
          OG_ENUM("coordinate_transformation_mode", RESAMPLE_TRANSFORMS, RESAMPLE_HALF_PIXEL),
          OG_ENUM("nearest_mode", RESAMPLE_ROUNDINGS, RESAMPLE_PREFER_FLOOR), OG_FLOAT("cubic_coeff_a", -0.75),

@@ -31,6 +31,7 @@ static og_status scatter_elements_eval(const og_call *c)
 	size_t size;
 	OP_TRY(move_size(c, x, &size));
 	OP_TRY(index_check(c, indices, dim));
+	OP_TRY(index_can_reduce(c, how, x->dtype));
 	OP_TRY(move_all(c));
 	if (og_count(indices) == 0) return OG_OK;
 	n = indices->dims[last];

@@ -10,7 +10,8 @@ static og_status scatter_nd_shape(og_infer *c)
 	if (x->rank < 0 || indices->rank < 0) return OG_OK;
 	depth = indices->rank > 0 ? indices->dims[indices->rank - 1] : 0;
 	if (depth >= 0 && (depth < 1 || depth > x->rank))
-		return c->host->fail(OG_BAD_FILE, "ScatterND has %lld coordinates for %d dimensions", (long long)depth, x->rank);
+		return c->host->fail(OG_BAD_FILE, "ScatterND has %lld coordinates for %d dimensions", (long long)depth,
+		                     x->rank);
 	if (updates->rank < 0 || depth < 0) return OG_OK;
 	if (updates->rank != indices->rank - 1 + x->rank - depth)
 		return c->host->fail(OG_BAD_FILE, "ScatterND has updates of %d dimensions", updates->rank);
@@ -29,6 +30,7 @@ static og_status scatter_nd_eval(const og_call *c)
 	int64_t tuples = og_span(indices, 0, indices->rank - 1), block = og_span(x, depth, x->rank);
 	size_t size;
 	OP_TRY(move_size(c, x, &size));
+	OP_TRY(index_can_reduce(c, how, x->dtype));
 	OP_TRY(move_all(c));
 	for (int64_t k = 0; k < tuples; k++) {
 		int64_t at = 0;

@@ -9,7 +9,8 @@ typedef struct slice_lists { list starts, ends, axes, steps; } slice_lists;
 
 static slice_lists slice_attrs(const og_attr_value *attr)
 {
-	return (slice_lists){ list_of_attr(&attr[0]), list_of_attr(&attr[1]), list_of_attr(&attr[2]), { LIST_ABSENT, NULL, NULL } };
+	return (slice_lists){ list_of_attr(&attr[0]), list_of_attr(&attr[1]), list_of_attr(&attr[2]),
+	                      { LIST_ABSENT, NULL, NULL } };
 }
 
 /* A range for each dimension, the whole of those that are not listed; false when a list says nothing sensible. */
@@ -60,8 +61,8 @@ static og_status slice_shape(og_infer *c)
 	if (x->rank < 0 || l.starts.n < 0 || l.ends.n < 0) return OG_OK;
 	if (l.axes.n == LIST_UNKNOWN || l.steps.n == LIST_UNKNOWN) return OG_OK;
 	if (!slice_ranges(&l, x->rank, r))
-		return c->host->fail(OG_BAD_FILE, "Slice's starts, ends, axes and steps do not fit each other and %d dimensions, "
-		                     "or a step is 0", x->rank);
+		return c->host->fail(OG_BAD_FILE, "Slice's starts, ends, axes and steps do not fit each other and %d "
+		                     "dimensions, or a step is 0", x->rank);
 	for (int d = 0; d < x->rank; d++) {
 		if (slice_is_whole(r[d])) y->dims[d] = x->dims[d];
 		else if (x->dims[d] >= 0) y->dims[d] = slice_count(r[d], x->dims[d], &first);
@@ -97,8 +98,8 @@ static og_status slice_eval(const og_call *c)
 
 OP(slice_1, .name = "Slice", .since = 1, .doc = "A range of each listed dimension.", .inputs = "data:T",
    .outputs = "output:T",
-   .attrs = (const og_attr[]){ { .name = "starts", .type = OG_ATTR_INTS, .required = 1 },
-                               { .name = "ends", .type = OG_ATTR_INTS, .required = 1 }, OG_INTS("axes"), { 0 } },
+   ATTRS({ .name = "starts", .type = OG_ATTR_INTS, .required = 1 },
+         { .name = "ends", .type = OG_ATTR_INTS, .required = 1 }, OG_INTS("axes")),
    .flags = OG_SHARED_BITS, .shape = slice_shape, .eval = slice_eval)
 OP(slice_10, .name = "Slice", .since = 10, .doc = "A range of each listed dimension, with a step.",
    .inputs = "data:T, starts:I!, ends:I!, axes:I?!, steps:I?!", .outputs = "output:T", .types = "I=i32 i64",

@@ -9,8 +9,8 @@ static og_status space_to_depth_shape(og_infer *c)
 	int64_t block = c->attr[0].i, area;
 	if (x->rank < 0) return dims_of_rank(c, y, 4);
 	if (x->rank != 4 || block < 1 || __builtin_mul_overflow(block, block, &area))
-		return c->host->fail(OG_BAD_FILE, "SpaceToDepth takes 4 dimensions and a positive block, not %d and %lld", x->rank,
-		                     (long long)block);
+		return c->host->fail(OG_BAD_FILE, "SpaceToDepth takes 4 dimensions and a positive block, not %d and %lld",
+		                     x->rank, (long long)block);
 	dims_copy(y, x);
 	OP_TRY(dims_mul(c, &y->dims[1], area));
 	OP_TRY(dims_divide(c, &y->dims[2], block, "a height"));
@@ -37,5 +37,5 @@ static og_status space_to_depth_eval(const og_call *c)
 
 OP(space_to_depth, .name = "SpaceToDepth", .since = 1, .doc = "Moves blocks of the plane into depth.",
    .inputs = "input:T", .outputs = "output:T",
-   .attrs = (const og_attr[]){ { .name = "blocksize", .type = OG_ATTR_INT, .required = 1 }, { 0 } },
+   ATTRS({ .name = "blocksize", .type = OG_ATTR_INT, .required = 1 }),
    .flags = OG_SHARED_BITS, .shape = space_to_depth_shape, .eval = space_to_depth_eval)

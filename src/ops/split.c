@@ -20,7 +20,8 @@ static og_status split_shape(og_infer *c)
 	if (sizes.n >= 0 && sizes.n != c->n_out)
 		return c->host->fail(OG_BAD_FILE, "Split lists %lld sizes for %d outputs", (long long)sizes.n, c->n_out);
 	if (c->op->since >= 18 && c->attr[1].present && c->attr[1].i != c->n_out)
-		return c->host->fail(OG_BAD_FILE, "Split has num_outputs %lld, but %d outputs", (long long)c->attr[1].i, c->n_out);
+		return c->host->fail(OG_BAD_FILE, "Split has num_outputs %lld, but %d outputs", (long long)c->attr[1].i,
+		                     c->n_out);
 	rest = x->dims[axis];
 	if (rest < 0 && sizes.n < 0) return OG_OK;
 	if (c->op->since < 18 && sizes.n < 0 && rest % c->n_out != 0)

@@ -21,7 +21,8 @@ static og_status squeeze_shape(og_infer *c)
 	for (int d = 0; d < x->rank; d++) {
 		if (!(gone >> d & 1)) y->dims[y->rank++] = x->dims[d];
 		else if (x->dims[d] > 1 || x->dims[d] == 0)
-			return c->host->fail(OG_BAD_FILE, "Squeeze removes axis %d, which has %lld elements", d, (long long)x->dims[d]);
+			return c->host->fail(OG_BAD_FILE, "Squeeze removes axis %d, which has %lld elements", d,
+			                     (long long)x->dims[d]);
 	}
 	return OG_OK;
 }

@@ -35,7 +35,8 @@ static void top_k_sift(top_k_item *heap, int64_t n, int64_t hole, top_k_item ite
 }
 
 /* The first k of n elements, in order. */
-static void top_k_line(top_k_item *heap, int64_t k, const og_tensor *x, int64_t first, int64_t stride, int64_t n, int smallest)
+static void top_k_line(top_k_item *heap, int64_t k, const og_tensor *x, int64_t first, int64_t stride, int64_t n,
+                       int smallest)
 {
 	for (int64_t i = 0; i < n; i++) {
 		top_k_item item = { top_k_key(x, first + i * stride, smallest), i };
@@ -107,14 +108,17 @@ static og_status top_k_eval(const og_call *c)
 }
 #endif
 
+#define TOP_K_TYPES "T=f32 f64 f16 bf16 u8 i8 u16 i16 u32 i32 u64 i64"
+
 OP(top_k_1, .name = "TopK", .since = 1, .doc = "The k largest elements along an axis, in order, and their places.",
-   .inputs = "X:T", .outputs = "Values:T, Indices:i64",
-   .attrs = (const og_attr[]){ { .name = "k", .type = OG_ATTR_INT, .required = 1 }, OG_INT("axis", -1), { 0 } },
+   .inputs = "X:T", .outputs = "Values:T, Indices:i64", .types = TOP_K_TYPES,
+   ATTRS({ .name = "k", .type = OG_ATTR_INT, .required = 1 }, OG_INT("axis", -1)),
    .shape = top_k_shape, .eval = top_k_eval, .workspace = top_k_workspace)
 OP(top_k_10, .name = "TopK", .since = 10, .doc = "The k largest elements along an axis, in order, and their places.",
-   .inputs = "X:T, K:i64!", .outputs = "Values:T, Indices:i64", ATTRS(OG_INT("axis", -1)), .shape = top_k_shape,
-   .eval = top_k_eval, .workspace = top_k_workspace)
+   .inputs = "X:T, K:i64!", .outputs = "Values:T, Indices:i64", .types = TOP_K_TYPES,
+   ATTRS(OG_INT("axis", -1)), .shape = top_k_shape, .eval = top_k_eval, .workspace = top_k_workspace)
 OP(top_k_11, .name = "TopK", .since = 11,
    .doc = "The k largest or smallest elements along an axis, in order, and their places.", .inputs = "X:T, K:i64!",
-   .outputs = "Values:T, Indices:i64", ATTRS(OG_INT("axis", -1), OG_INT("largest", 1), OG_INT("sorted", 1)),
+   .outputs = "Values:T, Indices:i64", .types = TOP_K_TYPES,
+   ATTRS(OG_INT("axis", -1), OG_INT("largest", 1), OG_INT("sorted", 1)),
    .shape = top_k_shape, .eval = top_k_eval, .workspace = top_k_workspace)

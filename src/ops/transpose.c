@@ -15,12 +15,14 @@ static og_status transpose_shape(og_infer *c)
 	unsigned seen = 0;
 	if (x->rank < 0) return dims_of_rank(c, &c->out[0], perm->present ? perm->n : -1);
 	if (perm->present && perm->n != x->rank)
-		return c->host->fail(OG_BAD_FILE, "Transpose permutes %lld dimensions, but there are %d", (long long)perm->n, x->rank);
+		return c->host->fail(OG_BAD_FILE, "Transpose permutes %lld dimensions, but there are %d", (long long)perm->n,
+		                     x->rank);
 	c->out[0].rank = x->rank;
 	for (int d = 0; d < x->rank; d++) {
 		int64_t from = perm->present ? perm->ints[d] : transpose_axis(perm, x->rank, d);
 		if (from < 0 || from >= x->rank || seen >> from & 1)
-			return c->host->fail(OG_BAD_FILE, "Transpose's perm is no permutation: entry %d is %lld", d, (long long)from);
+			return c->host->fail(OG_BAD_FILE, "Transpose's perm is no permutation: entry %d is %lld", d,
+			                     (long long)from);
 		seen |= 1u << from;
 		c->out[0].dims[d] = x->dims[from];
 	}

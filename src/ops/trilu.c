@@ -21,7 +21,7 @@ static og_status trilu_eval(const og_call *c)
 	if (og_count(x) == 0) return OG_OK;
 	k = k < -rows ? -rows : k > n ? n : k;
 	for (int64_t line = 0; line < og_count(x) / n; line++) {
-		int64_t cut = line % rows + k + !upper;              /* upper keeps the columns from here on, lower those before */
+		int64_t cut = line % rows + k + !upper;      /* upper keeps the columns from here on, lower those before */
 		char *to = (char *)c->out[0]->data + line * n * (int64_t)size;
 		const char *from = (const char *)x->data + line * n * (int64_t)size;
 		cut = cut < 0 ? 0 : cut > n ? n : cut;

@@ -19,7 +19,8 @@ static og_status unsqueeze_shape(og_infer *c)
 #endif
 
 OP(unsqueeze_1, .name = "Unsqueeze", .since = 1, .doc = "Puts in dimensions of 1.", .inputs = "data:T",
-   .outputs = "expanded:T", .attrs = (const og_attr[]){ { .name = "axes", .type = OG_ATTR_INTS, .required = 1 }, { 0 } },
+   .outputs = "expanded:T",
+   ATTRS({ .name = "axes", .type = OG_ATTR_INTS, .required = 1 }),
    .flags = OG_VIEW_OF_INPUT | OG_SHARED_BITS, .shape = unsqueeze_shape, .eval = move_all)
 OP(unsqueeze_13, .name = "Unsqueeze", .since = 13, .doc = "Puts in dimensions of 1.", .inputs = "data:T, axes:i64!",
    .outputs = "expanded:T", .flags = OG_VIEW_OF_INPUT | OG_SHARED_BITS, .shape = unsqueeze_shape, .eval = move_all)

@@ -51,10 +51,11 @@ static og_status upsample_eval(const og_call *c)
 #endif
 
 OP(upsample_7, .name = "Upsample", .since = 7, .doc = "Enlarges the input along each dimension.", .inputs = "X:T",
-   .outputs = "Y:T",
-   .attrs = (const og_attr[]){ OG_ENUM("mode", "nearest|linear", RESAMPLE_NEAREST),
-                               { .name = "scales", .type = OG_ATTR_FLOATS, .required = 1 }, { 0 } },
+   .outputs = "Y:T", .types = RESAMPLE_TYPES,
+   ATTRS(OG_ENUM("mode", "nearest|linear", RESAMPLE_NEAREST),
+         { .name = "scales", .type = OG_ATTR_FLOATS, .required = 1 }),
    .shape = upsample_shape, .eval = upsample_eval, .workspace = upsample_workspace)
 OP(upsample_9, .name = "Upsample", .since = 9, .doc = "Enlarges the input along each dimension.",
-   .inputs = "X:T, scales:f32!", .outputs = "Y:T", ATTRS(OG_ENUM("mode", "nearest|linear", RESAMPLE_NEAREST)),
+   .inputs = "X:T, scales:f32!", .outputs = "Y:T", .types = RESAMPLE_TYPES,
+   ATTRS(OG_ENUM("mode", "nearest|linear", RESAMPLE_NEAREST)),
    .shape = upsample_shape, .eval = upsample_eval, .workspace = upsample_workspace)

@@ -153,7 +153,6 @@ OG_INLINE og_status window_count(og_infer *c, const window *w, int axis, og_dim 
 	if (padded >= 0 && extent > padded)
 		return c->host->fail(OG_BAD_FILE, "%s: a window of %lld cells is larger than its padded input of %lld; "
 		                     "give a larger input", c->op->name, (long long)extent, (long long)padded);
-	ceil_mode = ceil_mode && mode == WINDOW_NOTSET;
 	*out = og_dim_do(c, ceil_mode ? OG_DIM_CEIL_DIV : OG_DIM_FLOOR_DIV, og_dim_do(c, OG_DIM_SUB, padded, extent), s);
 	OP_TRY(dims_add(c, out, 1));
 	if (!ceil_mode) return OG_OK;

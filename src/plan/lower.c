@@ -179,6 +179,36 @@ static og_status settle_constants(lowering *l, plan_step *s)
 	return status;
 }
 
+static void *copied(arena *a, const void *from, size_t bytes)
+{
+	void *to = from ? arena_alloc(a, bytes + 1) : NULL;
+	if (to) memcpy(to, from, bytes);
+	return to;
+}
+
+/* The node's attributes; lists and tensors are copied, since the graph does not live as long as the plan. */
+static og_status keep_attributes(og_plan *p, plan_step *s, const graph_node *node)
+{
+	const og_attr_value *from;
+	TRY(schema_attributes(&from, p->a, node));
+	int n = 0;
+	while (node->op->attrs && node->op->attrs[n].name) n++;
+	og_attr_value *to = arena_array(p->a, (size_t)n + 1, sizeof *to);
+	NEED(to);
+	for (int i = 0; i < n; i++) {
+		to[i] = from[i];
+		to[i].ints = copied(p->a, from[i].ints, (size_t)from[i].n * sizeof *to->ints);
+		to[i].floats = copied(p->a, from[i].floats, (size_t)from[i].n * sizeof *to->floats);
+		to[i].s = from[i].s ? arena_strdup(p->a, from[i].s) : NULL;
+		to[i].t = from[i].t ? graph_tensor_copy(p->a, from[i].t) : NULL;
+		if ((from[i].ints && !to[i].ints) || (from[i].floats && !to[i].floats) || (from[i].s && !to[i].s) ||
+		    (from[i].t && !to[i].t))
+			return base_no_memory();
+	}
+	s->attr = to;
+	return OG_OK;
+}
+
 static og_status new_step(lowering *l, plan_step **out, const char *name, int n_in, int n_out)
 {
 	og_plan *p = l->p;
@@ -258,7 +288,7 @@ static og_status program_step_of(lowering *l, const graph_node *holder, const gr
 	text label = { 0 };
 	if (anchor) {
 		s->op = anchor->op;
-		TRY(schema_attributes(&s->attr, p->a, anchor));
+		TRY(keep_attributes(p, s, anchor));
 		text_add(&label, anchor->type);
 	}
 	for (int i = 0; i < n; i++) text_printf(&label, "%s%s", anchor || i ? " + " : "", nodes[i]->type);
@@ -296,7 +326,7 @@ static og_status op_step(lowering *l, const graph_node *node)
 	s->op = node->op;
 	s->label = arena_strdup(l->p->a, node->type);
 	NEED(s->label);
-	TRY(schema_attributes(&s->attr, l->p->a, node));
+	TRY(keep_attributes(l->p, s, node));
 	for (int k = 0; k < node->n_in; k++) TRY(value_number(l, &s->in[k], node->in[k]));
 	for (int k = 0; k < node->n_out; k++) TRY(value_number(l, &s->out[k], node->out[k]));
 	return finish_step(l, s);

@@ -30,7 +30,7 @@ typedef struct plan_step {
 	int n_in, n_out, n_anchor_in;
 	int *in, *out;                       /* value numbers; -1: absent */
 	const og_op *op;                     /* NULL: a program only */
-	const og_attr_value *attr; int n_attr;
+	const og_attr_value *attr;
 	program *tail;
 	og_tensor *in_types, *out_types;     /* what backend_node needs */
 	backend_kernel kernel;

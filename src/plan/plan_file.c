@@ -249,6 +249,7 @@ typedef struct reader {
 	const uint8_t *at, *end;
 	const uint8_t *weights; uint64_t weights_size;
 	const char *bad;                         /* what is wrong, or NULL */
+	bool no_memory;
 } reader;
 
 static void wrong(reader *r, const char *what)
@@ -314,7 +315,10 @@ static const char *take_string(reader *r)
 static void *room(reader *r, size_t count, size_t size)
 {
 	void *p = arena_array(r->p->a, count + 1, size);
-	if (!p) wrong(r, "memory ran out");
+	if (!p) {
+		r->no_memory = true;
+		wrong(r, "memory ran out");
+	}
 	return p;
 }
 
@@ -346,7 +350,7 @@ static const og_tensor *take_tensor_data(reader *r)
 	uint64_t n = take_u64(r);
 	if (n != tensor_span(t) && n) wrong(r, "a tensor's size and shape differ");
 	const void *data = take(r, n);
-	t->data = data && !r->bad ? arena_aligned(r->p->a, n ? n : 1, 64) : NULL;
+	if (data && !r->bad && !(t->data = arena_aligned(r->p->a, n ? n : 1, 64))) r->no_memory = true;
 	if (t->data && n) memcpy(t->data, data, n);
 	return t;
 }
@@ -459,7 +463,9 @@ static void take_step(reader *r, plan_step *s)
 		if (s->in[k] >= 0) s->in_types[k] = r->p->values[s->in[k]].type;
 	for (int k = 0; k < s->n_out; k++)
 		if (s->out[k] >= 0) s->out_types[k] = r->p->values[s->out[k]].type;
-	if (plan_prepare(r->p, s, tactic) != OG_OK) wrong(r, "a step cannot be prepared");
+	og_status status = plan_prepare(r->p, s, tactic);
+	if (status == OG_NO_MEMORY) r->no_memory = true;
+	if (status != OG_OK) wrong(r, "a step cannot be prepared");
 	else if (s->kernel.packed_bytes != packed) wrong(r, "packed weights have another size than their kernel reads");
 	else if (s->kernel.workspace_bytes > r->p->workspace_bytes) wrong(r, "a step needs more workspace than was planned");
 }
@@ -579,7 +585,8 @@ og_status og_plan_load(og_plan **out, const char *path)
 	if (status == OG_OK) status = open_plan(&r, &p->file, path);
 	if (status == OG_OK) {
 		take_plan(&r);
-		if (r.bad) status = base_fail(OG_BAD_FILE, "%s: the plan is damaged: %s", path, r.bad);
+		if (r.no_memory) status = base_no_memory();
+		else if (r.bad) status = base_fail(OG_BAD_FILE, "%s: the plan is damaged: %s", path, r.bad);
 	}
 	if (status != OG_OK) og_plan_free(p);
 	else *out = p;

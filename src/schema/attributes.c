@@ -81,7 +81,8 @@ static int64_t find_word(const char *words, const char *s)
 static og_status check_range(const og_attr *d, double value)
 {
 	if (d->low == d->high || (value >= d->low && value <= d->high)) return OG_OK;
-	return base_fail(OG_BAD_FILE, "attribute '%s' is %.9g, but must be in [%.9g, %.9g]", d->name, value, d->low, d->high);
+	return base_fail(OG_BAD_FILE, "attribute '%s' is %.9g, but must be in [%.9g, %.9g]", d->name, value, d->low,
+	                 d->high);
 }
 
 static og_status take_value(og_attr_value *v, const og_attr *d, const graph_attr *attr)

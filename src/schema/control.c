@@ -84,7 +84,9 @@ static og_status run_if(const graph_node *n, const og_tensor *const *in, og_tens
 	return OG_OK;
 }
 
-/* ---- Loop: inputs M?, cond?, carried...; body (number, cond, carried...) -> (cond, carried..., scanned...) ---------- */
+/* ---- Loop ----------------------------------------------------------------------------------- */
+/* Inputs: most rounds?, condition?, carried...; the body: number, condition, carried... gives condition, carried...,
+ * scanned... */
 
 static og_status loop_body(graph **body, const graph_node *n, int *carried, const schema_scope *scope)
 {
@@ -144,7 +146,10 @@ static og_status stack_rounds(og_tensor **out, const round *first, int64_t round
 	return OG_OK;
 }
 
-static bool is_true(const og_tensor *t) { return !t || (t->dtype == OG_BOOL && og_count(t) == 1 && *(uint8_t *)t->data); }
+static bool is_true(const og_tensor *t)
+{
+	return !t || (t->dtype == OG_BOOL && og_count(t) == 1 && *(const uint8_t *)t->data);
+}
 
 static og_status run_loop(const graph_node *n, const og_tensor *const *in, og_tensor **out, const schema_scope *scope,
                           arena *a)
@@ -182,7 +187,7 @@ static og_status run_loop(const graph_node *n, const og_tensor *const *in, og_te
 	return OG_OK;
 }
 
-/* ---- Fused: our own node around nodes that run in one pass ------------------------------------------------------------ */
+/* ---- Fused: our own node around nodes that run in one pass ---------------------------------- */
 
 static og_status infer_fused(graph_node *n, const schema_scope *scope, arena *a)
 {
@@ -242,7 +247,8 @@ static og_status keep_types(kept_type **list, graph *g, arena *a)
 	return OG_OK;
 }
 
-static og_status infer_function_body(graph_node *n, const graph_function *f, schema_scope *inner, const schema_scope *scope)
+static og_status infer_function_body(graph_node *n, const graph_function *f, schema_scope *inner,
+                                     const schema_scope *scope)
 {
 	for (int k = 0; k < n->n_in; k++) {
 		if (!n->in[k]) continue;
@@ -264,6 +270,9 @@ static og_status infer_function(graph_node *n, const schema_scope *scope, arena 
 	schema_scope inner;
 	kept_type *kept = NULL;
 	TRY(find_function(&f, n));
+	/* Functions that call each other twice each, 60 deep, would keep us busy for ever. */
+	if (++*scope->calls > SCHEMA_MOST_CALLS)
+		return base_fail(OG_BAD_FILE, "functions are called more than %d times", SCHEMA_MOST_CALLS);
 	TRY(keep_types(&kept, f->body, a));
 	og_status status = schema_scope_call(&inner, a, f, n, scope);
 	if (status == OG_OK) status = infer_function_body(n, f, &inner, scope);
@@ -272,8 +281,8 @@ static og_status infer_function(graph_node *n, const schema_scope *scope, arena 
 	return node_fails(status, n);
 }
 
-static og_status run_function(const graph_node *n, const og_tensor *const *in, og_tensor **out, const schema_scope *scope,
-                              arena *a)
+static og_status run_function(const graph_node *n, const og_tensor *const *in, og_tensor **out,
+                              const schema_scope *scope, arena *a)
 {
 	const graph_function *f;
 	schema_scope inner;

@@ -102,7 +102,8 @@ static og_status broadcast_dim(og_infer *c, og_dim *to, og_dim other)
 {
 	if (*to > 1 || *to == 0)
 		if (other >= 0 && other != 1 && other != *to)
-			return base_fail(OG_BAD_FILE, "dimensions %lld and %lld do not broadcast", (long long)*to, (long long)other);
+			return base_fail(OG_BAD_FILE, "dimensions %lld and %lld do not broadcast", (long long)*to,
+			                 (long long)other);
 	*to = host_dim(c, OG_DIM_BROADCAST, *to, other);
 	return OG_OK;
 }
@@ -182,7 +183,7 @@ og_status schema_merge(const graph_node *n, int output, og_dtype dtype, int rank
 
 /* ---- nodes and graphs ----------------------------------------------------------------------- */
 
-/* The value of an input as a rule may read it: aligned. Large weights are copied for that only if they decide shapes. */
+/* The value of an input as a rule may read it: aligned. Large weights are copied only if they decide shapes. */
 static og_status known_value(const og_tensor **out, const schema_arg *arg, const graph_value *v, const schema_scope *s)
 {
 	const og_tensor *t = schema_scope_get(s, v);
@@ -223,17 +224,17 @@ static int64_t small_count(const og_shape *s)
 	return s->dtype != OG_NONE && s->rank >= 0 && base_count(s->dims, s->rank, &n) && n <= MOST_ELEMENTS ? n : -1;
 }
 
-/* True when the node reads only the shape of its input. */
-static bool asks_for_shape(const og_op *op)
+bool schema_reads_shape_only(const og_op *op)
 {
 	return !*schema_domain(op) && (strcmp(op->name, "Shape") == 0 || strcmp(op->name, "Size") == 0);
 }
 
-/* Shapes are often computed in the graph (Shape, Gather, Concat, Reshape): runs a node whose inputs are known and small, so
- * that rules further on see its outputs. A node that can't be run is left alone: it is the run's to complain. */
+/* Shapes are often computed in the graph (Shape, Gather, Concat, Reshape): runs a node whose inputs are known and
+ * small, so that rules further on see its outputs. A node that can't be run is left alone: it is the run's to
+ * complain. */
 static og_status compute_outputs(const schema_question *q, const graph_node *n, schema_scope *scope)
 {
-	bool by_shape = asks_for_shape(n->op);
+	bool by_shape = schema_reads_shape_only(n->op);
 	og_tensor shaped = { .dtype = OG_NONE };
 	const og_tensor **in = arena_array(scope->a, (size_t)n->n_in, sizeof *in);
 	og_tensor **out = arena_array(scope->a, (size_t)n->n_out, sizeof *out);

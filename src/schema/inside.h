@@ -14,9 +14,10 @@ struct schema_scope {
 	const graph_node *call;              /* of the function; NULL: g is no function's body */
 	const graph_function *function;
 	int depth;                           /* bodies and functions around this graph */
+	int64_t *calls, own_calls;           /* of functions, inferred so far from the outermost graph */
 	map values;                          /* name -> const og_tensor *, of values of g; freed by schema_scope_end */
 };
-enum { SCHEMA_DEEPEST = 64 };
+enum { SCHEMA_DEEPEST = 64, SCHEMA_MOST_CALLS = 1 << 16 };
 
 /* Starts the scope of a body (outer: the scope that the holder is in) or of a function (call and its scope in
  * `outer`). OG_BAD_FILE when nested too deeply, or when a function calls itself. */
@@ -27,7 +28,7 @@ void schema_scope_end(schema_scope *);
 og_status schema_scope_set(schema_scope *, const graph_value *, const og_tensor *);
 /* The tensor of a value as far as it is known, a constant's too (its data may be unaligned); NULL. */
 const og_tensor *schema_scope_get(const schema_scope *, const graph_value *);
-/* True when v is an argument that the call of its function leaves out: the function's nodes see no input there either. */
+/* True when v is an argument that the call of its function leaves out: then its nodes see no input there either. */
 bool schema_is_left_out(const graph_value *, const schema_scope *);
 /* True when the data can be read as an array of its type. */
 bool schema_is_aligned(const og_tensor *);
@@ -53,6 +54,8 @@ typedef struct schema_question {
 } schema_question;
 /* Makes the slots, in the arena; the caller fills `in`, then asks, then reads `out`. `attr` may come later (c.attr). */
 og_status schema_question_begin(schema_question *, arena *, const graph_node *, const og_attr_value *attr);
+/* True when the op reads no data of its input. */
+bool schema_reads_shape_only(const og_op *);
 /* Checks counts and types, gives outputs their types and runs the shape rule. */
 og_status schema_question_ask(schema_question *, const graph_node *);
 

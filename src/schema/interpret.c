@@ -10,6 +10,8 @@ static og_status fill_inputs(schema_question *q, const og_tensor **in, const gra
 	for (int k = 0; k < n->n_in; k++) {
 		const og_tensor *t = in[k];
 		if (!t) continue;
+		if (!t->data && og_count(t) > 0 && !schema_reads_shape_only(n->op))
+			return base_fail(OG_UNSUPPORTED, "input %d holds %s without data", k, base_dtype_name(t->dtype));
 		if (!schema_is_aligned(t)) {
 			in[k] = t = graph_tensor_copy(a, t);
 			NEED(t);
@@ -79,9 +81,9 @@ static og_status run_op(const graph_node *n, const og_tensor *const *given, og_t
 	og_tensor **made = arena_array(a, n_out, sizeof *made);
 	if (!in || !made) return base_no_memory();
 	for (int k = 0; k < n->n_in; k++) in[k] = given[k];
-	TRY(fill_inputs(&q, in, n, a));
+	og_status status = fill_inputs(&q, in, n, a);
+	if (status != OG_OK) return base_fail_in(status, "%s", schema_node_words(words, n));
 	TRY(schema_question_ask(&q, n));
-	og_status status = OG_OK;
 	for (int k = 0; k < n->n_out && status == OG_OK; k++)
 		if (n->out[k]) status = make_output(&made[k], &q.out[k], n->out[k], a);
 	og_call c = { .host = &schema_host, .op = n->op, .attr = attr, .n_in = n->n_in, .n_out = n->n_out, .in = in,
@@ -99,7 +101,8 @@ og_status schema_run_node(const graph_node *n, const og_tensor *const *in, og_te
 	const schema_control *control = schema_control_find(n);
 	if (control) return control->run(n, in, out, outer, a);
 	if (n->op) return run_op(n, in, out, a, outer);
-	return base_fail(OG_UNSUPPORTED, "%s: this op is not known; give a library that has it", schema_node_words(words, n));
+	return base_fail(OG_UNSUPPORTED, "%s: this op is not known; give a library that has it",
+	                 schema_node_words(words, n));
 }
 
 /* ---- graphs --------------------------------------------------------------------------------- */

@@ -30,7 +30,8 @@ og_status schema_inputs(schema_args *out, const og_op *);
 og_status schema_outputs(schema_args *out, const og_op *);
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
-/* Sets node->op of every node that has none yet (functions and bodies too) from the opset imports. Unknown ops stay NULL. */
+/* Sets node->op of every node that has none yet (functions and bodies too) from the opset imports. Unknown ops stay
+ * NULL. */
 void schema_resolve(og_model *);
 /* Attribute values in the op's declared order; checks types, ranges, words and unknown names. */
 og_status schema_attributes(const og_attr_value **out, arena *, const graph_node *);
@@ -45,7 +46,8 @@ og_status schema_infer(graph *);
  * are made in the arena with their real shapes. Data-dependent shapes are fine here. Control flow and Fused run
  * their bodies; `outer` resolves values of the graphs around (NULL when there are none). */
 typedef struct schema_scope schema_scope;
-og_status schema_run_node(const graph_node *, const og_tensor *const *in, og_tensor **out, arena *, const schema_scope *outer);
+og_status schema_run_node(const graph_node *, const og_tensor *const *in, og_tensor **out, arena *,
+                          const schema_scope *outer);
 /* Runs a whole graph by definition: the plain interpreter. inputs in the graph's order; outputs in the arena.
  * `watch` (may be NULL) is called with every value made. */
 og_status schema_run_graph(const graph *, const og_tensor *const *inputs, og_tensor **outputs, arena *,

@@ -6,8 +6,10 @@
 og_status schema_scope_begin(schema_scope *s, arena *a, const graph *g, const schema_scope *outer)
 {
 	*s = (schema_scope){ .a = a, .g = g, .outer = outer, .depth = outer ? outer->depth + 1 : 0 };
+	s->calls = outer ? outer->calls : &s->own_calls;
 	if (s->depth < SCHEMA_DEEPEST) return OG_OK;
-	return base_fail(OG_BAD_FILE, "graph '%s': bodies and functions are nested more than %d deep", g->name, SCHEMA_DEEPEST);
+	return base_fail(OG_BAD_FILE, "graph '%s': bodies and functions are nested more than %d deep", g->name,
+	                 SCHEMA_DEEPEST);
 }
 
 og_status schema_scope_call(schema_scope *s, arena *a, const graph_function *f, const graph_node *call,

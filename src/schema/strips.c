@@ -1,5 +1,5 @@
-/* strips.c -- an elementwise op by its definition: its formula in double over short strips, its inputs broadcast. Integers
- * and bools have forms of their own, over their own type. */
+/* strips.c -- an elementwise op by its definition: its formula in double over short strips, its inputs broadcast.
+ * Integers and bools have forms of their own, over their own type. */
 #include "schema/inside.h"
 
 #include <math.h>

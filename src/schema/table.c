@@ -1,6 +1,6 @@
-/* table.c -- the table of ops, in order of domain, name and opset version. It starts with the built-in ops, whose list
- * "ops.inc" is derived from the op files, and grows with libraries. Op structs are never freed, so that a found op stays
- * valid while the table is replaced. */
+/* table.c -- the table of ops, in order of domain, name and opset version. It starts with the built-in ops, whose
+ * list "ops.inc" is derived from the op files, and grows with libraries. Op structs are never freed, so that a found
+ * op stays valid while the table is replaced. */
 #include "schema/inside.h"
 
 #include <pthread.h>
@@ -117,8 +117,8 @@ static og_status check(const og_op *op, const char *from)
 {
 	schema_args inputs, outputs;
 	if (op->abi != OG_OP_ABI)
-		return base_fail(OG_UNSUPPORTED, "%s: was built for version %u of opgraft/op.h, this is %u; build it again", from,
-		                 op->abi, OG_OP_ABI);
+		return base_fail(OG_UNSUPPORTED, "%s: was built for version %u of opgraft/op.h, this is %u; build it again",
+		                 from, op->abi, OG_OP_ABI);
 	if (!op->name || !op->inputs || !op->outputs)
 		return base_fail(OG_USAGE, "%s: an op has no name, inputs or outputs", from);
 	og_status status = schema_arguments(&inputs, &outputs, op);

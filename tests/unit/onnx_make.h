@@ -71,7 +71,8 @@ static inline graph_bytes model_of(graph_bytes graph_fields)
 /* x -> Relu -> y with more fields of the graph behind the node. */
 static inline graph_bytes relu_with(graph_bytes more)
 {
-	return model_of(JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), more, value(GRAPH_input, "x"), value(GRAPH_output, "y")));
+	return model_of(JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), more, value(GRAPH_input, "x"),
+	       value(GRAPH_output, "y")));
 }
 
 /* An initializer called w. */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -222,8 +222,10 @@ static void test_number_fields(void **state)
 	check_numbers(OG_I64, 3, JOIN(I(TENSOR_int64_data, 1), I(TENSOR_int64_data, UINT64_MAX),
 	                              I(TENSOR_int64_data, UINT64_C(1) << 63)), i64, 24);
 	check_numbers(OG_I64, 2, M(TENSOR_int64_data, minus), i64, 16);
-	check_numbers(OG_U64, 3, JOIN(I(TENSOR_uint64_data, UINT64_MAX), M(TENSOR_uint64_data, raw("\0\1", 2))), u64, 24);
-	check_numbers(OG_U32, 2, M(TENSOR_uint64_data, raw("\xff\xff\xff\xff\x0f\0", 6)), "\xff\xff\xff\xff\0\0\0\0", 8);
+	check_numbers(OG_U64, 3, JOIN(I(TENSOR_uint64_data, UINT64_MAX), M(TENSOR_uint64_data, raw("\0\1", 2))),
+	       u64, 24);
+	check_numbers(OG_U32, 2, M(TENSOR_uint64_data, raw("\xff\xff\xff\xff\x0f\0", 6)),
+	       "\xff\xff\xff\xff\0\0\0\0", 8);
 	check_numbers(OG_I32, 2, M(TENSOR_int32_data, minus), i32, 8);
 	check_numbers(OG_I16, 2, M(TENSOR_int32_data, minus), "\1\0\xff\xff", 4);
 	check_numbers(OG_I8, 2, M(TENSOR_int32_data, minus), "\1\xff", 2);
@@ -244,7 +246,8 @@ static void test_strings_and_sparse(void **state)
 	graph_bytes sparse = M(GRAPH_sparse_initializer,
 	                       M(SPARSE_values, I(TENSOR_dims, 1), I(TENSOR_data_type, OG_F32), S(TENSOR_name, "s"),
 	                         M(TENSOR_raw_data, raw("abcd", 4))),
-	                       M(SPARSE_indices, I(TENSOR_dims, 1), I(TENSOR_data_type, OG_I64), M(TENSOR_int64_data, raw("\1", 1))),
+	                       M(SPARSE_indices, I(TENSOR_dims, 1), I(TENSOR_data_type, OG_I64),
+	                         M(TENSOR_int64_data, raw("\1", 1))),
 	                       I(SPARSE_dims, 7));
 	graph_bytes b = model_of(JOIN(node("Relu", "w", "y"), node("Abs", "s", "a"), S(GRAPH_name, "g"), strings,
 	                              value(GRAPH_input, "x"), value(GRAPH_output, "y"), sparse));
@@ -306,16 +309,16 @@ static void test_fields_survive_edits(void **state)
 	graph_bytes kept_node = JOIN(B(NODE_metadata_props, entry), unknown("in node"));
 	graph_bytes first = M(GRAPH_node, S(NODE_input, "x"), S(NODE_input, "w"), S(NODE_output, "t"), S(NODE_name, ""),
 	                      S(NODE_op_type, "Add"), S(NODE_doc_string, "adds"), S(NODE_domain, ""), kept_node);
-	graph_bytes info = JOIN(S(VALUE_name, "x"), M(VALUE_type, M(TYPE_sequence_type, S(1, "odd"))), S(VALUE_doc_string, "in"),
-	                        B(VALUE_metadata_props, entry), unknown("in value"));
+	graph_bytes info = JOIN(S(VALUE_name, "x"), M(VALUE_type, M(TYPE_sequence_type, S(1, "odd"))),
+	                        S(VALUE_doc_string, "in"), B(VALUE_metadata_props, entry), unknown("in value"));
 	graph_bytes fields = JOIN(
 		first, node("Relu", "t", "y"), S(GRAPH_name, "g"),
 		TENSOR(I(TENSOR_data_type, OG_F32), M(TENSOR_float_data, raw("\0\0\x80\x3f", 4))),
 		B(GRAPH_input, info), value(GRAPH_output, "y"), value(GRAPH_value_info, "t"),
 		M(GRAPH_quantization_annotation, S(1, "w")), B(GRAPH_metadata_props, entry), unknown("in graph"));
-	graph_bytes b = JOIN(I(MODEL_ir_version, 8), S(MODEL_producer_name, ""), S(MODEL_doc_string, "model"), B(MODEL_graph, fields),
-	                     M(MODEL_opset_import, I(OPSET_version, 13), unknown("in opset")), B(MODEL_metadata_props, entry),
-	                     S(MODEL_training_info, ""), unknown("in model"));
+	graph_bytes b = JOIN(I(MODEL_ir_version, 8), S(MODEL_producer_name, ""), S(MODEL_doc_string, "model"),
+	                     B(MODEL_graph, fields), M(MODEL_opset_import, I(OPSET_version, 13), unknown("in opset")),
+	                     B(MODEL_metadata_props, entry), S(MODEL_training_info, ""), unknown("in model"));
 	og_model *m = read_bytes(b);
 	(void)state;
 	assert_true(same(written(m, NULL), b));
@@ -329,7 +332,8 @@ static void test_fields_survive_edits(void **state)
 	assert_int_equal(changed.n, b.n);
 	size_t differing = 0;
 	for (size_t k = 0; k < b.n; k++) differing += b.p[k] != changed.p[k];
-	assert_int_equal(differing, 7);      /* x, w and t at one node, t at the other; what declares each of the three */
+	assert_int_equal(differing, 7);      /* x, w and t at one node,
+	       t at the other; what declares each of the three */
 	graph_model_destroy(m);
 }
 
@@ -338,10 +342,12 @@ static void test_untouched_parts_keep_their_bytes(void **state)
 {
 	/* Odd encodings that no official tool writes: fields in falling order, a number of more bytes than it needs. */
 	graph_bytes odd_node = M(GRAPH_node, S(NODE_op_type, "Abs"), S(NODE_output, "a"), S(NODE_input, "x"));
-	graph_bytes odd_tensor = M(GRAPH_initializer, S(TENSOR_name, "w"), M(TENSOR_raw_data, raw("abcd", 4)), raw("\x10\x81\0", 3));
-	graph_bytes odd_info = M(GRAPH_input, M(VALUE_type, M(TYPE_tensor_type, I(TYPE_TENSOR_elem_type, 1)), S(TYPE_denotation, "IMAGE")),
-	                         S(VALUE_name, "x"));
-	graph_bytes b = model_of(JOIN(S(GRAPH_name, "g"), value(GRAPH_output, "y"), odd_info, node("Relu", "a", "y"), odd_tensor, odd_node));
+	graph_bytes odd_tensor = M(GRAPH_initializer, S(TENSOR_name, "w"), M(TENSOR_raw_data, raw("abcd", 4)),
+	       raw("\x10\x81\0", 3));
+	graph_bytes odd_info = M(GRAPH_input, M(VALUE_type, M(TYPE_tensor_type, I(TYPE_TENSOR_elem_type, 1)),
+	                           S(TYPE_denotation, "IMAGE")), S(VALUE_name, "x"));
+	graph_bytes b = model_of(JOIN(S(GRAPH_name, "g"), value(GRAPH_output, "y"), odd_info, node("Relu", "a",
+	       "y"), odd_tensor, odd_node));
 	og_model *m = read_bytes(b);
 	graph_value *t;
 	(void)state;
@@ -371,14 +377,18 @@ static void test_untouched_parts_keep_their_bytes(void **state)
 
 static void test_types(void **state)
 {
-	graph_bytes dims = JOIN(M(SHAPE_dim, I(DIM_dim_value, 2)), B(SHAPE_dim, raw("", 0)), M(SHAPE_dim, S(DIM_dim_param, "")),
-	                        M(SHAPE_dim, I(DIM_dim_value, UINT64_MAX)), M(SHAPE_dim, S(DIM_dim_param, "N")));
+	graph_bytes dims = JOIN(M(SHAPE_dim, I(DIM_dim_value, 2)), B(SHAPE_dim, raw("", 0)), M(SHAPE_dim,
+	                        S(DIM_dim_param, "")), M(SHAPE_dim, I(DIM_dim_value, UINT64_MAX)), M(SHAPE_dim, S(DIM_dim_param, "N")));
 	graph_bytes nine = raw("\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0", 18);
 	graph_bytes b = relu_with(JOIN(
-		M(GRAPH_input, S(VALUE_name, "a"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_I64), B(TYPE_TENSOR_shape, dims)))),
+		M(GRAPH_input, S(VALUE_name, "a"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_I64), B(TYPE_TENSOR_shape,
+		       dims)))),
 		M(GRAPH_input, S(VALUE_name, "b"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F16)))),
-		M(GRAPH_input, S(VALUE_name, "c"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F32), B(TYPE_TENSOR_shape, nine)))),
-		M(GRAPH_input, S(VALUE_name, "d"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F32), S(TYPE_TENSOR_shape, "")))),
+		M(GRAPH_input, S(VALUE_name, "c"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F32), B(TYPE_TENSOR_shape,
+		       nine)))),
+		M(GRAPH_input, S(VALUE_name, "d"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F32), S(TYPE_TENSOR_shape,
+		       "")))),
+		M(GRAPH_value_info, S(VALUE_name, "b"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F64)))),
 		M(GRAPH_value_info, S(VALUE_name, "nowhere"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F16))))));
 	og_model *m = read_bytes(b);
 	const graph_value *a = graph_value_find(m->main, "a");
@@ -389,6 +399,7 @@ static void test_types(void **state)
 	for (int k = 1; k < 4; k++) assert_int_equal(a->dims[k], GRAPH_DIM_UNKNOWN);
 	assert_string_equal(graph_dim_name(m, a->dims[4]), "N");
 	assert_int_equal(graph_value_find(m->main, "b")->rank, -1);
+	assert_int_equal(graph_value_find(m->main, "b")->dtype, OG_F16);     /* what the input itself says */
 	assert_int_equal(graph_value_find(m->main, "c")->rank, -1);
 	assert_int_equal(graph_value_find(m->main, "d")->rank, 0);
 	assert_null(graph_value_find(m->main, "nowhere"));
@@ -399,9 +410,11 @@ static void test_types(void **state)
 static void test_ir_version_follows_content(void **state)
 {
 	graph_bytes w = TENSOR(I(TENSOR_data_type, OG_F32), M(TENSOR_raw_data, raw("abcd", 4)));
-	graph_bytes fields = JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), w, value(GRAPH_input, "x"), value(GRAPH_input, "w"),
+	graph_bytes fields = JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), w, value(GRAPH_input, "x"),
+	       value(GRAPH_input, "w"),
 	                          value(GRAPH_output, "y"));
-	graph_bytes b = JOIN(I(MODEL_ir_version, 3), B(MODEL_graph, fields), M(MODEL_opset_import, I(OPSET_version, 8)));
+	graph_bytes b = JOIN(I(MODEL_ir_version, 3), B(MODEL_graph, fields), M(MODEL_opset_import, I(OPSET_version,
+	       8)));
 	og_model *m = read_bytes(b), *back;
 	graph_value *v;
 	graph_function *f;
@@ -493,6 +506,26 @@ static void test_external_data(void **state)
 	OK(unlink(beside));
 }
 
+static void test_through_a_link(void **state)
+{
+	const char *path = in_folder("m.onnx"), *sub = in_folder("sub"), *target = in_folder("sub/real.onnx");
+	og_model *m = sample(), *back;
+	(void)state;
+	OK(mkdir(sub, 0777));
+	OK(onnx_write(m, target, NULL));
+	OK(symlink("sub/real.onnx", path));
+	OK(onnx_write(m, path, &(onnx_write_options){ .external = true }));
+	back = read_file(target);
+	assert_equal(m, back);
+	assert_int_equal(back->n_files, 2);
+	graph_model_destroy(back);
+	graph_model_destroy(m);
+	OK(unlink(path));
+	OK(unlink(target));
+	OK(unlink(in_folder("sub/real.onnx.data")));
+	OK(rmdir(sub));
+}
+
 static void test_limit(void **state)
 {
 	const char *path = in_folder("m.onnx"), *data = in_folder("m.onnx.data");
@@ -545,10 +578,13 @@ static void test_every_allocation_failing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_number_fields), cmocka_unit_test(test_strings_and_sparse),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_number_fields),
+		       cmocka_unit_test(test_strings_and_sparse),
 		cmocka_unit_test(test_lone_tensors), cmocka_unit_test(test_fields_survive_edits),
 		cmocka_unit_test(test_untouched_parts_keep_their_bytes), cmocka_unit_test(test_types),
-		cmocka_unit_test(test_ir_version_follows_content), cmocka_unit_test(test_external_data), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_ir_version_follows_content), cmocka_unit_test(test_external_data),
+		       cmocka_unit_test(test_through_a_link),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_every_allocation_failing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,4 +1,5 @@
-/* test_onnx_bad.c -- damaged, contradictory and hostile ONNX files: a status, one sentence with the place, no crash. */
+/* test_onnx_bad.c -- damaged, contradictory and hostile ONNX files: a status, one sentence with the place,
+       no crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,16 +58,19 @@ static graph_bytes sample(void)
 		M(NODE_attribute, S(ATTR_name, "ints"), I(ATTR_ints, 1), I(ATTR_ints, UINT64_MAX), I(ATTR_type, 7)),
 		M(NODE_attribute, S(ATTR_name, "f"), raw("\x15\0\0\x80\x3f", 5), I(ATTR_type, 1)),
 		M(NODE_attribute, S(ATTR_name, "strings"), S(ATTR_strings, "a"), S(ATTR_strings, ""), I(ATTR_type, 8)),
-		M(NODE_attribute, S(ATTR_name, "t"), M(ATTR_t, I(TENSOR_data_type, OG_I32), M(TENSOR_int32_data, raw("\x05", 1))),
+		M(NODE_attribute, S(ATTR_name, "t"), M(ATTR_t, I(TENSOR_data_type, OG_I32), M(TENSOR_int32_data,
+		       raw("\x05", 1))),
 		  I(ATTR_type, 4)),
 		M(NODE_attribute, S(ATTR_name, "then_branch"), B(ATTR_g, body), I(ATTR_type, 5)));
 	graph_bytes fields = JOIN(
-		M(GRAPH_node, S(NODE_input, "x"), S(NODE_input, ""), S(NODE_input, "w"), S(NODE_output, "y"), S(NODE_name, "n"),
+		M(GRAPH_node, S(NODE_input, "x"), S(NODE_input, ""), S(NODE_input, "w"), S(NODE_output, "y"),
+		       S(NODE_name, "n"),
 		  S(NODE_op_type, "Op"), attrs, S(NODE_domain, "mine")),
 		S(GRAPH_name, "g"),
 		M(GRAPH_initializer, I(TENSOR_dims, 3), I(TENSOR_data_type, OG_F32), M(TENSOR_float_data, raw(weights, 12)),
 		  S(TENSOR_name, "w")),
-		M(GRAPH_initializer, I(TENSOR_dims, 2), I(TENSOR_data_type, OG_I64), M(TENSOR_int64_data, raw("\x01\x96\x01", 3)),
+		M(GRAPH_initializer, I(TENSOR_dims, 2), I(TENSOR_data_type, OG_I64), M(TENSOR_int64_data,
+		       raw("\x01\x96\x01", 3)),
 		  S(TENSOR_name, "v")),
 		value(GRAPH_input, "x"), value(GRAPH_output, "y"), value(GRAPH_value_info, "w"));
 	graph_bytes function = JOIN(
@@ -74,7 +78,8 @@ static graph_bytes sample(void)
 		M(FUNCTION_node, S(NODE_input, "a"), S(NODE_output, "c"), S(NODE_op_type, "Relu"),
 		  M(NODE_attribute, S(ATTR_name, "alpha"), I(ATTR_type, 1), S(ATTR_ref_attr_name, "f"))),
 		M(FUNCTION_opset_import, I(OPSET_version, 13)), S(FUNCTION_domain, "mine"));
-	return JOIN(model_of(fields), M(MODEL_metadata_props, S(ENTRY_key, "k"), S(ENTRY_value, "v")), B(MODEL_functions, function));
+	return JOIN(model_of(fields), M(MODEL_metadata_props, S(ENTRY_key, "k"), S(ENTRY_value, "v")),
+	       B(MODEL_functions, function));
 }
 
 static void test_cut_at_every_byte(void **state)
@@ -119,7 +124,8 @@ static void test_wire(void **state)
 	expect(OG_BAD_FILE, raw("\x08", 1), "byte 0", "cut short");
 	expect(OG_BAD_FILE, raw("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11), "'ir_version'", "64 bits");
 	expect(OG_BAD_FILE, raw("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12), "'ir_version'", "64 bits");
-	expect(OG_BAD_FILE, raw("\x08\x08\x3a\x7f\x01", 5), "byte 2: field 7 'graph' of ModelProto", "longer than what is left");
+	expect(OG_BAD_FILE, raw("\x08\x08\x3a\x7f\x01", 5), "byte 2: field 7 'graph' of ModelProto",
+	       "longer than what is left");
 	expect(OG_BAD_FILE, raw("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "'graph'", "longer");
 	expect(OG_BAD_FILE, raw("\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11), "'graph'", "64 bits");
 	expect(OG_BAD_FILE, raw("\x38\x01", 2), "'graph'", "another type");
@@ -139,7 +145,8 @@ static void test_wire(void **state)
 
 static void test_versions(void **state)
 {
-	graph_bytes main_graph = M(MODEL_graph, node("Relu", "x", "y"), value(GRAPH_input, "x"), value(GRAPH_output, "y"));
+	graph_bytes main_graph = M(MODEL_graph, node("Relu", "x", "y"), value(GRAPH_input, "x"), value(GRAPH_output,
+	       "y"));
 	(void)state;
 	for (uint64_t version = 3; version <= 13; version++)
 		assert_int_equal(try_reading(JOIN(I(MODEL_ir_version, version), main_graph)), OG_OK);
@@ -158,11 +165,13 @@ static void test_values(void **state)
 	graph_bytes x = value(GRAPH_input, "x"), y = value(GRAPH_output, "y");
 	(void)state;
 	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "q", "y"), x, y)), "graph: node 0 ('Relu')", "input 'q'");
-	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "x", "y"), node("Abs", "x", "y"), x, y)), "node 1 ('Abs')", "'y'");
+	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "x", "y"), node("Abs", "x", "y"), x, y)), "node 1 ('Abs')",
+	       "'y'");
 	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "x", "x"), x, y)), "node 0", "'x' is an input");
 	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "x", "z"), x, y)), "output 0 ('y')", "no node makes it");
 	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "x", "y"), x, x, y)), "input 1 ('x')", "already");
-	expect(OG_BAD_FILE, model_of(JOIN(node("A", "b", "a"), node("B", "a", "b"), node("Relu", "x", "y"), x, y)), "cycle", "");
+	expect(OG_BAD_FILE, model_of(JOIN(node("A", "b", "a"), node("B", "a", "b"), node("Relu", "x", "y"), x, y)),
+	       "cycle", "");
 	expect(OG_BAD_FILE, model_of(JOIN(node("A", "y", "y"), x, y)), "cycle", "");
 	expect(OG_BAD_FILE, model_of(JOIN(node("", "x", "y"), x, y)), "node 0", "op_type");
 	expect(OG_BAD_FILE, model_of(JOIN(node("Relu", "x", "y"), value(GRAPH_input, ""), y)), "input 0", "no name");
@@ -171,10 +180,13 @@ static void test_values(void **state)
 	graph_bytes w = TENSOR(I(TENSOR_data_type, OG_F32), M(TENSOR_raw_data, raw("abcd", 4)));
 	expect(OG_BAD_FILE, relu_with(JOIN(w, w)), "initializer 1 ('w')", "already");
 	graph_bytes twice = M(NODE_attribute, S(ATTR_name, "a"), I(ATTR_i, 1), I(ATTR_type, 2));
-	expect(OG_BAD_FILE, model_of(JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "A"), twice, twice), x, y)),
+	expect(OG_BAD_FILE, model_of(JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "A"), twice, twice), x,
+	       y)),
 	       "twice the attribute 'a'", "");
-	expect(OG_BAD_FILE, model_of(JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "A"), S(NODE_name, "first"),
-	       M(NODE_attribute, S(ATTR_name, "pads"), raw("\x40\xff", 2))), x, y)), "graph: node 0 ('first'): attribute 0 ('pads'): byte",
+	expect(OG_BAD_FILE, model_of(JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "A"), S(NODE_name,
+	       "first"),
+	       M(NODE_attribute, S(ATTR_name, "pads"), raw("\x40\xff", 2))), x, y)),
+	       "graph: node 0 ('first'): attribute 0 ('pads'): byte",
 	       "'ints' of AttributeProto has a number that is cut short");
 }
 
@@ -194,10 +206,12 @@ static void test_tensors(void **state)
 	expect(OG_BAD_FILE, relu_with(TENSOR(huge, I(TENSOR_dims, 1), f32, four)), "overflow", "");
 	expect(OG_BAD_FILE, relu_with(TENSOR(four)), "no data type", "");
 	expect(OG_UNSUPPORTED, relu_with(TENSOR(I(TENSOR_data_type, 27), four)), "27", "");
-	expect(OG_UNSUPPORTED, relu_with(TENSOR(M(TENSOR_dims, raw("\1\1\1\1\1\1\1\1\1", 9)), f32, four)), "9 dimensions", "'w'");
+	expect(OG_UNSUPPORTED, relu_with(TENSOR(M(TENSOR_dims, raw("\1\1\1\1\1\1\1\1\1", 9)), f32, four)),
+	       "9 dimensions", "'w'");
 	expect(OG_UNSUPPORTED, relu_with(TENSOR(f32, four, M(TENSOR_segment, I(1, 0)))), "segment", "");
 	expect(OG_BAD_FILE, relu_with(TENSOR(I(TENSOR_data_type, OG_STRING), four)), "strings in raw_data", "");
-	expect(OG_BAD_FILE, relu_with(TENSOR(I(TENSOR_dims, 2), I(TENSOR_data_type, OG_STRING), S(TENSOR_string_data, "a"))),
+	expect(OG_BAD_FILE, relu_with(TENSOR(I(TENSOR_dims, 2), I(TENSOR_data_type, OG_STRING),
+	       S(TENSOR_string_data, "a"))),
 	       "string_data holds 1", "needs 2");
 	expect(OG_BAD_FILE, relu_with(TENSOR(I(TENSOR_data_type, OG_I32),
 	       M(TENSOR_int32_data, raw("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", 11)))), "64 bits", "'w'");
@@ -257,7 +271,8 @@ static graph_bytes nested(int depth)
 	graph_bytes fields = JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), value(GRAPH_output, "y"));
 	for (int k = 0; k < depth; k++) {
 		graph_bytes attr = JOIN(S(ATTR_name, "body"), B(ATTR_g, fields), I(ATTR_type, 5));
-		fields = JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "If"), B(NODE_attribute, attr)), value(GRAPH_output, "y"));
+		fields = JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "If"), B(NODE_attribute, attr)),
+		       value(GRAPH_output, "y"));
 	}
 	return model_of(JOIN(fields, value(GRAPH_input, "x")));
 }
@@ -270,7 +285,8 @@ static void test_nesting(void **state)
 	expect(OG_BAD_FILE, nested(2000), "nested", "");
 	graph_bytes body = JOIN(S(GRAPH_name, "b"), value(GRAPH_output, "x"));
 	graph_bytes attr = JOIN(S(ATTR_name, "body"), B(ATTR_g, body), I(ATTR_type, 5));
-	expect(OG_BAD_FILE, model_of(JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "If"), B(NODE_attribute, attr)),
+	expect(OG_BAD_FILE, model_of(JOIN(M(GRAPH_node, S(NODE_output, "y"), S(NODE_op_type, "If"),
+	       B(NODE_attribute, attr)),
 	       value(GRAPH_input, "x"), value(GRAPH_output, "y"))), "attribute 0 ('body'): output 0 ('x')", "Identity");
 }
 
@@ -282,9 +298,12 @@ static void test_functions(void **state)
 	assert_int_equal(try_reading(JOIN(relu, f)), OG_OK);
 	expect(OG_BAD_FILE, JOIN(relu, f, f), "function 1 ('F')", "already");
 	expect(OG_BAD_FILE, JOIN(relu, M(MODEL_functions, S(FUNCTION_domain, "d"))), "function 0", "no name");
-	expect(OG_UNSUPPORTED, JOIN(relu, M(MODEL_functions, S(FUNCTION_name, "F"), S(FUNCTION_overload, "2"))), "overload", "");
-	expect(OG_BAD_FILE, JOIN(relu, M(MODEL_functions, S(FUNCTION_name, "F"), S(FUNCTION_output, "z"))), "output 0 ('z')", "");
-	expect(OG_BAD_FILE, JOIN(relu, M(MODEL_functions, S(FUNCTION_name, "F"), S(FUNCTION_input, "z"), S(FUNCTION_input, "z"))),
+	expect(OG_UNSUPPORTED, JOIN(relu, M(MODEL_functions, S(FUNCTION_name, "F"), S(FUNCTION_overload, "2"))),
+	       "overload", "");
+	expect(OG_BAD_FILE, JOIN(relu, M(MODEL_functions, S(FUNCTION_name, "F"), S(FUNCTION_output, "z"))),
+	       "output 0 ('z')", "");
+	expect(OG_BAD_FILE, JOIN(relu, M(MODEL_functions, S(FUNCTION_name, "F"), S(FUNCTION_input, "z"),
+	       S(FUNCTION_input, "z"))),
 	       "input 1 ('z')", "already");
 }
 
@@ -299,8 +318,10 @@ static void test_many_parts(void **state)
 	double start = base_now();
 	assert_int_equal(try_reading(model_of(JOIN(join(MANY, parts), value(GRAPH_input, "x")))), OG_OK);
 	for (int k = 0; k < MANY; k++) parts[k] = S(NODE_input, "x");
-	assert_int_equal(try_reading(model_of(JOIN(M(GRAPH_node, join(MANY, parts), S(NODE_op_type, "A")), value(GRAPH_input, "x")))), OG_OK);
-	for (int k = 0; k < MANY; k++) parts[k] = M(NODE_attribute, S(ATTR_name, arena_printf(made, "a%d", k)), I(ATTR_type, 2));
+	assert_int_equal(try_reading(model_of(JOIN(M(GRAPH_node, join(MANY, parts), S(NODE_op_type, "A")),
+	       value(GRAPH_input, "x")))), OG_OK);
+	for (int k = 0; k < MANY; k++) parts[k] = M(NODE_attribute, S(ATTR_name, arena_printf(made, "a%d", k)),
+	       I(ATTR_type, 2));
 	assert_int_equal(try_reading(model_of(M(GRAPH_node, join(MANY, parts), S(NODE_op_type, "A")))), OG_UNSUPPORTED);
 	for (int k = 0; k < MANY; k++) parts[k] = M(MODEL_functions, S(FUNCTION_name, arena_printf(made, "f%d", k)));
 	assert_int_equal(try_reading(JOIN(relu_with(raw("", 0)), join(MANY, parts))), OG_UNSUPPORTED);
@@ -310,7 +331,8 @@ static void test_many_parts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_every_byte_changed), cmocka_unit_test(test_wire),
+		cmocka_unit_test(test_cut_at_every_byte), cmocka_unit_test(test_every_byte_changed),
+		       cmocka_unit_test(test_wire),
 		cmocka_unit_test(test_versions), cmocka_unit_test(test_values), cmocka_unit_test(test_tensors),
 		cmocka_unit_test(test_external_data), cmocka_unit_test(test_nesting), cmocka_unit_test(test_functions),
 		cmocka_unit_test(test_many_parts),

@@ -1,5 +1,5 @@
-/* test_schema.c -- the table of ops, declarations, attributes, shape inference and the plain interpreter, on small graphs
- * of built-in ops and of ops defined here. */
+/* test_schema.c -- the table of ops, declarations, attributes, shape inference and the plain interpreter, on small
+ * graphs of built-in ops and of ops defined here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -265,7 +265,7 @@ static void test_built_in_declarations(void **state)
 		bool has_body = op->attrs && op->attrs[0].name && op->attrs[0].type == OG_ATTR_GRAPH;
 		if (!op->eval && !op->ref && !(op->flags & OG_VIEW_OF_INPUT) && !has_body)
 			fail_msg("%s has no definition", op->name);
-		if (op->map_attrs > OG_MAX_MAP_ATTRS || op->map_inputs > OG_MAX_IN) fail_msg("%s: formula is too large", op->name);
+		assert_true(op->map_attrs <= OG_MAX_MAP_ATTRS && op->map_inputs <= OG_MAX_IN);
 	}
 }
 
@@ -301,8 +301,8 @@ static void test_declarations(void **state)
 {
 	(void)state;
 	schema_args in, out;
-	og_op op = { .name = "X", .inputs = "data, lo:T?=-inf, axes:i64?!, other:T2, rest:T...", .outputs = "y:T2, z:bool, w",
-	             .types = "T=f32 f64; T2=i8" };
+	og_op op = { .name = "X", .inputs = "data, lo:T?=-inf, axes:i64?!, other:T2, rest:T...",
+	             .outputs = "y:T2, z:bool, w", .types = "T=f32 f64; T2=i8" };
 	assert_int_equal(schema_inputs(&in, &op), OG_OK);
 	assert_int_equal(schema_outputs(&out, &op), OG_OK);
 	assert_int_equal(in.n, 5);
@@ -336,8 +336,10 @@ static void test_resolve(void **state)
 	assert_null(unknown->op);
 	assert_non_null(relu->op);
 	assert_int_equal(graph_opset_require(m, "test", 5), OG_OK);
+	graph_node *later = mix(m->main, "a b", "u");
 	schema_resolve(m);
-	assert_ptr_equal(n->op, &op_mix_3);
+	assert_ptr_equal(n->op, &op_mix);    /* an op once found stays */
+	assert_ptr_equal(later->op, &op_mix_3);
 	graph_model_destroy(m);
 }
 
@@ -791,6 +793,26 @@ static void test_function_of_itself(void **state)
 	fails_infer(m, OG_BAD_FILE, "function Forever calls itself");
 }
 
+/* Each of many functions calls the next one twice: 2^20 calls must not be followed. */
+static void test_many_calls(void **state)
+{
+	(void)state;
+	og_model *m = start();
+	char name[32] = "mine::F0";
+	for (int k = 0; k < 20; k++) {
+		graph_function *f;
+		assert_int_equal(graph_function_add(&f, m, "mine", name + 6), OG_OK);
+		snprintf(name, sizeof name, k < 19 ? "mine::F%d" : "Relu", k + 1);
+		input(f->body, "u", OG_NONE, -1, NULL);
+		node(f->body, name, "u", "v");
+		node(f->body, name, "v", "w");
+		output(f->body, "w");
+	}
+	input(m->main, "x", OG_F32, 0, NULL);
+	node(m->main, "mine::F0", "x", "y");
+	fails_infer(m, OG_BAD_FILE, "functions are called more than");
+}
+
 /* ---- short memory --------------------------------------------------------------------------- */
 
 /* Infers and runs with the n-th allocation failing, for every n until none does. */
@@ -839,7 +861,8 @@ int main(void)
 		cmocka_unit_test(test_run_elementwise), cmocka_unit_test(test_run_types),
 		cmocka_unit_test(test_run_data_dependent), cmocka_unit_test(test_run_faults), cmocka_unit_test(test_if),
 		cmocka_unit_test(test_loop), cmocka_unit_test(test_fused), cmocka_unit_test(test_function),
-		cmocka_unit_test(test_function_of_itself), cmocka_unit_test(test_every_allocation_failing),
+		cmocka_unit_test(test_function_of_itself), cmocka_unit_test(test_many_calls),
+		cmocka_unit_test(test_every_allocation_failing),
 	};
 	return cmocka_run_group_tests(tests, add_test_ops, NULL);
 }
