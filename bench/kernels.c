@@ -22,8 +22,10 @@ typedef struct spec {
 static const spec specs[] = {
 	{ "lenet.conv1", "Conv", 1, 1, 28, 6, 5, 1, 2, 1, NULL },
 	{ "lenet.conv1+swish", "Conv", 1, 1, 28, 6, 5, 1, 2, 1, "Swish" },
+	{ "lenet.pool1", "AveragePool", 1, 6, 28, 6, 2, 2, 0, 1, NULL },
 	{ "lenet.conv2", "Conv", 1, 6, 14, 16, 5, 1, 0, 1, NULL },
 	{ "lenet.conv2+swish", "Conv", 1, 6, 14, 16, 5, 1, 0, 1, "Swish" },
+	{ "lenet.pool2", "AveragePool", 1, 16, 10, 16, 2, 2, 0, 1, NULL },
 	{ "lenet.fc1", "Gemm", 1, 400, 0, 120, 0, 0, 0, 0, NULL },
 	{ "lenet.fc1+swish", "Gemm", 1, 400, 0, 120, 0, 0, 0, 0, "Swish" },
 	{ "lenet.fc2", "Gemm", 1, 120, 0, 84, 0, 0, 0, 0, NULL },
@@ -100,7 +102,7 @@ static void set_attr(bench *b, const char *name, int64_t value, int n)
 {
 	for (int i = 0; b->node.op->attrs[i].name; i++) {
 		if (strcmp(b->node.op->attrs[i].name, name)) continue;
-		int64_t *ints = b->ints[name[0] == 'p' ? 0 : 1];
+		int64_t *ints = b->ints[name[0] == 'p' ? 0 : name[0] == 's' ? 1 : 2];
 		for (int k = 0; k < n; k++) ints[k] = value;
 		b->attr[i] = (og_attr_value){ .present = 1, .i = value, .f = (float)value, .n = n, .ints = ints };
 	}
@@ -126,15 +128,16 @@ static void make_tail(bench *b, const char *name)
 
 static void make_bench(bench *b, const spec *s)
 {
-	bool conv = !strcmp(s->op, "Conv");
+	bool pooling = strstr(s->op, "Pool") != NULL, conv = !strcmp(s->op, "Conv");
 	memset(b, 0, sizeof *b);
 	b->node = (backend_node){ .name = s->name, .op = schema_find("", s->op, 21), .attr = b->attr, .in = b->in, .out = &b->out, .n_out = 1 };
 	if (!b->node.op) fail(s->op);
 	for (int i = 0; b->node.op->attrs && b->node.op->attrs[i].name; i++)
 		b->attr[i] = (og_attr_value){ .i = (int64_t)b->node.op->attrs[i].value, .f = (float)b->node.op->attrs[i].value };
-	b->node.n_in = b->node.n_anchor_in = strcmp(s->op, "MatMul") ? 3 : 2;
-	if (conv) {
+	b->node.n_in = b->node.n_anchor_in = pooling ? 1 : strcmp(s->op, "MatMul") ? 3 : 2;
+	if (conv || pooling) {
 		int64_t out = (s->size + 2 * s->pad - s->kernel) / s->stride + 1;
+		if (pooling) set_attr(b, "kernel_shape", s->kernel, 2);
 		set_attr(b, "strides", s->stride, 2);
 		set_attr(b, "pads", s->pad, 4);
 		set_attr(b, "group", s->groups, 0);

@@ -9,8 +9,11 @@ enum { MAX_CASES = 128 };
 typedef struct bench_case {
 	cli_net net;
 	int batch;
+	og_peer *peer;                       /* NULL: Opgraft itself */
 	double *seconds; size_t n;           /* of one call each */
 } bench_case;
+
+static og_status run_case(bench_case *c) { return c->peer ? og_peer_run(c->peer) : cli_net_run(&c->net); }
 
 /* Calls per sample, so that a sample lasts about 200 microseconds and the clock costs nothing. */
 static og_status calibrate(bench_case *c, size_t *calls)
@@ -19,7 +22,7 @@ static og_status calibrate(bench_case *c, size_t *calls)
 	double start = cli_now(), spent = 0;
 	size_t n = 0;
 	while (status == OG_OK && (n < 3 || spent < 0.02) && n < 10000) {
-		status = cli_net_run(&c->net);
+		status = run_case(c);
 		spent = cli_now() - start;
 		n++;
 	}
@@ -44,7 +47,7 @@ static og_status measure(const cli_args *a, bench_case *cases, int n, int rounds
 		if (r % 10 == 0) cli_progress(a, "round %d of %d", r, rounds);
 		for (int i = 0; status == OG_OK && i < n; i++) {
 			double t = cli_now();
-			for (size_t k = 0; status == OG_OK && k < calls[i]; k++) status = cli_net_run(&cases[i].net);
+			for (size_t k = 0; status == OG_OK && k < calls[i]; k++) status = run_case(&cases[i]);
 			cases[i].seconds[cases[i].n++] = (cli_now() - t) / (double)calls[i];
 		}
 	}
@@ -57,11 +60,12 @@ static void print_case(const cli_args *a, bench_case *c, int k, double first)
 	double p10 = cli_quantile(c->seconds, c->n, 0.1), p50 = cli_quantile(c->seconds, c->n, 0.5), p90 = cli_quantile(c->seconds, c->n, 0.9);
 	const char *device = cli_option_value(a, "--device");
 	int threads = c->net.threads;
+	const char *runtime = c->peer ? "onnxruntime" : "opgraft";
 	if (a->json) {
 		printf("%s\n  {\"model\": ", k ? "," : "");
 		cli_json_string(stdout, c->net.path);
-		printf(", \"device\": \"%s\", \"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, \"threads\": %d, \"fused\": %s, "
-		       "\"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}", device ? device : "cpu", og_cpu_level(), c->batch,
+		printf(", \"runtime\": \"%s\", \"device\": \"%s\", \"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, \"threads\": %d, \"fused\": %s, "
+		       "\"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}", runtime, device ? device : "cpu", og_cpu_level(), c->batch,
 		       threads, cli_option_value(a, "--no-fuse") ? "false" : "true", p50 * 1e3, p10 * 1e3, p90 * 1e3, c->n);
 		return;
 	}
@@ -70,13 +74,24 @@ static void print_case(const cli_args *a, bench_case *c, int k, double first)
 	cli_print_seconds(text[0], sizeof text[0], p50);
 	cli_print_seconds(text[1], sizeof text[1], p10);
 	cli_print_seconds(text[2], sizeof text[2], p90);
-	printf("%-26.26s %6d %7d %11s %11s %11s %5.2f\n", name, c->batch, threads, text[0], text[1], text[2], p50 / first);
+	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", name, runtime, c->batch, threads, text[0], text[1], text[2], p50 / first);
 }
 
 static int first_dim(const cli_net *net)
 {
 	og_value_info v;
 	return net->n_inputs && og_plan_input(net->plan, 0, &v) == OG_OK && v.rank > 0 ? (int)v.dims[0] : 1;
+}
+
+/* The same network in ONNX Runtime, on the same tensors. */
+static og_status open_peer(const cli_args *a, bench_case *ours, bench_case *c, int *n)
+{
+	if (*n == MAX_CASES) return (og_status)cli_usage(a, "there are more than %d cases", MAX_CASES);
+	*c = (bench_case){ .net = { .path = ours->net.path, .threads = ours->net.threads }, .batch = ours->batch };
+	og_status status = og_peer_open(&c->peer, c->net.path, c->net.threads);
+	if (status != OG_OK) return status;
+	++*n;
+	return og_peer_bind(c->peer, (const og_tensor *const *)ours->net.inputs, ours->net.outputs);
 }
 
 /* One batch size out of "1,64,1024"; 0 at the end, -1 for what is no number. */
@@ -104,6 +119,8 @@ static og_status open_cases(const cli_args *a, bench_case *cases, int *n)
 			if (status != OG_OK) return status;
 			cases[*n].batch = first_dim(&cases[*n].net);
 			++*n;
+			if (cli_option_value(a, "--peer") && !cli_is_plan(a->files[f])) status = open_peer(a, &cases[*n - 1], &cases[*n], n);
+			if (status != OG_OK) return status;
 		}
 	}
 	return OG_OK;
@@ -121,11 +138,12 @@ static int run(const cli_args *a)
 	if (status == OG_OK) {
 		double first = cli_quantile(cases[0].seconds, cases[0].n, 0.5);
 		if (a->json) printf("{\"results\": [");
-		else printf("%-26s %6s %7s %11s %11s %11s %5s\n", "model", "batch", "threads", "median", "p10", "p90", "ratio");
+		else printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90", "ratio");
 		for (int i = 0; i < n; i++) print_case(a, &cases[i], i, first);
 		if (a->json) printf("]}\n");
 	}
 	for (int i = 0; i < n; i++) {
+		og_peer_free(cases[i].peer);
 		cli_net_close(&cases[i].net);
 		free(cases[i].seconds);
 	}
@@ -139,11 +157,13 @@ const cli_verb cli_verb_bench = {
 	        "is the median over the first line's.\n\n"
 	        "Examples:\n"
 	        "  opgraft bench models/lenet5_*.onnx --batch 1,64 --threads 1\n"
+	        "  opgraft bench net.onnx --peer          beside ONNX Runtime\n"
 	        "  opgraft bench net.plan --json\n"
 	        "  opgraft bench net.onnx --no-fuse       the baseline, node by node\n",
 	.options = (const cli_option[]){
 		{ "--runs", "N", "rounds at most (default 200, at least 10)" },
 		{ "--seconds", "S", "stop after so many (default 10)" },
+		{ "--peer", NULL, "time ONNX Runtime on the same files as well" },
 		CLI_NET_OPTIONS,
 		{ NULL, NULL, NULL } },
 	.run = run,

@@ -46,6 +46,8 @@ bool cli_files(const cli_args *, int low, int high, const char *what);
 /* ---- telling -------------------------------------------------------------------------------- */
 int cli_fail(og_status);                            /* prints og_error(), unless a sentence was told; returns the exit status */
 int cli_usage(const cli_args *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints the sentence of a failure that the command found itself, so that cli_fail does not print another; returns status. */
+og_status cli_tell(og_status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_json_string(FILE *, const char *);         /* with its quotes */
 void cli_json_shape(FILE *, const og_tensor *);
 /* Progress on a terminal: overwrites one line of standard error; nothing when piped or quiet. */

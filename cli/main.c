@@ -81,6 +81,18 @@ int cli_usage(const cli_args *a, const char *format, ...)
 	return OG_USAGE;
 }
 
+og_status cli_tell(og_status status, const char *format, ...)
+{
+	va_list ap;
+	fputs("opgraft: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	putc('\n', stderr);
+	told = true;
+	return status;
+}
+
 void cli_json_string(FILE *f, const char *s)
 {
 	putc('"', f);

@@ -217,6 +217,19 @@ OG_API void og_profile_free(og_step_profile *profile);
  * type. inputs[k] in the model's order (NULL: its default). outputs[k] are made here, each ended by og_tensor_free. */
 OG_API og_status og_reference_run(const og_model *model, const og_tensor *const *inputs, og_tensor **outputs);
 
+/* ---- a peer ---------------------------------------------------------------------------------------------------- */
+
+/* The real ONNX Runtime on the same file, where it is installed (found by name, in Python environments, or by the path in
+ * OPGRAFT_ONNXRUNTIME), to compare answers and times with. All of its graph optimisations are on. */
+typedef struct og_peer og_peer;
+/* OG_MISSING: it is not installed; OG_UNSUPPORTED: it refuses the model, with its reason. */
+OG_API og_status og_peer_open(og_peer **out, const char *model_path, int threads);
+OG_API const char *og_peer_version(const og_peer *peer);
+/* Tensors that the next runs read and write, in the model's order; they must outlive the runs. */
+OG_API og_status og_peer_bind(og_peer *peer, const og_tensor *const *inputs, og_tensor *const *outputs);
+OG_API og_status og_peer_run(og_peer *peer);
+OG_API void og_peer_free(og_peer *peer);
+
 /* ---- ops and machine ------------------------------------------------------------------------------------------- */
 
 typedef struct og_op_info {

@@ -91,6 +91,7 @@ def test_an_unknown_op_is_status_4(tmp_path):
                 [("x", [2])], [("y", [2])])
     sentence = refused(4, "run", path)
     assert "Frobnicate" in sentence and "the_node" in sentence
+    assert "shape" not in sentence, "the reason is the op, not what follows from it"
 
 
 def test_a_cycle_is_status_3(tmp_path):

@@ -149,6 +149,8 @@ typedef struct og_op {
 	/* What the op is made of, in rule language, over its input and attribute names, so that it can
 	 * be written as an ONNX function or taken apart: "Mul(x, Sigmoid(Mul(x, beta)))". */
 	const char *body;
+	/* Rules for other spellings that trained networks use, one a line: "Mul(x, Sigmoid(x)) -> opgraft::Swish(x)". */
+	const char *spellings;
 	const char *cases;           /* test shapes: "f32[2,3,4] f32[3]; axis=1 | f32[0,3]" */
 	const char *text, *text_end; /* the op file itself */
 } og_op;

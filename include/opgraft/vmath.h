@@ -223,7 +223,7 @@ EXPR v v_log1p_core(v x)
 	v u = x + 1.0f, w = u - 1.0f;
 	v lost = (1.0f - (u - w)) + (x - w);         /* u + lost is x + 1, exactly */
 	vi e = v_exponent(u);
-	return v_log_join(v_fraction(u, e) + lost * 0.5f * v_pow2(1 - e), v_from_int(e));
+	return v_log_join(v_fraction(u, e) + lost * v_pow2(1 - e) * 0.5f, v_from_int(e));
 }
 
 EXPR v v_log1p(v x) { return v_copysign(v_log_edges(x + 1.0f, v_log1p_core(x)), x); }

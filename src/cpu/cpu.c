@@ -3,7 +3,7 @@
 
 /* The first that is for the node wins. */
 static cpu_prepare_fn *const ways[] = {
-	cpu_strips_only, cpu_conv_direct, cpu_conv, cpu_matmul, cpu_map, cpu_definition,
+	cpu_strips_only, cpu_conv, cpu_matmul, cpu_map, cpu_definition,
 };
 
 static const char *features(void) { return cpu_kernels_here()->name; }

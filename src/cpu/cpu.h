@@ -17,7 +17,7 @@ typedef struct cpu_request {
 
 /* Each fills *out, or returns OG_NO and no sentence when it is not for this node or tactic. */
 typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
-cpu_prepare_fn cpu_conv, cpu_conv_direct, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
+cpu_prepare_fn cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
 
 /* True when `tactic` may be chosen: none is forced, or this one. */
 static inline bool cpu_may(const cpu_request *r, const char *tactic)

@@ -25,14 +25,9 @@ typedef struct cpu_tile {
 } cpu_tile;
 typedef void cpu_tile_fn(const cpu_tile *);
 
-/* One group of channels of one image as the matrix B of a convolution: row k is (channel, tap), column j a window. */
-typedef struct cpu_unfold {
-	const window *w;                     /* its axis 0 has size 1 */
-	const float *x;                      /* [channels, in[1], in[2]] */
-} cpu_unfold;
-/* Writes rows [k0, k1) of columns [j0, j1) to `to`, rows ld elements apart; ld is a multiple of the lanes. May write,
- * and leaves undefined, the rest of the vector behind each row. */
-typedef void cpu_unfold_fn(const cpu_unfold *, int64_t k0, int64_t k1, int64_t j0, int64_t j1, float *to, ptrdiff_t ld);
+/* x [channels, in[1], in[2]] as a matrix y: a row for each (channel, tap), a column for each window, 0 where a tap lies in
+ * the padding. Axis 0 of the windows has size 1. May write up to a vector behind y. */
+typedef void cpu_unfold_fn(const window *, const float *x, int64_t channels, float *y);
 
 typedef struct cpu_kernels {
 	const char *name;                    /* "avx2" */

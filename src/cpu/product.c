@@ -130,7 +130,7 @@ void cpu_product_pack_a(const cpu_product *p, const float *a, float *packed)
 
 size_t cpu_product_bytes_b(const cpu_product *p)
 {
-	size_t floats, bytes, columns = (size_t)cpu_product_width(p, 0, p->n);
+	size_t floats, bytes, columns = p->strips ? (size_t)cpu_product_width(p, 0, p->n) : 0;
 	return base_mul(columns, (size_t)p->k, &floats) && base_mul(floats, sizeof(float), &bytes) ? bytes : SIZE_MAX;
 }
 
@@ -146,8 +146,8 @@ void cpu_matrix_copy(const cpu_matrix *b, int64_t k0, int64_t k1, int64_t j0, in
 
 void cpu_product_pack_b(const cpu_product *p, const cpu_matrix *b, float *packed)
 {
-	for (int64_t j = 0; j < p->n; j += p->strip) {
-		int64_t end = at_most(j + p->strip, p->n), width = cpu_product_width(p, j, end);
+	for (int64_t s = 0; s < p->strips; s++) {
+		int64_t j = s * p->strip, end = at_most(j + p->strip, p->n), width = cpu_product_width(p, j, end);
 		cpu_matrix_copy(b, 0, p->k, j, end, packed, width);
 		packed += width * p->k;
 	}

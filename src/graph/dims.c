@@ -10,12 +10,12 @@
  * Names from files that read as none of these are factors as they are. Division by a number takes the whole part out
  * and is always written as floor: ceil(H/2) is floor((H+1)/2), floor((H-1)/2)+1 is floor((H+1)/2) as well.
  * Sizes are at least 0, or at least their symbol's min. */
-#include "graph/graph.h"
+#include "graph/text_read.h"
 
 #include <stdio.h>
 
+/* Deeper nesting than this is read as a plain name: the work grows as a power of the depth. */
 enum { MAX_TERMS = 12, MAX_FACTORS = 6, MAX_NESTING = 8, MAX_NAME = 255 };
-/* Deeper nesting is read as a plain name: the work grows as a power of the depth. */
 
 /* k times its factors: symbols, in order of their names. No factors: a constant. */
 typedef struct term { int64_t k; int n; og_dim factor[MAX_FACTORS]; } term;
@@ -167,14 +167,10 @@ static void put_number(name_text *out, int64_t k, bool sign)
 static const char *const functions[] = { "floor", "ceil", "max", "min" };
 enum { FLOOR, CEIL, MAX, MIN, N_FUNCTIONS };
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-static bool name_char(char c) { return name_start(c) || is_digit(c) || c == '.'; }
-
 static size_t name_length(const char *s)
 {
 	size_t n = 0;
-	if (name_start(*s)) while (name_char(s[n])) n++;
+	if (graph_is_letter(*s)) while (graph_is_word(s[n])) n++;
 	return n;
 }
 
@@ -303,7 +299,7 @@ static bool read_quoted(reader *r, sum *out)
 static bool read_number(reader *r, sum *out)
 {
 	int64_t k = 0;
-	while (is_digit(*r->p))
+	while (graph_is_digit(*r->p))
 		if (__builtin_mul_overflow(k, 10, &k) || __builtin_add_overflow(k, *r->p++ - '0', &k)) return false;
 	*out = sum_of_number(k);
 	return true;
@@ -369,8 +365,8 @@ static bool read_value(reader *r, sum *out)
 	r->depth++;
 	if (take(r, '(')) good = read_sum(r, out);
 	else if (take(r, '"')) good = read_quoted(r, out);
-	else if (is_digit(*r->p)) good = read_number(r, out);
-	else good = name_start(*r->p) && read_name(r, out);
+	else if (graph_is_digit(*r->p)) good = read_number(r, out);
+	else good = graph_is_letter(*r->p) && read_name(r, out);
 	r->depth--;
 	return good;
 }
@@ -381,7 +377,7 @@ static sum sum_of(og_model *m, og_dim d)
 
 	if (d >= 0) return sum_of_number(d);
 	reader r = { .m = m, .p = graph_dim_name(m, d) };
-	bool expression = *r.p == '(' || name_start(*r.p);
+	bool expression = *r.p == '(' || graph_is_letter(*r.p);
 	return expression && read_value(&r, &s) && !*r.p ? s : sum_of_factor(d);
 }
 

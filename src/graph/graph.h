@@ -216,6 +216,6 @@ double graph_tensor_double(const og_tensor *, int64_t k);
 int64_t graph_tensor_int(const og_tensor *, int64_t k);
 /* Copies a tensor so that its data is aligned to 64 bytes, into the arena; data NULL stays NULL. NULL: no memory. */
 og_tensor *graph_tensor_copy(arena *, const og_tensor *);
-og_tensor *graph_tensor_new(arena *, og_dtype, int rank, const int64_t *dims);   /* cleared data */
+og_tensor *graph_tensor_new(arena *, og_dtype, int rank, const int64_t *dims);   /* cleared data; no strings */
 
 #endif

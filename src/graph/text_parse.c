@@ -265,7 +265,8 @@ static og_status read_op(graph_reader *r, graph *g, int n_out, graph_node **out)
 	return graph_node_add(out, g, NULL, domain, op, NULL, 0, n_out);
 }
 
-/* "a: type, b = Op(x, y) {attributes} "name"", or "() = Op(x)" without outputs. Its outputs are tied to it last, so that it cannot use them. */
+/* "a: type, b = Op(x, y) {attributes} "name"", or "() = Op(x)" without outputs. Its outputs are
+ * tied to it last, so that it cannot use them. */
 static og_status read_node(graph_reader *r, graph *g)
 {
 	graph_value **outputs = NULL;

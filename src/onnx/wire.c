@@ -103,7 +103,7 @@ static const char *take_content(graph_bytes *rest, unsigned type, onnx_field *f)
 	if (type == LENGTH) {
 		uint64_t length;
 		if (!onnx_varint(rest, &length)) return "has a length that is cut short or has more than 64 bits";
-		if (length > rest->n) return "says that it is longer than what is left of its message";
+		if (length > rest->n) return "is longer than what is left; the file was cut short or is damaged";
 		f->bytes.p = rest->p;
 		n = (size_t)length;
 	} else {
@@ -123,8 +123,8 @@ og_status onnx_next(onnx_wire *w, onnx_field *f)
 	*f = (onnx_field){ 0 };
 	if (rest.n == 0) return OG_OK;
 	if (!onnx_varint(&rest, &tag) || tag >> 32 != 0 || tag >> 3 == 0)
-		return base_fail(OG_BAD_FILE, "byte %zu: no field of %s begins here", (size_t)(w->p - w->base),
-		                 message_names[w->message]);
+		return base_fail(OG_BAD_FILE, "byte %zu: no field of %s begins here; the file is damaged or no ONNX file",
+		                 (size_t)(w->p - w->base), message_names[w->message]);
 	uint32_t number = (uint32_t)(tag >> 3);
 	unsigned type = tag & 7;
 	onnx_kind kind = kind_of(w->message, number);

@@ -4,7 +4,7 @@
 #if OP_BASE
 enum { CONSTANT_VALUE, CONSTANT_FLOAT, CONSTANT_FLOATS, CONSTANT_INT, CONSTANT_INTS };
 
-/* Which attribute holds the value; -1: none that Opgraft reads. */
+/* Which attribute holds the value; -1: none that Opgraft reads, as strings and sparse tensors are. */
 static int constant_kind(const og_op *op, const og_attr_value *attr)
 {
 	int n = op->since < 12 ? 1 : 5;
@@ -52,9 +52,14 @@ static og_status constant_eval(const og_call *c)
 #endif
 
 OP(constant_1, .name = "Constant", .since = 1, .doc = "A tensor that is written in the node.", .inputs = "",
-   .outputs = "output:T", ATTRS(OG_TENSOR("value")), .shape = constant_shape, .eval = constant_eval)
+   .outputs = "output:T", ATTRS({ .name = "value", .type = OG_ATTR_TENSOR, .required = 1 }), .shape = constant_shape,
+   .eval = constant_eval)
+OP(constant_11, .name = "Constant", .since = 11, .doc = "A tensor that is written in the node.", .inputs = "",
+   .outputs = "output:T", ATTRS(OG_TENSOR("value"), OG_TENSOR("sparse_value")), .shape = constant_shape,
+   .eval = constant_eval)
 OP(constant_12, .name = "Constant", .since = 12, .doc = "A tensor that is written in the node.", .inputs = "",
    .outputs = "output:T",
    ATTRS(OG_TENSOR("value"), OG_FLOAT("value_float", 0.0), OG_FLOATS("value_floats"), OG_INT("value_int", 0),
-         OG_INTS("value_ints")),
+         OG_INTS("value_ints"), OG_STR("value_string"), { .name = "value_strings", .type = OG_ATTR_STRINGS },
+         OG_TENSOR("sparse_value")),
    .shape = constant_shape, .eval = constant_eval)

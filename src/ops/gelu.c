@@ -12,7 +12,11 @@ MAP(gelu, 1, 1)
 OP(gelu, .name = "Gelu", .since = 20,
    .doc = "x * P(N <= x) for a standard normal N, or its approximation by tanh.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(OG_ENUM("approximate", "none|tanh", 0)), MAPS(gelu), .ulp = 3,
+   ATTRS(OG_ENUM("approximate", "none|tanh", 0)), MAPS(gelu), .ulp = 128,
    .body = "Mul(Mul(X, 0.5), Add(Erf(Mul(X, 0.70710677)), 1)); approximate=none | "
            "Mul(Mul(X, 0.5), Add(Tanh(Mul(Add(X, Mul(Mul(Mul(X, X), X), 0.044715)), 0.7978846)), 1)); approximate=tanh",
+   .spellings = "Mul(Mul(X, Add(Erf(Div(X, 1.4142135)), 1)), 0.5) -> Gelu(X)\n"
+                "Mul(Mul(X, 0.5), Add(Erf(Div(X, 1.4142135)), 1)) -> Gelu(X)\n"
+                "Mul(Mul(X, 0.5), Add(Erf(Mul(X, 0.70710677)), 1)) -> Gelu(X)\n"
+                "Mul(X, Mul(Add(Erf(Div(X, 1.4142135)), 1), 0.5)) -> Gelu(X)",
    .cases = "f32[2,3,5] | f32[7]; approximate=tanh | f32[0,3]")

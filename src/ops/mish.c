@@ -12,4 +12,5 @@ OP(mish, .name = "Mish", .since = 18,
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
    MAPS(mish), .ulp = 4,
    .body = "Mul(X, Tanh(Softplus(X)))",
+   .spellings = "Mul(X, Tanh(Softplus(X))) -> Mish(X)",
    .cases = "f32[2,3,5] | f32[0,3] | f32[]")

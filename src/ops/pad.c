@@ -27,7 +27,7 @@ static og_status pad_shape(og_infer *c)
 {
 	const og_shape *x = &c->in[0];
 	og_shape *y = &c->out[0];
-	pad_lists l = { c->op->since >= 11 ? list_of_input(c, 1) : list_of_attr(&c->attr[1]), { LIST_ABSENT, NULL, NULL } };
+	pad_lists l = { c->op->since >= 11 ? list_of_input(c, 1) : list_of_attr(&c->attr[1]), list_of_tensor(NULL) };
 	int64_t before[OG_MAX_RANK], after[OG_MAX_RANK];
 	if (c->op->since >= 18) l.axes = list_of_input(c, 3);
 	if (x->rank < 0 || l.pads.n < 0 || l.axes.n == LIST_UNKNOWN) return dims_of_rank(c, y, x->rank);
@@ -139,16 +139,18 @@ static og_status pad_eval(const og_call *c)
 {
 	const og_tensor *x = c->in[0], *value = NULL;
 	og_tensor *y = c->out[0];
-	pad_lists l = { list_of_attr(&c->attr[1]), { LIST_ABSENT, NULL, NULL } };
+	pad_lists l = { list_of_tensor(NULL), list_of_tensor(NULL) };
 	pad p = { .mode = (int)c->attr[0].i, .from = (const char *)x->data, .to = (char *)y->data };
 	int64_t before[OG_MAX_RANK], after[OG_MAX_RANK];
 	char scratch[16] = { 0 };
 	og_tensor constant = { .dtype = x->dtype, .data = scratch };
 	OP_TRY(move_size(c, x, &p.size));
 	if (c->op->since >= 11) {
-		l = (pad_lists){ list_of_tensor(c->in[1]), list_of_tensor(c->op->since >= 18 ? move_in(c, 3) : NULL) };
+		l.pads = list_of_tensor(c->in[1]);
 		value = move_in(c, 2);
+		if (c->op->since >= 18) l.axes = list_of_tensor(move_in(c, 3));
 	} else {
+		l.pads = list_of_attr(&c->attr[1]);
 		number_put(&constant, 0, (double)c->attr[2].f);
 	}
 	p.value = value && og_count(value) > 0 ? (const char *)value->data : scratch;

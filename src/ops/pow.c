@@ -19,5 +19,5 @@ OP(power, .name = "Pow", .since = 7,
    .doc = "X to the power Y; integers wrap, and give 0 for negative powers of all but 1 and -1.",
    .inputs = "X:T, Y:E", .outputs = "Z:T",
    .types = "T=f32 f64 f16 bf16 i32 i64; E=f32 f64 f16 bf16 i32 i64 i8 i16 u8 u16 u32 u64",
-   MAPS(power), OTHER(INT_FORMS(power)), .ulp = 2,
+   MAPS(power), OTHER(INT_FORMS(power)), .ulp = 1,
    .cases = "f32[2,3,4] f32[2,3,4] | f32[2,3,4] f32[] | f32[3] i64[] | i32[3] i32[3] | f32[0,3] f32[3]")

@@ -10,7 +10,7 @@ typedef struct slice_lists { list starts, ends, axes, steps; } slice_lists;
 static slice_lists slice_attrs(const og_attr_value *attr)
 {
 	return (slice_lists){ list_of_attr(&attr[0]), list_of_attr(&attr[1]), list_of_attr(&attr[2]),
-	                      { LIST_ABSENT, NULL, NULL } };
+	                      list_of_tensor(NULL) };
 }
 
 /* A range for each dimension, the whole of those that are not listed; false when a list says nothing sensible. */
@@ -74,13 +74,13 @@ static og_status slice_eval(const og_call *c)
 {
 	const og_tensor *x = c->in[0];
 	og_tensor *y = c->out[0];
-	slice_lists l = slice_attrs(c->attr);
+	slice_lists l = c->op->since >= 10
+	              ? (slice_lists){ list_of_tensor(move_in(c, 1)), list_of_tensor(move_in(c, 2)),
+	                               list_of_tensor(move_in(c, 3)), list_of_tensor(move_in(c, 4)) }
+	              : slice_attrs(c->attr);
 	slice_range r[OG_MAX_RANK];
 	move m = { .to = (char *)y->data };
 	int64_t first, offset = 0;
-	if (c->op->since >= 10)
-		l = (slice_lists){ list_of_tensor(move_in(c, 1)), list_of_tensor(move_in(c, 2)), list_of_tensor(move_in(c, 3)),
-		                   list_of_tensor(move_in(c, 4)) };
 	OP_TRY(move_size(c, x, &m.size));
 	slice_ranges(&l, x->rank, r);
 	if (og_count(y) == 0) return OG_OK;

@@ -5,6 +5,6 @@ MAP(thresholded_relu, 1, 1)
 OP(thresholded_relu, .name = "ThresholdedRelu", .since = 10,
    .doc = "x where it is above alpha, else 0.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(OG_FLOAT("alpha", 1.0)), MAPS(thresholded_relu), .ulp = 0,
+   ATTRS(OG_FLOAT("alpha", 1.0)), MAPS(thresholded_relu),
    .body = "Where(Greater(X, alpha), X, 0)",
    .cases = "f32[2,3,5] | f32[7]; alpha=0.5 | f32[0,3]")

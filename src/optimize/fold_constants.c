@@ -71,7 +71,7 @@ static og_status fold(graph_node *n, bool *done)
 	for (int i = 0; i < count; i++) value[i] = n->out[i];
 	graph_node_remove(n);
 	for (int i = 0; i < count; i++)
-		if (value[i]) graph_constant_set(value[i], out[i]);
+		if (value[i]) TRY(graph_constant_set(value[i], out[i]));
 	*done = true;
 	return OG_OK;
 }

@@ -110,8 +110,7 @@ static og_status bind_shapes(og_model *m, const og_build_options *o)
 			status = bind_input(m, v, b, sizes);
 			if (status != OG_OK || !b->value || !v->mark) continue;
 			const og_tensor *copy = graph_tensor_copy(m->a, b->value);
-			if (copy) graph_constant_set(v, copy);
-			else status = base_no_memory();
+			status = copy ? graph_constant_set(v, copy) : base_no_memory();
 			continue;
 		}
 		int k = 0;

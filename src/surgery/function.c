@@ -64,9 +64,8 @@ static og_status fill(og_model *m, graph_function *f, const og_op *op)
 	schema_args args;
 	graph_value *v;
 	NEED(r);
-	*f = (graph_function){ .name = op->name, .domain = schema_domain(op), .body = graph_create(m, NULL, op->name) };
 	f->opsets = arena_array(m->a, 1, sizeof *f->opsets);
-	if (!f->body || !f->opsets) return base_no_memory();
+	NEED(f->opsets);
 	int64_t version = graph_opset_version(m, "");
 	f->opsets[f->n_opsets++] = (graph_opset){ "", version > BODY_OPSET ? version : BODY_OPSET };
 	TRY(schema_inputs(&args, op));
@@ -89,13 +88,10 @@ static og_status fill(og_model *m, graph_function *f, const og_op *op)
 
 og_status surgery_add_function(og_model *m, const og_op *op)
 {
-	if (!op->body || graph_function_find(m, schema_domain(op), op->name)) return OG_OK;
-	graph_function *list = arena_array(m->a, (size_t)m->n_functions + 1, sizeof *list);
-	NEED(list);
-	if (m->n_functions) memcpy(list, m->functions, (size_t)m->n_functions * sizeof *list);
-	TRY(fill(m, &list[m->n_functions], op));
-	m->functions = list;
-	m->n_functions++;
+	graph_function *f;
+	if (!op->body || strchr(op->body, ';') || graph_function_find(m, schema_domain(op), op->name)) return OG_OK;
+	TRY(graph_function_add(&f, m, schema_domain(op), op->name));
+	TRY(fill(m, f, op));
 	if (m->ir_version < 8) m->ir_version = 8;         /* the first with model functions */
 	graph_touch(m->main);
 	return OG_OK;

@@ -298,23 +298,70 @@ og_status surgery_map_rules(surgery_rules **out, const char *from_to)
 	return status;
 }
 
-/* An op is what its body says, and what the usual spellings of that are. */
-og_status surgery_op_rules(surgery_rules **out, const char *name)
+/* One reading of an op's body, "EXPRESSION" or "EXPRESSION; attribute=word", as a rule. */
+static void add_body_rule(text *t, const og_op *op, const schema_args *args, const char *body, size_t n)
 {
-	const og_op *op = schema_find_any(name);
-	if (!op) return base_fail(OG_USAGE, "op '%s' is not known; `opgraft op list` shows those that are", name);
-	if (!op->body) return base_fail(OG_USAGE, "op '%s' has no body of simpler ops to look for; give a --rule", name);
+	const char *when = memchr(body, ';', n);
+	size_t length = when ? (size_t)(when - body) : n;
+	text_printf(t, "%.*s -> %s%s%s(", (int)length, body, schema_domain(op), schema_domain(op)[0] ? "::" : "", op->name);
+	for (int i = 0; i < args->n; i++) text_printf(t, "%s%s", i ? ", " : "", args->arg[i].name);
+	for (const og_attr *k = op->attrs; k && k->name; k++) {
+		char *expression = NULL;
+		text copy = { 0 };
+		text_addn(&copy, body, length);
+		expression = text_take(&copy);
+		if (expression && strstr(expression, k->name)) text_printf(t, ", %s=%s", k->name, k->name);
+		base_free(expression);
+	}
+	if (when) {                                    /* "; approximate=tanh" */
+		const char *equals = memchr(when, '=', n - length), *name = when + 1;
+		while (*name == ' ') name++;
+		size_t word = equals ? n - (size_t)(equals + 1 - body) : 0;
+		while (word && equals[word] == ' ') word--;
+		if (equals) text_printf(t, ", %.*s=\"%.*s\"", (int)(equals - name), name, (int)word, equals + 1);
+	}
+	text_add(t, ")\n");
+}
+
+/* The rules of an op file: its spellings, and with `bodies` what its body says. */
+static og_status add_op_rules(text *t, const og_op *op, bool bodies)
+{
 	schema_args args;
-	text t = { 0 };
+	if (op->spellings) text_printf(t, "%s\n", op->spellings);
+	if (!bodies || !op->body) return OG_OK;
 	TRY(schema_inputs(&args, op));
-	text_printf(&t, "%s -> %s%s%s(", op->body, schema_domain(op), schema_domain(op)[0] ? "::" : "", op->name);
-	for (int i = 0; i < args.n; i++) text_printf(&t, "%s%s", i ? ", " : "", args.arg[i].name);
-	for (const og_attr *k = op->attrs; k && k->name; k++)
-		if (strstr(op->body, k->name)) text_printf(&t, ", %s=%s", k->name, k->name);
-	text_add(&t, ")");
-	char *source = text_take(&t);
+	for (const char *at = op->body, *end; at; at = *end ? end + 1 : NULL) {
+		end = strchr(at, '|') ? strchr(at, '|') : at + strlen(at);
+		add_body_rule(t, op, &args, at, (size_t)(end - at));
+	}
+	return OG_OK;
+}
+
+static og_status parse_taken(surgery_rules **out, text *t)
+{
+	char *source = text_take(t);
 	NEED(source);
 	og_status status = parse(out, source, "rule");
 	base_free(source);
 	return status;
+}
+
+og_status surgery_op_rules(surgery_rules **out, const char *name)
+{
+	const og_op *op = schema_find_any(name);
+	text t = { 0 };
+	if (!op) return base_fail(OG_USAGE, "op '%s' is not known; `opgraft op list` shows those that are", name);
+	if (!op->body && !op->spellings)
+		return base_fail(OG_USAGE, "op '%s' has no body of simpler ops to look for; give a --rule", name);
+	og_status status = add_op_rules(&t, op, true);
+	if (status == OG_OK) return parse_taken(out, &t);
+	text_free(&t);
+	return status;
+}
+
+og_status surgery_spelling_rules(surgery_rules **out)
+{
+	text t = { 0 };
+	for (size_t i = 0; i < schema_count(); i++) TRY(add_op_rules(&t, schema_at(i), false));
+	return parse_taken(out, &t);
 }

@@ -35,8 +35,10 @@ typedef struct surgery_options {
  * region is replaced only when its interior values are used nowhere else and are no graph outputs. Collects into *found when not NULL.
  * OG_OK also when nothing matched. */
 og_status surgery_apply(og_model *, const surgery_rules *, const surgery_options *, og_found **found);
-/* The rules for "Relu=Swish,beta=1.5", and those that recognise an op by its body. */
+/* The rules for "Relu=Swish,beta=1.5", and those that an op file gives for its op: spellings and body. */
 og_status surgery_map_rules(surgery_rules **out, const char *map);
 og_status surgery_op_rules(surgery_rules **out, const char *op);
+/* The spellings that all op files know of. */
+og_status surgery_spelling_rules(surgery_rules **out);
 
 #endif

@@ -53,12 +53,17 @@ static inline graph_bytes node(const char *type, const char *in, const char *out
 	return M(GRAPH_node, S(NODE_input, in), S(NODE_output, out), S(NODE_op_type, type));
 }
 
-/* An input, output or value_info: f32[N,3]. */
+/* An input, output or value_info of that TypeProto.Tensor. */
+static inline graph_bytes typed(uint32_t number, const char *name, graph_bytes type)
+{
+	return M(number, S(VALUE_name, name), M(VALUE_type, B(TYPE_tensor_type, type)));
+}
+
+/* One of f32[N,3]. */
 static inline graph_bytes value(uint32_t number, const char *name)
 {
 	graph_bytes shape = JOIN(M(SHAPE_dim, S(DIM_dim_param, "N")), M(SHAPE_dim, I(DIM_dim_value, 3)));
-	return M(number, S(VALUE_name, name),
-	         M(VALUE_type, M(TYPE_tensor_type, I(TYPE_TENSOR_elem_type, OG_F32), B(TYPE_TENSOR_shape, shape))));
+	return typed(number, name, JOIN(I(TYPE_TENSOR_elem_type, OG_F32), B(TYPE_TENSOR_shape, shape)));
 }
 
 /* A model of IR version 8 and opset 13 around the fields of a graph. */
@@ -72,7 +77,7 @@ static inline graph_bytes model_of(graph_bytes graph_fields)
 static inline graph_bytes relu_with(graph_bytes more)
 {
 	return model_of(JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), more, value(GRAPH_input, "x"),
-	       value(GRAPH_output, "y")));
+	                     value(GRAPH_output, "y")));
 }
 
 /* An initializer called w. */

@@ -203,6 +203,8 @@ static float *define(const trial *t, bool magnitudes)
 	plain.out.data = exactly(bytes_of(&t->out));
 	if (magnitudes) {
 		plain.node.tail = NULL;
+		plain.node.attr = plain.attr;
+		for (int k = 0; k < MAX_ATTRS; k++) plain.attr[k].f = fabsf(t->attr[k].f);       /* alpha, beta */
 		for (int k = 0; k < t->node.n_in; k++) {
 			int64_t n = og_count(&t->in[k]);
 			if (t->in[k].dtype == OG_NONE) continue;
@@ -222,8 +224,8 @@ static void check_close(const trial *t, const float *wanted, const float *magnit
 	double scale = t->has_tail ? 16.0 : 1.0, more = t->has_tail ? 4.0 : 0.0;
 	for (int64_t i = 0; i < og_count(&t->out); i++) {
 		double allowed = scale * (t->products + 4.0) * (double)FLT_EPSILON * ((double)magnitude[i] + more);
-		if (isnan(wanted[i]) != 0 || isinf(wanted[i]) != 0) {
-			if (t->has_tail) continue;
+		if (!isfinite(magnitude[i]) && t->has_tail) continue;      /* a tail may do anything with those */
+		if (!isfinite(wanted[i])) {
 			assert_int_equal(isnan(y[i]) != 0, isnan(wanted[i]) != 0);
 			if (!isnan(y[i])) assert_true(y[i] == wanted[i]);
 		} else if (!(fabs((double)y[i] - (double)wanted[i]) <= allowed)) {
@@ -237,6 +239,7 @@ static void check_product(trial *t, const char *const *tactics, int n_tactics, u
 {
 	float *wanted = define(t, false), *magnitude = define(t, true), *first = exactly(bytes_of(&t->out));
 	for (int k = -1; k < n_tactics; k++) {
+		if (k >= 0 && !constant && strstr(tactics[k], "packed")) continue;
 		for (int threads = 1; threads <= 4; threads++) {
 			memset(t->out.data, 0x7f, bytes_of(&t->out));
 			const char *chosen = NULL;
@@ -366,7 +369,6 @@ static void test_matrices(void **unused)
 		state = (uint64_t)i;
 		if (i % 2) make_matmul(&t);
 		else make_gemm(&t);
-		/* a product of the definition has the magnitude of its factors' absolute values only when beta and alpha are not below 0 */
 		check_product(&t, tactics, 2, chance(70) ? ~0u : 0);
 		end_trial(&t);
 	}

@@ -223,9 +223,9 @@ static void test_number_fields(void **state)
 	                              I(TENSOR_int64_data, UINT64_C(1) << 63)), i64, 24);
 	check_numbers(OG_I64, 2, M(TENSOR_int64_data, minus), i64, 16);
 	check_numbers(OG_U64, 3, JOIN(I(TENSOR_uint64_data, UINT64_MAX), M(TENSOR_uint64_data, raw("\0\1", 2))),
-	       u64, 24);
+	              u64, 24);
 	check_numbers(OG_U32, 2, M(TENSOR_uint64_data, raw("\xff\xff\xff\xff\x0f\0", 6)),
-	       "\xff\xff\xff\xff\0\0\0\0", 8);
+	              "\xff\xff\xff\xff\0\0\0\0", 8);
 	check_numbers(OG_I32, 2, M(TENSOR_int32_data, minus), i32, 8);
 	check_numbers(OG_I16, 2, M(TENSOR_int32_data, minus), "\1\0\xff\xff", 4);
 	check_numbers(OG_I8, 2, M(TENSOR_int32_data, minus), "\1\xff", 2);
@@ -332,8 +332,7 @@ static void test_fields_survive_edits(void **state)
 	assert_int_equal(changed.n, b.n);
 	size_t differing = 0;
 	for (size_t k = 0; k < b.n; k++) differing += b.p[k] != changed.p[k];
-	assert_int_equal(differing, 7);      /* x, w and t at one node,
-	       t at the other; what declares each of the three */
+	assert_int_equal(differing, 7);      /* x, w, t at a node, t at the other, what declares the three */
 	graph_model_destroy(m);
 }
 
@@ -343,11 +342,11 @@ static void test_untouched_parts_keep_their_bytes(void **state)
 	/* Odd encodings that no official tool writes: fields in falling order, a number of more bytes than it needs. */
 	graph_bytes odd_node = M(GRAPH_node, S(NODE_op_type, "Abs"), S(NODE_output, "a"), S(NODE_input, "x"));
 	graph_bytes odd_tensor = M(GRAPH_initializer, S(TENSOR_name, "w"), M(TENSOR_raw_data, raw("abcd", 4)),
-	       raw("\x10\x81\0", 3));
-	graph_bytes odd_info = M(GRAPH_input, M(VALUE_type, M(TYPE_tensor_type, I(TYPE_TENSOR_elem_type, 1)),
-	                           S(TYPE_denotation, "IMAGE")), S(VALUE_name, "x"));
-	graph_bytes b = model_of(JOIN(S(GRAPH_name, "g"), value(GRAPH_output, "y"), odd_info, node("Relu", "a",
-	       "y"), odd_tensor, odd_node));
+	                           raw("\x10\x81\0", 3));
+	graph_bytes odd_type = JOIN(M(TYPE_tensor_type, I(TYPE_TENSOR_elem_type, 1)), S(TYPE_denotation, "IMAGE"));
+	graph_bytes odd_info = M(GRAPH_input, B(VALUE_type, odd_type), S(VALUE_name, "x"));
+	graph_bytes b = model_of(JOIN(S(GRAPH_name, "g"), value(GRAPH_output, "y"), odd_info, node("Relu", "a", "y"),
+	                              odd_tensor, odd_node));
 	og_model *m = read_bytes(b);
 	graph_value *t;
 	(void)state;
@@ -377,19 +376,17 @@ static void test_untouched_parts_keep_their_bytes(void **state)
 
 static void test_types(void **state)
 {
-	graph_bytes dims = JOIN(M(SHAPE_dim, I(DIM_dim_value, 2)), B(SHAPE_dim, raw("", 0)), M(SHAPE_dim,
-	                        S(DIM_dim_param, "")), M(SHAPE_dim, I(DIM_dim_value, UINT64_MAX)), M(SHAPE_dim, S(DIM_dim_param, "N")));
+	graph_bytes dims = JOIN(M(SHAPE_dim, I(DIM_dim_value, 2)), B(SHAPE_dim, raw("", 0)),
+	                        M(SHAPE_dim, S(DIM_dim_param, "")), M(SHAPE_dim, I(DIM_dim_value, UINT64_MAX)),
+	                        M(SHAPE_dim, S(DIM_dim_param, "N")));
 	graph_bytes nine = raw("\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0\x0a\0", 18);
 	graph_bytes b = relu_with(JOIN(
-		M(GRAPH_input, S(VALUE_name, "a"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_I64), B(TYPE_TENSOR_shape,
-		       dims)))),
-		M(GRAPH_input, S(VALUE_name, "b"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F16)))),
-		M(GRAPH_input, S(VALUE_name, "c"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F32), B(TYPE_TENSOR_shape,
-		       nine)))),
-		M(GRAPH_input, S(VALUE_name, "d"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F32), S(TYPE_TENSOR_shape,
-		       "")))),
-		M(GRAPH_value_info, S(VALUE_name, "b"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F64)))),
-		M(GRAPH_value_info, S(VALUE_name, "nowhere"), M(VALUE_type, M(TYPE_tensor_type, I(1, OG_F16))))));
+		typed(GRAPH_input, "a", JOIN(I(TYPE_TENSOR_elem_type, OG_I64), B(TYPE_TENSOR_shape, dims))),
+		typed(GRAPH_input, "b", I(TYPE_TENSOR_elem_type, OG_F16)),
+		typed(GRAPH_input, "c", JOIN(I(TYPE_TENSOR_elem_type, OG_F32), B(TYPE_TENSOR_shape, nine))),
+		typed(GRAPH_input, "d", JOIN(I(TYPE_TENSOR_elem_type, OG_F32), S(TYPE_TENSOR_shape, ""))),
+		typed(GRAPH_value_info, "b", I(TYPE_TENSOR_elem_type, OG_F64)),
+		typed(GRAPH_value_info, "nowhere", I(TYPE_TENSOR_elem_type, OG_F16))));
 	og_model *m = read_bytes(b);
 	const graph_value *a = graph_value_find(m->main, "a");
 	(void)state;
@@ -411,10 +408,9 @@ static void test_ir_version_follows_content(void **state)
 {
 	graph_bytes w = TENSOR(I(TENSOR_data_type, OG_F32), M(TENSOR_raw_data, raw("abcd", 4)));
 	graph_bytes fields = JOIN(node("Relu", "x", "y"), S(GRAPH_name, "g"), w, value(GRAPH_input, "x"),
-	       value(GRAPH_input, "w"),
-	                          value(GRAPH_output, "y"));
-	graph_bytes b = JOIN(I(MODEL_ir_version, 3), B(MODEL_graph, fields), M(MODEL_opset_import, I(OPSET_version,
-	       8)));
+	                          value(GRAPH_input, "w"), value(GRAPH_output, "y"));
+	graph_bytes b = JOIN(I(MODEL_ir_version, 3), B(MODEL_graph, fields),
+	                     M(MODEL_opset_import, I(OPSET_version, 8)));
 	og_model *m = read_bytes(b), *back;
 	graph_value *v;
 	graph_function *f;
@@ -579,12 +575,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_number_fields),
-		       cmocka_unit_test(test_strings_and_sparse),
-		cmocka_unit_test(test_lone_tensors), cmocka_unit_test(test_fields_survive_edits),
-		cmocka_unit_test(test_untouched_parts_keep_their_bytes), cmocka_unit_test(test_types),
-		cmocka_unit_test(test_ir_version_follows_content), cmocka_unit_test(test_external_data),
-		       cmocka_unit_test(test_through_a_link),
-		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_strings_and_sparse), cmocka_unit_test(test_lone_tensors),
+		cmocka_unit_test(test_fields_survive_edits), cmocka_unit_test(test_untouched_parts_keep_their_bytes),
+		cmocka_unit_test(test_types), cmocka_unit_test(test_ir_version_follows_content),
+		cmocka_unit_test(test_external_data), cmocka_unit_test(test_through_a_link), cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_every_allocation_failing),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

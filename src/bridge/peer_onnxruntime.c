@@ -1,0 +1,200 @@
+/* peer_onnxruntime.c -- the real ONNX Runtime, driven through its C API to compare answers and times with.
+ *
+ * The library is found at run time; no header of it is used. OrtApi is a struct of function pointers that only ever grows at its
+ * end, so a function's place in it is part of the ABI. The places below are those of the public header
+ * include/onnxruntime/core/session/onnxruntime_c_api.h (struct OrtApi), which asserts several of them itself. */
+#include <dlfcn.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "opgraft.h"
+
+/* X(name, place in OrtApi, result, arguments) */
+#define API_MAP(X) \
+	X(GetErrorMessage,          2, const char *, (const void *status)) \
+	X(CreateEnv,                3, void *, (int severity, const char *name, void **out)) \
+	X(CreateSession,            7, void *, (const void *env, const char *path, const void *options, void **out)) \
+	X(Run,                      9, void *, (void *session, const void *options, const char *const *in_names, \
+	                                        const void *const *in, size_t n_in, const char *const *out_names, size_t n_out, void **out)) \
+	X(CreateSessionOptions,    10, void *, (void **out)) \
+	X(SetSessionGraphOptimizationLevel, 23, void *, (void *options, int level)) \
+	X(SetIntraOpNumThreads,    24, void *, (void *options, int threads)) \
+	X(SetInterOpNumThreads,    25, void *, (void *options, int threads)) \
+	X(SessionGetInputCount,    30, void *, (const void *session, size_t *out)) \
+	X(SessionGetOutputCount,   31, void *, (const void *session, size_t *out)) \
+	X(SessionGetInputName,     36, void *, (const void *session, size_t k, void *allocator, char **out)) \
+	X(SessionGetOutputName,    37, void *, (const void *session, size_t k, void *allocator, char **out)) \
+	X(CreateTensorWithDataAsOrtValue, 49, void *, (const void *info, void *data, size_t bytes, const int64_t *dims, size_t rank, \
+	                                        int type, void **out)) \
+	X(CreateCpuMemoryInfo,     69, void *, (int allocator, int type, void **out)) \
+	X(AllocatorFree,           76, void *, (void *allocator, void *p)) \
+	X(GetAllocatorWithDefaultOptions, 78, void *, (void **out)) \
+	X(ReleaseEnv,              92, void, (void *)) \
+	X(ReleaseStatus,           93, void, (void *)) \
+	X(ReleaseMemoryInfo,       94, void, (void *)) \
+	X(ReleaseSession,          95, void, (void *)) \
+	X(ReleaseValue,            96, void, (void *)) \
+	X(ReleaseSessionOptions,  100, void, (void *))
+
+typedef struct ort_api {
+#define X(name, place, result, arguments) result (*name) arguments;
+	API_MAP(X)
+#undef X
+} ort_api;
+
+typedef struct ort_base { const void *const *(*get_api)(uint32_t version); const char *(*version)(void); } ort_base;
+
+enum { API_VERSION = 11, MAX_VALUES = 64, ALL_OPTIMIZATIONS = 99, SEVERITY_ERROR = 3, ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
+
+struct og_peer {
+	void *library;
+	ort_api api;
+	const char *version;
+	void *env, *options, *session, *memory, *allocator;
+	size_t n_in, n_out;
+	char *names[2 * MAX_VALUES];             /* of inputs, then outputs; the runtime's memory */
+	void *values[2 * MAX_VALUES];            /* OrtValues over the caller's tensors */
+};
+
+/* ---- finding the library --------------------------------------------------------------------- */
+
+static void *open_matching(const char *pattern)
+{
+	glob_t g;
+	void *library = NULL;
+	if (glob(pattern, 0, NULL, &g)) return NULL;
+	for (size_t i = 0; i < g.gl_pathc && !library; i++) library = dlopen(g.gl_pathv[i], RTLD_NOW | RTLD_LOCAL);
+	globfree(&g);
+	return library;
+}
+
+static void *open_library(void)
+{
+	static const char *const wheels[] = {
+		"%s/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*", "%s/onnxruntime/capi/libonnxruntime.so.*",
+		"%s/libonnxruntime.so*", "%s",
+	};
+	static const char *const places[] = { "build/venv", "/usr", "/usr/local", "/usr/lib/python3/dist-packages" };
+	const char *given = getenv("OPGRAFT_ONNXRUNTIME"), *venv = getenv("VIRTUAL_ENV"), *home = getenv("HOME");
+	char local[4096], pattern[8192];
+	snprintf(local, sizeof local, "%s/.local", home ? home : "");
+	const char *roots[8] = { given, venv };
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) roots[i + 2] = places[i];
+	roots[6] = home ? local : NULL;
+	void *library = NULL;
+	if (!given) library = dlopen("libonnxruntime.so.1", RTLD_NOW | RTLD_LOCAL);
+	for (size_t i = 0; i < 7 && !library; i++)
+		for (size_t k = 0; roots[i] && k < (i == 0 ? 4 : 2) && !library; k++) {
+			snprintf(pattern, sizeof pattern, wheels[k], roots[i]);
+			library = open_matching(pattern);
+		}
+	return library;
+}
+
+static og_status load_api(og_peer *p)
+{
+	static const char advice[] = "pip install onnxruntime, or name its library in OPGRAFT_ONNXRUNTIME";
+	p->library = open_library();
+	if (!p->library) return base_fail(OG_MISSING, "ONNX Runtime was not found: %s", advice);
+	const ort_base *(*get_base)(void);
+	*(void **)&get_base = dlsym(p->library, "OrtGetApiBase");
+	const ort_base *b = get_base ? get_base() : NULL;
+	const void *const *api = b ? b->get_api(API_VERSION) : NULL;
+	if (!api) return base_fail(OG_MISSING, "the ONNX Runtime found here does not offer API version %d: %s", API_VERSION, advice);
+	p->version = b->version();
+#define X(name, place, result, arguments) memcpy(&p->api.name, &api[place], sizeof p->api.name);
+	API_MAP(X)
+#undef X
+	return OG_OK;
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+/* The runtime's status, with its sentence, as ours. */
+static og_status check(const og_peer *p, void *status)
+{
+	if (!status) return OG_OK;
+	char sentence[900];
+	snprintf(sentence, sizeof sentence, "%s", p->api.GetErrorMessage(status));
+	for (char *s = sentence; *s; s++)
+		if (*s == '\n') *s = ' ';
+	p->api.ReleaseStatus(status);
+	return base_fail(OG_UNSUPPORTED, "ONNX Runtime: %s", sentence);
+}
+
+static og_status open_session(og_peer *p, const char *path, int threads)
+{
+	TRY(check(p, p->api.CreateEnv(SEVERITY_ERROR, "opgraft", &p->env)));
+	TRY(check(p, p->api.CreateSessionOptions(&p->options)));
+	TRY(check(p, p->api.SetSessionGraphOptimizationLevel(p->options, ALL_OPTIMIZATIONS)));
+	TRY(check(p, p->api.SetIntraOpNumThreads(p->options, threads)));
+	TRY(check(p, p->api.SetInterOpNumThreads(p->options, 1)));
+	TRY(check(p, p->api.CreateSession(p->env, path, p->options, &p->session)));
+	TRY(check(p, p->api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, &p->memory)));
+	TRY(check(p, p->api.GetAllocatorWithDefaultOptions(&p->allocator)));
+	TRY(check(p, p->api.SessionGetInputCount(p->session, &p->n_in)));
+	TRY(check(p, p->api.SessionGetOutputCount(p->session, &p->n_out)));
+	if (p->n_in > MAX_VALUES || p->n_out > MAX_VALUES) {
+		p->n_in = p->n_out = 0;
+		return base_fail(OG_UNSUPPORTED, "%s has more than %d inputs or outputs", path, MAX_VALUES);
+	}
+	for (size_t k = 0; k < p->n_in; k++) TRY(check(p, p->api.SessionGetInputName(p->session, k, p->allocator, &p->names[k])));
+	for (size_t k = 0; k < p->n_out; k++)
+		TRY(check(p, p->api.SessionGetOutputName(p->session, k, p->allocator, &p->names[p->n_in + k])));
+	return OG_OK;
+}
+
+static void release_values(og_peer *p)
+{
+	for (size_t k = 0; k < p->n_in + p->n_out; k++) {
+		if (p->values[k]) p->api.ReleaseValue(p->values[k]);
+		p->values[k] = NULL;
+	}
+}
+
+og_status og_peer_open(og_peer **out, const char *model, int threads)
+{
+	og_peer *p = *out = base_new(1, sizeof *p);
+	NEED(p);
+	og_status status = load_api(p);
+	if (status == OG_OK) status = open_session(p, model, threads);
+	if (status == OG_OK) return OG_OK;
+	og_peer_free(p);
+	*out = NULL;
+	return status;
+}
+
+const char *og_peer_version(const og_peer *p) { return p->version; }
+
+og_status og_peer_bind(og_peer *p, const og_tensor *const *inputs, og_tensor *const *outputs)
+{
+	release_values(p);
+	for (size_t k = 0; k < p->n_in + p->n_out; k++) {
+		const og_tensor *t = k < p->n_in ? inputs[k] : outputs[k - p->n_in];
+		TRY(check(p, p->api.CreateTensorWithDataAsOrtValue(p->memory, t->data, og_tensor_bytes(t), t->dims, (size_t)t->rank,
+		                                                   (int)t->dtype, &p->values[k])));
+	}
+	return OG_OK;
+}
+
+og_status og_peer_run(og_peer *p)
+{
+	return check(p, p->api.Run(p->session, NULL, (const char *const *)p->names, (const void *const *)p->values, p->n_in,
+	                           (const char *const *)p->names + p->n_in, p->n_out, p->values + p->n_in));
+}
+
+void og_peer_free(og_peer *p)
+{
+	if (!p) return;
+	if (p->api.ReleaseValue) release_values(p);
+	for (size_t k = 0; k < p->n_in + p->n_out; k++)
+		if (p->names[k]) check(p, p->api.AllocatorFree(p->allocator, p->names[k]));
+	if (p->memory) p->api.ReleaseMemoryInfo(p->memory);
+	if (p->session) p->api.ReleaseSession(p->session);
+	if (p->options) p->api.ReleaseSessionOptions(p->options);
+	if (p->env) p->api.ReleaseEnv(p->env);
+	/* the library stays loaded: it has threads and exit handlers of its own */
+	base_free(p);
+}
