@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
+#include "page.h"
+#include "timing.h"
 
 enum { MAX_CASES = 128 };
 
@@ -10,72 +11,115 @@ typedef struct bench_case {
 	cli_net net;
 	int batch;
 	og_peer *peer;                       /* NULL: Opgraft itself */
-	double *seconds; size_t n;           /* of one call each */
+	double p10, median, p90;             /* seconds of a call */
 } bench_case;
 
-static og_status run_case(bench_case *c) { return c->peer ? og_peer_run(c->peer) : cli_net_run(&c->net); }
+static const char *runtime(const bench_case *c) { return c->peer ? "onnxruntime" : "opgraft"; }
 
-/* Calls per sample, so that a sample lasts about 200 microseconds and the clock costs nothing. */
-static og_status calibrate(bench_case *c, size_t *calls)
+static const char *file_name(const bench_case *c)
 {
-	og_status status = OG_OK;
-	double start = cli_now(), spent = 0;
-	size_t n = 0;
-	while (status == OG_OK && (n < 3 || spent < 0.02) && n < 10000) {
-		status = run_case(c);
-		spent = cli_now() - start;
-		n++;
-	}
-	*calls = (size_t)(2e-4 * (double)n / spent);
-	if (*calls < 1) *calls = 1;
-	return status;
+	const char *slash = strrchr(c->net.path, '/');
+	return slash ? slash + 1 : c->net.path;
 }
 
-/* Interleaved: each round takes one sample of every case, so that a noisy moment hits all alike. */
-static og_status measure(const cli_args *a, bench_case *cases, int n, int rounds, double budget)
+static og_status run_case(void *what)
 {
-	size_t calls[MAX_CASES];
-	og_status status = OG_OK;
+	bench_case *c = what;
+	return c->peer ? og_peer_run(c->peer) : cli_net_run(&c->net);
+}
+
+static og_status measure(const cli_args *a, bench_case *cases, timing *timings, int n, int rounds, double budget)
+{
+	for (int i = 0; i < n; i++) timings[i] = (timing){ .run = run_case, .what = &cases[i] };
+	og_status status = timing_measure(a, timings, n, rounds, budget);
 	for (int i = 0; status == OG_OK && i < n; i++) {
-		cases[i].seconds = malloc((size_t)rounds * sizeof *cases[i].seconds);
-		if (!cases[i].seconds) return OG_NO_MEMORY;
-		status = calibrate(&cases[i], &calls[i]);
+		cases[i].p10 = timing_quantile(&timings[i], 0.1);
+		cases[i].median = timing_quantile(&timings[i], 0.5);
+		cases[i].p90 = timing_quantile(&timings[i], 0.9);
 	}
-	double start = cli_now();
-	for (int r = 0; status == OG_OK && r < rounds; r++) {
-		if (r >= 10 && cli_now() - start > budget) break;
-		if (r % 10 == 0) cli_progress(a, "round %d of %d", r, rounds);
-		for (int i = 0; status == OG_OK && i < n; i++) {
-			double t = cli_now();
-			for (size_t k = 0; status == OG_OK && k < calls[i]; k++) status = run_case(&cases[i]);
-			cases[i].seconds[cases[i].n++] = (cli_now() - t) / (double)calls[i];
-		}
-	}
-	cli_progress_end(a);
 	return status;
 }
 
-static void print_case(const cli_args *a, bench_case *c, int k, double first)
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static void print_case(const cli_args *a, const bench_case *c, size_t rounds, int k, double first)
 {
-	double p10 = cli_quantile(c->seconds, c->n, 0.1), p50 = cli_quantile(c->seconds, c->n, 0.5), p90 = cli_quantile(c->seconds, c->n, 0.9);
 	const char *device = cli_option_value(a, "--device");
-	int threads = c->net.threads;
-	const char *runtime = c->peer ? "onnxruntime" : "opgraft";
 	if (a->json) {
 		printf("%s\n  {\"model\": ", k ? "," : "");
 		cli_json_string(stdout, c->net.path);
 		printf(", \"runtime\": \"%s\", \"device\": \"%s\", \"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, \"threads\": %d, \"fused\": %s, "
-		       "\"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}", runtime, device ? device : "cpu", og_cpu_level(), c->batch,
-		       threads, cli_option_value(a, "--no-fuse") ? "false" : "true", p50 * 1e3, p10 * 1e3, p90 * 1e3, c->n);
+		       "\"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}", runtime(c), device ? device : "cpu", og_cpu_level(), c->batch,
+		       c->net.threads, cli_option_value(a, "--no-fuse") ? "false" : "true", c->median * 1e3, c->p10 * 1e3, c->p90 * 1e3, rounds);
 		return;
 	}
 	char text[3][24];
-	const char *name = strrchr(c->net.path, '/') ? strrchr(c->net.path, '/') + 1 : c->net.path;
-	cli_print_seconds(text[0], sizeof text[0], p50);
-	cli_print_seconds(text[1], sizeof text[1], p10);
-	cli_print_seconds(text[2], sizeof text[2], p90);
-	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", name, runtime, c->batch, threads, text[0], text[1], text[2], p50 / first);
+	cli_print_seconds(text[0], sizeof text[0], c->median);
+	cli_print_seconds(text[1], sizeof text[1], c->p10);
+	cli_print_seconds(text[2], sizeof text[2], c->p90);
+	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", file_name(c), runtime(c), c->batch, c->net.threads, text[0], text[1], text[2],
+	       c->median / first);
 }
+
+static void report_table(page *p, const bench_case *cases, int n)
+{
+	char text[3][32];
+	fputs("<div class=\"wide\"><table>\n<thead><tr><th class=\"left\">network</th><th class=\"left\">runtime</th><th>batch</th><th>threads</th>"
+	      "<th>median</th><th>10th\u201390th percentile</th><th>ratio</th></tr></thead>\n<tbody>\n", p->f);
+	for (int i = 0; i < n; i++) {
+		const bench_case *c = &cases[i];
+		page_seconds(text[0], sizeof text[0], c->median);
+		page_seconds(text[1], sizeof text[1], c->p10);
+		page_seconds(text[2], sizeof text[2], c->p90);
+		fputs("<tr><th scope=\"row\">", p->f);
+		page_text(p, "%s", file_name(c));
+		fprintf(p->f, "</th><td class=\"left\">%s</td><td>%d</td><td>%d</td><td>%s</td><td>%s\u2013%s</td><td>%.2f</td></tr>\n", runtime(c), c->batch,
+		        c->net.threads, text[0], text[1], text[2], c->median / cases[0].median);
+	}
+	fputs("</tbody></table></div>\n", p->f);
+}
+
+/* The bars of one batch size, per image or whatever the first dimension counts. */
+static int batch_bars(const cli_args *a, const bench_case *cases, int n, int batch, char labels[][128], page_bar *bars)
+{
+	int k = 0;
+	for (int i = 0; i < n; i++) {
+		const bench_case *c = &cases[i];
+		if (c->batch != batch) continue;
+		snprintf(labels[k], sizeof labels[k], "%s, %s", file_name(c), runtime(c));
+		bars[k] = (page_bar){ labels[k], c->median / batch, c->p10 / batch, c->p90 / batch,
+		                      c->peer ? "peer" : cli_option_value(a, "--no-fuse") ? "base" : "ours" };
+		k++;
+	}
+	return k;
+}
+
+static og_status write_report(const cli_args *a, page *p, const bench_case *cases, int n, size_t rounds)
+{
+	static char labels[MAX_CASES][128];
+	static page_bar bars[MAX_CASES];
+	double full = 0;
+	char title[32];
+	fputs("<p class=\"lead\">", p->f);
+	page_text(p, "Medians of %zu interleaved rounds on this machine: every round takes a sample of each network, so that a noisy moment hits all alike.%s",
+	          rounds, cli_option_value(a, "--no-fuse") ? " Opgraft ran node by node (--no-fuse)." : "");
+	fputs("</p>\n<div class=\"plot\">\n", p->f);
+	for (int i = 0; i < n; i++) full = page_bars_full(bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
+	for (int i = 0; i < n; i++) {
+		int first = 0;
+		while (cases[first].batch != cases[i].batch) first++;
+		if (first != i) continue;
+		snprintf(title, sizeof title, "batch %d", cases[i].batch);
+		page_bars(p, title, bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
+	}
+	fputs("</div>\n<p class=\"note\">Time divided by the batch; shorter is better. All panels have one scale; thin lines go from the 10th to the 90th "
+	      "percentile.</p>\n<h2>Time of a call</h2>\n", p->f);
+	report_table(p, cases, n);
+	fputs("<p class=\"note\">ratio: the median over that of the first line.</p>\n", p->f);
+	return page_close(p);
+}
+
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static int first_dim(const cli_net *net)
 {
@@ -126,26 +170,36 @@ static og_status open_cases(const cli_args *a, bench_case *cases, int *n)
 	return OG_OK;
 }
 
+static og_status bench(const cli_args *a, page *p, bench_case *cases, timing *timings, int *n, int rounds, double budget)
+{
+	og_status status = open_cases(a, cases, n);
+	if (status == OG_OK) status = measure(a, cases, timings, *n, rounds, budget);
+	if (status == OG_OK && p->f) status = write_report(a, p, cases, *n, timings[0].n);
+	if (status != OG_OK) return status;
+	if (a->json) printf("{\"results\": [");
+	else printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90", "ratio");
+	for (int i = 0; i < *n; i++) print_case(a, &cases[i], timings[i].n, i, cases[0].median);
+	if (a->json) printf("]}\n");
+	return OG_OK;
+}
+
 static int run(const cli_args *a)
 {
 	static bench_case cases[MAX_CASES];
+	static timing timings[MAX_CASES];
 	int n = 0, rounds = 200;
 	double budget = 10;
+	page p = { 0 };
+	const char *report = cli_option_value(a, "--report");
 	if (!cli_files(a, 1, CLI_MAX_ARGS, "a model or plan file")) return OG_USAGE;
 	if (!cli_option_int(a, "--runs", 10, 1000000, &rounds) || !cli_option_double(a, "--seconds", &budget)) return OG_USAGE;
-	og_status status = open_cases(a, cases, &n);
-	if (status == OG_OK) status = measure(a, cases, n, rounds, budget);
-	if (status == OG_OK) {
-		double first = cli_quantile(cases[0].seconds, cases[0].n, 0.5);
-		if (a->json) printf("{\"results\": [");
-		else printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90", "ratio");
-		for (int i = 0; i < n; i++) print_case(a, &cases[i], i, first);
-		if (a->json) printf("]}\n");
-	}
+	og_status status = report ? page_open(&p, report, "Networks, timed side by side") : OG_OK;
+	if (status == OG_OK) status = bench(a, &p, cases, timings, &n, rounds, budget);
+	page_abandon(&p);
 	for (int i = 0; i < n; i++) {
 		og_peer_free(cases[i].peer);
 		cli_net_close(&cases[i].net);
-		free(cases[i].seconds);
+		timing_free(&timings[i]);
 	}
 	return status == OG_OK ? 0 : cli_fail(status);
 }
@@ -164,6 +218,7 @@ const cli_verb cli_verb_bench = {
 		{ "--runs", "N", "rounds at most (default 200, at least 10)" },
 		{ "--seconds", "S", "stop after so many (default 10)" },
 		{ "--peer", NULL, "time ONNX Runtime on the same files as well" },
+		{ "--report", "OUT.html", "write a page with a plot as well" },
 		CLI_NET_OPTIONS,
 		{ NULL, NULL, NULL } },
 	.run = run,

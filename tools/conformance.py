@@ -74,8 +74,8 @@ def report(cases):
     lines = [
         "# Conformance",
         "",
-        f"The {len(cases):,} node tests of `onnx` {onnx.__version__}: `opgraft check model.onnx --against DIR` for each, with",
-        "rtol 1e-3 and atol 1e-7. Written by `make docs` (`tools/conformance.py`); `make test` runs them all.",
+        f"The {len(cases):,} node tests of `onnx` {onnx.__version__}: `opgraft check model.onnx --against DIR`,",
+        "each with rtol 1e-3 and atol 1e-7. Written by `make docs` (`tools/conformance.py`); `make test` runs all.",
         "",
         "| outcome | tests |",
         "|---|---|",

@@ -4,10 +4,12 @@
  *   vi   as many 32-bit integers (not in the ref view)
  *   vm   a truth value per lane, made by comparing: a < b, a == b; joined by & | ^ and v_not
  *
- * + - * / and comparisons are C's own, lane by lane, and take a scalar on one side: 1.0f / x. The functions below
- * that take a v take a scalar too (v_sel(x > 0.0f, x, 0.0f)), attributes being plain floats. Every one of them is
- * exact or correctly rounded, so a formula gives the same bits in every float32 view. A constant that is no short
- * decimal is written (og_real)0.7978845608028654, so that the ref view gets all of it. */
+ * + - * / and comparisons are C's own, lane by lane, and take a scalar (a constant, an attribute) on one side: 1.0f / x.
+ * So do all functions of two and more arguments: v_sel(x > 0.0f, x, 0.0f); those of one want v_splat(scalar). They are
+ * macros that name each argument twice to the compiler, so polynomials are written a line at a time, not nested.
+ *
+ * Every function is exact or correctly rounded, so a formula gives the same bits in every float32 view. A constant that
+ * is no short decimal is written (og_real)0.7978845608028654, so that the ref view gets all of it. */
 #ifndef OPGRAFT_VEC_H
 #define OPGRAFT_VEC_H
 
@@ -155,7 +157,14 @@ EXPR v v_greater_(v a, v b) { return (v)_mm256_max_ps((__m256)a, (__m256)b); }
 #define V_ROUND(x, way) (v)_mm256_round_ps((__m256)(x), (way) | _MM_FROUND_NO_EXC)
 #endif
 
-EXPR v v_copysign_(v x, v sign) { return v_float((v_bits(x) & 0x7fffffff) | (v_bits(sign) & INT32_MIN)); }
+EXPR v v_copysign_(v x, v sign)
+{
+	vi y = (v_bits(x) & 0x7fffffff) | (v_bits(sign) & INT32_MIN);
+#if defined(__clang__) && OG_LANES == 16
+	__asm__("" : "+v"(y));       /* clang 14 joins v_sel(m, v_copysign(x, s), x) into one vpternlogd with wrong logic */
+#endif
+	return v_float(y);
+}
 #define v_fma(a, b, c) v_fma_(v_of(a), v_of(b), v_of(c))
 #define v_sqrt(x) v_sqrt_(v_of(x))
 #define v_sel(m, yes, no) v_sel_(m, v_of(yes), v_of(no))

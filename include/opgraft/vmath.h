@@ -452,7 +452,7 @@ EXPR v v_atan(v x)
 
 /* What C's fmod gives, which is always a float exactly. */
 LANE float v_fmod_lane(float x, float y) { return fmodf(x, y); }
-#define v_fmod(x, y) v_each2(v_fmod_lane, x, y)
+#define v_fmod(x, y) v_each2(v_fmod_lane, v_of(x), v_of(y))
 #endif
 
 /* ---- all views ------------------------------------------------------------------------------ */

@@ -18,7 +18,8 @@ typedef struct matmul {
 	const cpu_strips *tail;
 	const float *b;                      /* for packing */
 	int slots;
-	size_t slot_bytes, scaled_bytes;     /* scaled_bytes: of beta * C, behind the slots */
+	size_t buffer_bytes, slot_bytes;     /* of a strip of B; with the tail's buffers */
+	size_t scaled_bytes;                 /* of beta * C, behind the slots */
 } matmul;
 
 typedef struct matmul_run { const matmul *m; const backend_run *run; const float *start; } matmul_run;
@@ -40,13 +41,7 @@ static const float *plain_columns(const cpu_operands *o, int64_t k0, int64_t k1,
                                   ptrdiff_t *ld)
 {
 	const matmul_source *s = o->source;
-	*ld = cpu_product_width(&s->m->product, j0, j1);
-	if (s->b.b_j == 1 && s->b.alpha == 1.0f && *ld == j1 - j0) {
-		*ld = s->b.b_k;
-		return s->b.b + k0 * s->b.b_k + j0;
-	}
-	cpu_matrix_copy(&s->b, k0, k1, j0, j1, buffer, *ld);
-	return buffer;
+	return cpu_matrix_columns(&s->b, &s->m->product, k0, k1, j0, j1, buffer, ld);
 }
 
 static void matmul_task(void *arg, int64_t task, int slot)
@@ -64,7 +59,8 @@ static void matmul_task(void *arg, int64_t task, int slot)
 	                   .c = (float *)r->run->out[0]->data + at * p->m * p->n, .c_row = p->n,
 	                   .columns = m->packed ? packed_columns : plain_columns, .source = &source,
 	                   .tail = m->tail, .in = r->run->in, .at = at * p->m * p->n };
-	cpu_product_run(p, &o, strip, chunk, (char *)r->run->workspace + (size_t)slot * m->slot_bytes);
+	char *buffer = (char *)r->run->workspace + (size_t)slot * m->slot_bytes;
+	cpu_product_run(p, &o, strip, chunk, (float *)buffer, (float *)(buffer + m->buffer_bytes));
 }
 
 static og_status matmul_execute(const backend_kernel *k, const backend_run *run)
@@ -161,16 +157,17 @@ og_status cpu_matmul(backend_kernel *out, const cpu_request *r)
 	TRY(cpu_strips_make(&m->tail, r));
 	double work = (double)m->batch * (double)s.m * (double)s.n * (double)s.k;
 	m->slots = cpu_slots(work, r->threads);
-	cpu_product_plan(&m->product, r->kernels, s.m, s.n, s.k, packed, m->batch, m->slots);
-	m->slot_bytes = cpu_product_workspace(&m->product, m->tail);
+	cpu_product_plan(&m->product, r->kernels, s.m, s.n, s.k, packed);
+	cpu_product_share(&m->product, m->batch, m->slots);
+	m->buffer_bytes = packed ? 0 : cpu_product_buffer(&m->product);
+	m->slot_bytes = m->buffer_bytes + cpu_strips_bytes(m->tail);
 	m->scaled_bytes = m->n_start && m->beta != 1.0f ? (size_t)m->n_start * sizeof(float) : 0;
 	*out = (backend_kernel){ .tactic = names[packed], .run = matmul_execute, .state = m, .flops = 2.0 * work };
-	size_t bytes = packed ? cpu_product_bytes_b(&m->product) : 0;
-	if (!base_mul(m->slot_bytes, (size_t)m->slots, &out->workspace_bytes) || out->workspace_bytes > SIZE_MAX / 2 ||
-	    bytes == SIZE_MAX || !base_mul(bytes, (size_t)m->n_packed, &out->packed_bytes))
-		return base_fail(OG_UNSUPPORTED, "node '%s': its matrices are too large", node->name);
-	out->workspace_bytes += m->scaled_bytes;
+	out->workspace_bytes = m->slot_bytes * (size_t)m->slots + m->scaled_bytes;
 	if (!packed) return OG_OK;
+	size_t bytes = cpu_product_bytes_b(&m->product);
+	if (bytes == SIZE_MAX || !base_mul(bytes, (size_t)m->n_packed, &out->packed_bytes))
+		return base_fail(OG_UNSUPPORTED, "node '%s': its matrices are too large to be packed", node->name);
 	out->pack = matmul_pack;
 	out->packs_input = 1u << 1;
 	return OG_OK;

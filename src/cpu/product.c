@@ -2,7 +2,6 @@
 #include "cpu/product.h"
 
 enum {
-	DEPTH = 384,                         /* a block of A's rows, 8 x 384 floats, takes a third of L1 */
 	STRIP_FLOATS = 96 * 1024,            /* a strip takes some 400 KB of L2 */
 	LEAST_STRIP = 192, MOST_STRIP = 1024,        /* columns: stretches for the epilogue */
 	EVEN_TASKS = 16                      /* so many tasks for each thread are shared out evenly enough */
@@ -20,35 +19,32 @@ static int64_t strip_columns(const cpu_product *p, int64_t tile, bool b_packed)
 	return at_most(ceil_div(columns, tile), ceil_div(p->n, tile)) * tile;
 }
 
-void cpu_product_plan(cpu_product *p, const cpu_kernels *kernels, int64_t m, int64_t n, int64_t k, bool b_packed,
-                      int64_t outer, int threads)
+void cpu_product_plan(cpu_product *p, const cpu_kernels *kernels, int64_t m, int64_t n, int64_t k, bool b_packed)
 {
-	int64_t blocks = ceil_div(m, kernels->max_rows);
 	*p = (cpu_product){ .kernels = kernels, .m = m, .n = n, .k = k, .rows = 1, .vectors = 1, .depth = 1, .strip = 1, .chunk = 1 };
 	if (m == 0 || n == 0) return;
-	p->rows = (int)ceil_div(m, blocks);
+	p->rows = (int)ceil_div(m, ceil_div(m, kernels->max_rows));
 	p->vectors = (int)at_most(at_most(kernels->max_sums / p->rows, CPU_MAX_VECTORS), ceil_div(n, kernels->lanes));
-	if (k > 0) p->depth = ceil_div(k, ceil_div(k, DEPTH));
+	if (k > 0) p->depth = ceil_div(k, ceil_div(k, CPU_DEPTH));
 	p->strip = strip_columns(p, (int64_t)p->vectors * kernels->lanes, b_packed);
 	p->strips = ceil_div(n, p->strip);
-	p->chunks = outer * p->strips >= EVEN_TASKS * (int64_t)threads ? 1 : at_most(threads, ceil_div(m, p->rows));
-	p->chunk = ceil_div(ceil_div(m, p->rows), p->chunks) * p->rows;
-	p->chunks = ceil_div(m, p->chunk);
 }
 
-static size_t strip_bytes(const cpu_product *p)
+void cpu_product_share(cpu_product *p, int64_t outer, int threads)
+{
+	int64_t blocks = ceil_div(p->m, p->rows);
+	p->chunks = outer * p->strips >= EVEN_TASKS * (int64_t)threads ? 1 : at_most(threads, blocks);
+	if (p->chunks > 0) p->chunk = ceil_div(blocks, p->chunks) * p->rows;
+	p->chunks = ceil_div(p->m, p->chunk);
+}
+
+size_t cpu_product_buffer(const cpu_product *p)
 {
 	return (((size_t)p->depth * (size_t)p->strip + CPU_MAX_LANES) * sizeof(float) + 63) & ~(size_t)63;
 }
 
-size_t cpu_product_workspace(const cpu_product *p, const cpu_strips *tail)
-{
-	size_t floats, bytes;
-	if (!base_mul((size_t)p->depth, (size_t)p->strip, &floats) || !base_mul(floats, 2 * sizeof(float), &bytes)) return SIZE_MAX;
-	return strip_bytes(p) + cpu_strips_bytes(tail);
-}
-
-void cpu_product_tiles(const cpu_product *p, cpu_tile *t, int rows, int64_t n)
+/* The tiles of a block of rows over n columns, from t->a, t->b, t->c and t->start on; the vectors are shared out evenly. */
+static void run_tiles(const cpu_product *p, cpu_tile *t, int rows, int64_t n)
 {
 	cpu_tile_fn *const *tile = t->tap ? p->kernels->taps[rows] : p->kernels->tile[rows];
 	int lanes = p->kernels->lanes;
@@ -91,11 +87,11 @@ static void start_tile(const cpu_product *p, const cpu_operands *o, cpu_tile *t,
 	}
 }
 
-void cpu_product_run(const cpu_product *p, const cpu_operands *o, int64_t strip, int64_t chunk, void *workspace)
+void cpu_product_run(const cpu_product *p, const cpu_operands *o, int64_t strip, int64_t chunk, float *buffer,
+                     float *tail_buffers)
 {
 	int64_t i0 = chunk * p->chunk, i1 = at_most(i0 + p->chunk, p->m);
 	int64_t j0 = strip * p->strip, j1 = at_most(j0 + p->strip, p->n);
-	float *buffer = workspace, *tail_buffers = (float *)((char *)workspace + strip_bytes(p));
 	if (o->tail) cpu_strips_begin(o->tail, o->in, tail_buffers);
 	for (int64_t k0 = 0; k0 == 0 || k0 < p->k; k0 += p->depth) {
 		int64_t k1 = at_most(k0 + p->depth, p->k);
@@ -103,9 +99,9 @@ void cpu_product_run(const cpu_product *p, const cpu_operands *o, int64_t strip,
 		const float *b = k0 < k1 ? o->columns(o, k0, k1, j0, j1, buffer, &ld) : buffer;
 		for (int64_t i = i0; i < i1; i += p->rows) {
 			int rows = (int)at_most(p->rows, i1 - i);
-			cpu_tile t = { .b = b, .b_k = ld, .k = k1 - k0 };
+			cpu_tile t = { .b = b, .b_k = ld, .tap = o->tap, .k = k1 - k0 };
 			start_tile(p, o, &t, i, j0, k0);
-			cpu_product_tiles(p, &t, rows, j1 - j0);
+			run_tiles(p, &t, rows, j1 - j0);
 			for (int64_t r = i; o->tail && k1 == p->k && r < i + rows; r++)
 				cpu_strips_run(o->tail, o->in, o->at + r * p->n + j0, j1 - j0, o->c + r * o->c_row + j0, tail_buffers);
 		}
@@ -134,7 +130,8 @@ size_t cpu_product_bytes_b(const cpu_product *p)
 	return base_mul(columns, (size_t)p->k, &floats) && base_mul(floats, sizeof(float), &bytes) ? bytes : SIZE_MAX;
 }
 
-void cpu_matrix_copy(const cpu_matrix *b, int64_t k0, int64_t k1, int64_t j0, int64_t j1, float *to, ptrdiff_t ld)
+/* Rows [k0, k1) of columns [j0, j1) to rows ld elements apart. */
+static void copy_matrix(const cpu_matrix *b, int64_t k0, int64_t k1, int64_t j0, int64_t j1, float *to, ptrdiff_t ld)
 {
 	for (int64_t k = k0; k < k1; k++, to += ld) {
 		const float *row = b->b + k * b->b_k;
@@ -144,11 +141,23 @@ void cpu_matrix_copy(const cpu_matrix *b, int64_t k0, int64_t k1, int64_t j0, in
 	}
 }
 
+const float *cpu_matrix_columns(const cpu_matrix *b, const cpu_product *p, int64_t k0, int64_t k1, int64_t j0, int64_t j1,
+                                float *buffer, ptrdiff_t *ld)
+{
+	*ld = cpu_product_width(p, j0, j1);
+	if (b->b_j == 1 && b->alpha == 1.0f && *ld == j1 - j0) {
+		*ld = b->b_k;
+		return b->b + k0 * b->b_k + j0;
+	}
+	copy_matrix(b, k0, k1, j0, j1, buffer, *ld);
+	return buffer;
+}
+
 void cpu_product_pack_b(const cpu_product *p, const cpu_matrix *b, float *packed)
 {
 	for (int64_t s = 0; s < p->strips; s++) {
 		int64_t j = s * p->strip, end = at_most(j + p->strip, p->n), width = cpu_product_width(p, j, end);
-		cpu_matrix_copy(b, 0, p->k, j, end, packed, width);
+		copy_matrix(b, 0, p->k, j, end, packed, width);
 		packed += width * p->k;
 	}
 }

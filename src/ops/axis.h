@@ -83,8 +83,8 @@ OG_INLINE og_status axis_vector(const og_infer *c, int k, og_dim n)
 {
 	const og_shape *b = &c->in[k];
 	if (k >= c->n_in || b->rank < 0 || (b->rank == 1 && (b->dims[0] < 0 || n < 0 || b->dims[0] == n))) return OG_OK;
-	return c->host->fail(OG_BAD_FILE, "%s: input %d must be a vector of %lld but has rank %d and first dimension %lld; "
-	                     "correct the model", c->op->name, k, (long long)n, b->rank,
+	return c->host->fail(OG_BAD_FILE, "input %d must be a vector of %lld but has rank %d and first dimension %lld; "
+	                     "correct the model", k, (long long)n, b->rank,
 	                     (long long)(b->rank > 0 ? b->dims[0] : 1));
 }
 
@@ -97,8 +97,8 @@ OG_INLINE og_status axis_operand(const og_infer *c, int k)
 		int j = x->rank - b->rank + i;
 		og_dim want = j < 0 ? 1 : x->dims[j];
 		if (b->dims[i] < 0 || want < 0 || b->dims[i] == 1 || b->dims[i] == want) continue;
-		return c->host->fail(OG_BAD_FILE, "%s: input %d has %lld entries on axis %d where input 0 has %lld; give it a shape "
-		                     "that broadcasts", c->op->name, k, (long long)b->dims[i], i, (long long)want);
+		return c->host->fail(OG_BAD_FILE, "input %d has %lld entries on axis %d where input 0 has %lld; give it a "
+		                     "shape that broadcasts", k, (long long)b->dims[i], i, (long long)want);
 	}
 	return OG_OK;
 }

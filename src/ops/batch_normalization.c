@@ -1,5 +1,5 @@
-/* BatchNormalization, inference only: each channel less its given mean, divided by its given deviation, scaled and shifted.
- * Before opset 9 `spatial` = 0 gave every element of a sample a mean of its own. */
+/* BatchNormalization, inference only: each channel less its given mean, divided by its given deviation, scaled and
+ * shifted. Before opset 9 `spatial` = 0 gave every element of a sample a mean of its own. */
 #include "ops/axis.h"
 #include "ops/number.h"
 #include "ops/reduce.h"
@@ -30,7 +30,7 @@ static batch_normalization batch_normalization_task(const og_call *c)
 #if OP_BASE
 static og_status batch_normalization_trains(const og_host *host)
 {
-	return host->fail(OG_UNSUPPORTED, "BatchNormalization: it is in training mode; export the model for inference");
+	return host->fail(OG_UNSUPPORTED, "it is in training mode; export the model for inference");
 }
 
 static og_status batch_normalization_shape(og_infer *c)
@@ -84,9 +84,10 @@ static void batch_normalization_fold(const batch_normalization *b)
 	const float *add = (const float *)in[BATCH_NORMALIZATION_SHIFT]->data;
 	const float *mean = (const float *)in[BATCH_NORMALIZATION_MEAN]->data;
 	const float *variance = (const float *)in[BATCH_NORMALIZATION_VARIANCE]->data;
+	float epsilon = b->call->attr[BATCH_NORMALIZATION_EPSILON].f;
 	for (int64_t i = 0; i < b->channels; i += OG_LANES) {
 		size_t n = b->channels - i < OG_LANES ? (size_t)(b->channels - i) : OG_LANES;
-		v scale = v_load_n(gain + i, n) / v_sqrt(v_load_n(variance + i, n) + b->call->attr[BATCH_NORMALIZATION_EPSILON].f);
+		v scale = v_load_n(gain + i, n) / v_sqrt(v_load_n(variance + i, n) + epsilon);
 		v_store_n(b->scale + i, scale, n);
 		v_store_n(b->shift + i, v_fma(-v_load_n(mean + i, n), scale, v_load_n(add + i, n)), n);
 	}

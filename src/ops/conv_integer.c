@@ -20,5 +20,6 @@ static og_status conv_integer_eval(const og_call *c)
 
 OP(conv_integer, .name = "ConvInteger", .since = 10, .doc = "Convolution of 8-bit integers into int32.",
    .inputs = "x:T1, w:T2, x_zero_point:T1?, w_zero_point:T2?", .outputs = "y:i32", .types = "T1=i8 u8; T2=i8 u8",
-   ATTRS(WINDOW_ATTRS, OG_INT("group", 1)), .shape = conv_integer_shape, .eval = conv_integer_eval, .flops = convolution_flops,
+   ATTRS(WINDOW_ATTRS, OG_INT("group", 1)), .shape = conv_integer_shape, .eval = conv_integer_eval,
+   .flops = convolution_flops,
    .cases = "u8[1,1,3,3] u8[1,1,2,2]")

@@ -22,7 +22,8 @@ static og_status conv_transpose_axis(og_infer *c, const window *w, int k, int ax
 {
 	int axis = WINDOW_AXES - axes + k;
 	int64_t mode = c->attr[WINDOW_AUTO_PAD].i, pads = w->begin[axis] + w->end[axis];
-	const og_attr_value *extra = &c->attr[CONV_TRANSPOSE_OUTPUT_PADDING], *asked = &c->attr[CONV_TRANSPOSE_OUTPUT_SHAPE];
+	const og_attr_value *extra = &c->attr[CONV_TRANSPOSE_OUTPUT_PADDING];
+	const og_attr_value *asked = &c->attr[CONV_TRANSPOSE_OUTPUT_SHAPE];
 	og_dim extent = c->in[1].dims[2 + k];
 	*out = c->in[0].dims[2 + k];
 	if (asked->n > 0) *out = asked->ints[asked->n - axes + k];
@@ -52,8 +53,8 @@ static og_status conv_transpose_shape(og_infer *c)
 	OP_TRY(window_list(c, CONV_TRANSPOSE_OUTPUT_SHAPE, asked == x->rank ? asked : axes, 0));
 	if (weights->rank != x->rank || groups < 1 ||
 	    (x->dims[1] >= 0 && ((weights->dims[0] >= 0 && weights->dims[0] != x->dims[1]) || x->dims[1] % groups != 0)))
-		return c->host->fail(OG_BAD_FILE, "ConvTranspose: weights of rank %d in %lld groups do not fit an input of rank %d "
-		                     "with %lld channels; correct group or the weights", weights->rank, (long long)groups,
+		return c->host->fail(OG_BAD_FILE, "weights of rank %d in %lld groups do not fit an input of rank "
+		                     "%d with %lld channels; correct group or the weights", weights->rank, (long long)groups,
 		                     x->rank, (long long)x->dims[1]);
 	window_attributes(&w, c->attr, axes);
 	y->rank = x->rank;

@@ -29,20 +29,20 @@ OG_INLINE og_status convolution_shape(og_infer *c)
 	og_dim channels;
 	if (x->rank < 0 || weights->rank < 0) return OG_OK;
 	if (weights->rank != x->rank)
-		return c->host->fail(OG_BAD_FILE, "%s: input X has rank %d but its weights have rank %d; give both the same rank",
-		                     c->op->name, x->rank, weights->rank);
+		return c->host->fail(OG_BAD_FILE, "input X has rank %d but its weights have rank %d; they must be equal",
+		                     x->rank, weights->rank);
 	if (x->rank < 3) return window_check(c);
 	channels = weights->dims[1];
 	OP_TRY(dims_mul(c, &channels, groups < 1 ? 1 : groups));
 	if (groups < 1 || (channels >= 0 && x->dims[1] >= 0 && channels != x->dims[1]) ||
 	    (weights->dims[0] >= 0 && weights->dims[0] % groups != 0))
-		return c->host->fail(OG_BAD_FILE, "%s: %lld groups with weights [%lld, %lld, ...] do not fit an input of %lld "
-		                     "channels; correct group or the weights", c->op->name, (long long)groups,
+		return c->host->fail(OG_BAD_FILE, "%lld groups with weights [%lld, %lld, ...] do not fit an input of %lld "
+		                     "channels; correct group or the weights", (long long)groups,
 		                     (long long)weights->dims[0], (long long)weights->dims[1], (long long)x->dims[1]);
 	for (int k = 0; k < c->attr[WINDOW_KERNEL].n && k + 2 < x->rank; k++)
 		if (weights->dims[k + 2] >= 0 && c->attr[WINDOW_KERNEL].ints[k] != weights->dims[k + 2])
-			return c->host->fail(OG_BAD_FILE, "%s: kernel_shape says %lld where the weights have %lld; correct one of them",
-			                     c->op->name, (long long)c->attr[WINDOW_KERNEL].ints[k],
+			return c->host->fail(OG_BAD_FILE, "kernel_shape says %lld where the weights have %lld; correct one",
+			                     (long long)c->attr[WINDOW_KERNEL].ints[k],
 			                     (long long)weights->dims[k + 2]);
 	return window_shape(c, 0, weights->dims[0], weights, 0);
 }

@@ -41,7 +41,8 @@ static og_status cumsum_eval(const og_call *c)
 	int axis;
 	cumsum_task t = { .call = c };
 	if (og_count(c->in[1]) != 1)
-		return c->host->fail(OG_BAD_FILE, "CumSum: input axis must hold one number, not %lld", (long long)og_count(c->in[1]));
+		return c->host->fail(OG_BAD_FILE, "CumSum: input axis must hold one number, not %lld",
+		                     (long long)og_count(c->in[1]));
 	axis = og_axis(number_get_int(c->in[1], 0), x->rank);
 	if (axis < 0)
 		return c->host->fail(OG_BAD_FILE, "CumSum: axis %lld is out of range for an input of rank %d",

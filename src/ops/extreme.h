@@ -44,7 +44,7 @@ OG_INLINE og_status extreme_shape(og_infer *c)
 	if (x->rank < 0) return OG_OK;
 	if (x->rank > 0) OP_TRY(dims_axis(c, &axis, c->attr[EXTREME_AXIS].i, x->rank));
 	if (x->rank > 0 && x->dims[axis] == 0)
-		return c->host->fail(OG_BAD_FILE, "%s: axis %d has no elements to choose from", c->op->name, axis);
+		return c->host->fail(OG_BAD_FILE, "axis %d has no elements to choose from", axis);
 	y->rank = 0;
 	for (int k = 0; k < x->rank; k++)
 		if (k != axis) y->dims[y->rank++] = x->dims[k];
@@ -60,7 +60,8 @@ OG_INLINE void extreme_lines(void *arg, int64_t begin, int64_t end)
 	const extreme_task *t = (const extreme_task *)arg;
 	int64_t step = t->s.inner;
 	for (int64_t k = begin; k < end; k++)
-		number_put_int(t->y, k, extreme_index(t->x, t->sign, t->last, k / step * t->s.n * step + k % step, step, t->s.n));
+		number_put_int(t->y, k, extreme_index(t->x, t->sign, t->last, k / step * t->s.n * step + k % step, step,
+		                                      t->s.n));
 }
 
 OG_INLINE og_status extreme_define(const og_call *c, int sign)

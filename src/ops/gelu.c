@@ -1,5 +1,7 @@
 #include "opgraft/op.h"
 
+/* The tail of the approximation, exp() of a cubic that is rounded as one float, is what the 128 units stand for; the
+ * exact form is within 8. */
 EXPR v gelu(v x, float approximate)
 {
 	if (approximate > 0.0f) {                    /* tanh */

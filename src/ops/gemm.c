@@ -11,7 +11,7 @@ static og_status gemm_shape(og_infer *c)
 	og_shape *y = &c->out[0];
 	og_dim depth;
 	if ((a->rank >= 0 && a->rank != 2) || (b->rank >= 0 && b->rank != 2))
-		return c->host->fail(OG_BAD_FILE, "Gemm: inputs of rank %d and %d are not matrices; flatten them first",
+		return c->host->fail(OG_BAD_FILE, "inputs of rank %d and %d are not matrices; flatten them first",
 		                     a->rank, b->rank);
 	if (a->rank < 0 || b->rank < 0) return OG_OK;
 	depth = a->dims[!ta];
@@ -22,7 +22,7 @@ static og_status gemm_shape(og_infer *c)
 	for (int k = 0; c->n_in > 2 && k < added->rank; k++) {
 		og_dim want = 2 - added->rank + k < 0 ? 1 : y->dims[2 - added->rank + k];
 		if (added->dims[k] >= 0 && want >= 0 && added->dims[k] != 1 && added->dims[k] != want)
-			return c->host->fail(OG_BAD_FILE, "Gemm: dimension %d of C is %lld and does not broadcast to %lld; "
+			return c->host->fail(OG_BAD_FILE, "dimension %d of C is %lld and does not broadcast to %lld; "
 			                     "correct the model", k, (long long)added->dims[k], (long long)want);
 	}
 	return OG_OK;
@@ -72,4 +72,5 @@ OP(gemm, .name = "Gemm", .since = 7, .doc = "Matrix product with a scale, transp
    .inputs = "A:T, B:T, C:T?", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
    ATTRS(OG_FLOAT("alpha", 1.0), OG_FLOAT("beta", 1.0), OG_INT("transA", 0), OG_INT("transB", 0)),
    .shape = gemm_shape, .eval = gemm_eval, .flops = gemm_flops,
-   .cases = "f32[5,7] f32[7,9] f32[9] | f32[7,5] f32[9,7] f32[5,1]; transA=1, transB=1, alpha=0.5, beta=2 | f32[1,4] f32[4,3]")
+   .cases = "f32[5,7] f32[7,9] f32[9] | f32[7,5] f32[9,7] f32[5,1]; transA=1, transB=1, alpha=0.5, beta=2"
+            " | f32[1,4] f32[4,3]")

@@ -1,5 +1,5 @@
-/* GroupNormalization: groups of channels of every sample to mean 0 and variance 1, then scaled and shifted: before opset 21
- * by a value for each group, then by one for each channel. */
+/* GroupNormalization: groups of channels of every sample to mean 0 and variance 1, then scaled and shifted: before
+ * opset 21 by a value for each group, then by one for each channel. */
 #include "ops/normalize.h"
 
 #if OP_BASE || OP_CPU
@@ -26,8 +26,8 @@ static og_status group_normalization_shape(og_infer *c)
 	og_dim vector;
 	if (x->rank < 0) return OG_OK;
 	if (x->rank < 2 || groups < 1 || (x->dims[1] >= 0 && x->dims[1] % groups != 0))
-		return c->host->fail(OG_BAD_FILE, "GroupNormalization: num_groups is %lld, which does not divide the channels of an "
-		                     "input of rank %d; correct the model", (long long)groups, x->rank);
+		return c->host->fail(OG_BAD_FILE, "num_groups is %lld, which does not divide the channels of "
+		                     "an input of rank %d; correct the model", (long long)groups, x->rank);
 	vector = c->op->since < 21 ? groups : x->dims[1];
 	OP_TRY(axis_vector(c, 1, vector));
 	OP_TRY(axis_vector(c, 2, vector));
@@ -61,6 +61,7 @@ OP(group_normalization, .name = "GroupNormalization", .since = 18,
 OP(group_normalization_21, .name = "GroupNormalization", .since = 21,
    .doc = "Normalization of groups of channels, with scale and shift of each channel.",
    .inputs = "X:T, scale:T, bias:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(OG_FLOAT("epsilon", 1e-5), { .name = "num_groups", .type = OG_ATTR_INT, .required = 1 }, OG_INT("stash_type", 1)),
+   ATTRS(OG_FLOAT("epsilon", 1e-5), { .name = "num_groups", .type = OG_ATTR_INT, .required = 1 },
+         OG_INT("stash_type", 1)),
    .shape = group_normalization_shape, .eval = group_normalization_eval, CPU(group_normalization),
    .cases = "f32[2,4,3,5] f32[4] f32[4]; num_groups=2")

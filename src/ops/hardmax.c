@@ -1,4 +1,4 @@
-/* Hardmax: 1 at the first greatest element along an axis, 0 elsewhere; before opset 13 along all axes from `axis` on. */
+/* Hardmax: 1 at the first greatest element along an axis, else 0; before opset 13 along all axes from `axis` on. */
 #include "ops/extreme.h"
 
 #if OP_BASE

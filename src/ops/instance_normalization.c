@@ -1,4 +1,4 @@
-/* InstanceNormalization: every plane of every sample to mean 0 and variance 1, then scaled and shifted by its channel. */
+/* InstanceNormalization: every plane of every sample to mean 0 and variance 1, then scaled and shifted by channel. */
 #include "ops/normalize.h"
 
 #if OP_BASE || OP_CPU
@@ -17,7 +17,7 @@ static og_status instance_normalization_shape(og_infer *c)
 {
 	if (c->in[0].rank < 0) return OG_OK;
 	if (c->in[0].rank < 2)
-		return c->host->fail(OG_BAD_FILE, "InstanceNormalization: the input has rank %d; give it the axes [N, C, ...]",
+		return c->host->fail(OG_BAD_FILE, "the input has rank %d; give it the axes [N, C, ...]",
 		                     c->in[0].rank);
 	OP_TRY(axis_vector(c, 1, c->in[0].dims[1]));
 	OP_TRY(axis_vector(c, 2, c->in[0].dims[1]));

@@ -9,8 +9,8 @@ static og_status lrn_shape(og_infer *c)
 {
 	if (c->in[0].rank < 0) return OG_OK;
 	if (c->in[0].rank < 2 || c->attr[LRN_SIZE].i < 1)
-		return c->host->fail(OG_BAD_FILE, "LRN: size is %lld and the input has rank %d; size must be positive and the input "
-		                     "[N, C, ...]", (long long)c->attr[LRN_SIZE].i, c->in[0].rank);
+		return c->host->fail(OG_BAD_FILE, "size is %lld and the input has rank %d; size must be positive and the "
+		                     "input [N, C, ...]", (long long)c->attr[LRN_SIZE].i, c->in[0].rank);
 	dims_copy(&c->out[0], &c->in[0]);
 	return OG_OK;
 }

@@ -9,8 +9,8 @@
 
 #if OP_BASE || OP_CPU
 
-/* Element k of the output is scaled by element k / inner % count of `scale`, or if inner is 0 by the one that broadcasts to
- * it; so is shift (NULL: none). Mean and inverse of the deviation of each row go to `mean` and `inverse` (NULL: not
+/* Element k of the output is scaled by element k / inner % count of `scale`, or if inner is 0 by the one that broadcasts
+ * to it; so is shift (NULL: none). Mean and inverse of the deviation of each row go to `mean` and `inverse` (NULL: not
  * wanted). */
 typedef struct normalize {
 	const og_tensor *x, *scale, *shift, *y, *mean, *inverse;

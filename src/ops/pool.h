@@ -18,8 +18,9 @@ OG_INLINE og_status pool_shape(og_infer *c)
 	if (c->in[0].rank < 0) return OG_OK;
 	OP_TRY(window_check(c));
 	if (c->attr[WINDOW_KERNEL].n == 0)
-		return c->host->fail(OG_BAD_FILE, "%s: the attribute kernel_shape is missing; add it", c->op->name);
-	for (int k = 0; k < c->n_out; k++) OP_TRY(window_shape(c, k, c->in[0].dims[1], NULL, c->attr[POOL_CEIL_MODE].i != 0));
+		return c->host->fail(OG_BAD_FILE, "the attribute kernel_shape is missing; add it");
+	for (int k = 0; k < c->n_out; k++)
+		OP_TRY(window_shape(c, k, c->in[0].dims[1], NULL, c->attr[POOL_CEIL_MODE].i != 0));
 	return OG_OK;
 }
 
@@ -82,8 +83,8 @@ OG_INLINE og_status pool_define(pool_task *t)
 /* ---- float32 kernel --------------------------------------------------------------------------- */
 #if OP_CPU
 
-/* A window is joined along its columns first, then along its row, from the first tap to the last, so that the vectors run
- * along rows. The joined columns of a strip of windows lie in a line, with `start` where there is padding. */
+/* A window is joined along its columns first, then along its row, from the first tap to the last, so that the vectors
+ * run along rows. The joined columns of a strip of windows lie in a line, with `start` where there is padding. */
 enum { POOL_LINE = 1024, POOL_SLACK = 2 * REDUCE_LANES };
 
 typedef struct pool_pass {
@@ -92,6 +93,7 @@ typedef struct pool_pass {
 	float *y;
 	int divide;                          /* how `count` is filled: 0 not at all, 1 cells, 2 cells and padding */
 	int64_t strip;                       /* windows whose cells fit a line */
+	int quarters;                        /* windows are 2 x 2, side by side, without padding */
 } pool_pass;
 
 /* False when a single window is larger than a line. */
@@ -100,6 +102,10 @@ OG_INLINE int pool_pass_of(pool_pass *p, const og_call *c, int divide)
 	int64_t extent;
 	window_of(&p->w, c->attr, c->in[0], c->out[0], NULL);
 	extent = window_extent(&p->w, 2);
+	p->quarters = p->w.kernel[0] == 1 && p->w.stride[0] == 1 && p->w.begin[0] == 0 && p->w.out[0] == p->w.in[0];
+	for (int a = 1; a < WINDOW_AXES; a++)
+		if (p->w.kernel[a] != 2 || p->w.stride[a] != 2 || p->w.dilation[a] != 1 || p->w.begin[a] != 0 ||
+		    p->w.out[a] * 2 > p->w.in[a]) p->quarters = 0;
 	p->x = (const float *)c->in[0]->data;
 	p->y = (float *)c->out[0]->data;
 	p->divide = divide;
@@ -114,6 +120,21 @@ OG_INLINE float pool_taps(const pool_pass *p, int axis, int64_t o)
 	return (float)(p->divide == 2 ? to : to - from);
 }
 
+/* The elements of even and of odd index among those of a, then b. */
+EXPR void pool_deal(v a, v b, v *even, v *odd)
+{
+#if OG_LANES == 16
+	*even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+	*odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif OG_LANES == 8
+	*even = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+	*odd = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+	*even = a;
+	*odd = b;
+#endif
+}
+
 /* p[0], p[stride], ... in the first n lanes; may read POOL_SLACK floats from p on. */
 EXPR v pool_load(const float *p, int64_t stride, size_t n)
 {
@@ -123,24 +144,22 @@ EXPR v pool_load(const float *p, int64_t stride, size_t n)
 	return *p;
 #else
 	float lane[OG_LANES] = { 0 };
+	v even, odd;
 	if (stride == 1) return v_load(p);
 	if (stride == 2) {
-#if OG_LANES == 16
-		return __builtin_shufflevector(v_load(p), v_load(p + OG_LANES),
-		                               0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-#else
-		return __builtin_shufflevector(v_load(p), v_load(p + OG_LANES), 0, 2, 4, 6, 8, 10, 12, 14);
-#endif
+		pool_deal(v_load(p), v_load(p + OG_LANES), &even, &odd);
+		return even;
 	}
 	for (size_t i = 0; i < n; i++) lane[i] = p[(int64_t)i * stride];
 	return v_load(lane);
 #endif
 }
 
-/* Defines the kernel body f_planes(arg, begin, end) over planes; join(a, b) over columns and rows; finish(sum, count). */
+/* Defines the kernel body f_planes(arg, begin, end); join(a, b) is over columns and rows, finish(sum, count) last. */
 #define POOL_KERNEL(f, start, join, finish) \
 	/* columns of windows in row (d, h) of a plane; line[0] is cell `first` */ \
-	OG_INLINE void f##_line(const pool_pass *p, const float *x, int64_t d, int64_t h, int64_t first, int64_t n, float *line) \
+	OG_INLINE void f##_line(const pool_pass *p, const float *x, int64_t d, int64_t h, int64_t first, int64_t n, \
+	                        float *line) \
 	{ \
 		const window *w = &p->w; \
 		int64_t from = first < 0 ? -first : 0, to = w->in[2] - first < n ? w->in[2] - first : n, d0, d1, h0, h1; \
@@ -162,8 +181,8 @@ EXPR v pool_load(const float *p, int64_t stride, size_t n)
 			v_store_n(line + i, sum, left); \
 		} \
 	} \
-	EXPR void f##_join(const pool_pass *p, const float *line, int64_t stride, int64_t n, const float *count, float rows, \
-	                   float *y) \
+	EXPR void f##_join(const pool_pass *p, const float *line, int64_t stride, int64_t n, const float *count, \
+	                   float rows, float *y) \
 	{ \
 		for (int64_t i = 0; i < n; i += OG_LANES) { \
 			size_t left = n - i < OG_LANES ? (size_t)(n - i) : OG_LANES; \
@@ -173,10 +192,32 @@ EXPR v pool_load(const float *p, int64_t stride, size_t n)
 			v_store_n(y + i, finish(sum, v_load_n(count + i, left) * rows), left); \
 		} \
 	} \
+	/* planes of 2 x 2 windows, two rows of cells for one of outputs */ \
+	OG_INLINE void f##_quarters(const pool_pass *p, int64_t begin, int64_t end) \
+	{ \
+		const window *w = &p->w; \
+		v count = v_splat(4.0f), pair[2], even, odd; \
+		for (int64_t row = begin * w->out[0] * w->out[1]; row < end * w->out[0] * w->out[1]; row++) { \
+			const float *a = p->x + (row / w->out[1] * w->in[1] + row % w->out[1] * 2) * w->in[2], *b = a + w->in[2]; \
+			float *y = p->y + row * w->out[2]; \
+			for (int64_t i = 0, left = w->out[2]; left > 0; i += OG_LANES, left -= OG_LANES) { \
+				for (int k = 0; k < 2; k++) { \
+					int64_t at = 2 * i + k * OG_LANES, n = 2 * left - k * OG_LANES; \
+					pair[k] = join(reduce_tail(a + at, n, 0.0f), reduce_tail(b + at, n, 0.0f)); \
+				} \
+				pool_deal(pair[0], pair[1], &even, &odd); \
+				v_store_n(y + i, finish(join(even, odd), count), left < OG_LANES ? (size_t)left : OG_LANES); \
+			} \
+		} \
+	} \
 	static void f##_planes(void *arg, int64_t begin, int64_t end) \
 	{ \
 		const pool_pass *p = (const pool_pass *)arg; \
 		const window *w = &p->w; \
+		if (p->quarters) { \
+			f##_quarters(p, begin, end); \
+			return; \
+		} \
 		float line[POOL_LINE + POOL_SLACK], count[POOL_LINE + POOL_SLACK]; \
 		for (int64_t from = 0; from < w->out[2]; from += p->strip) { \
 			int64_t n = p->strip < w->out[2] - from ? p->strip : w->out[2] - from; \

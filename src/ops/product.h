@@ -9,17 +9,17 @@
 
 enum { PRODUCT_ROWS = 4, PRODUCT_COLUMNS = 256 };
 
-/* One operand: element (o, k), o being its row in the result (left) or its column (right), k running along what is summed,
- * is element at + o * outer + k * inner of t, less element o * zero_step of zero (NULL: nothing is subtracted). */
+/* One operand: element (o, k), o being its row in the result (left) or its column (right), k running along what is
+ * summed, is element at + o * outer + k * inner of t, less element o * zero_step of zero (NULL: nothing is subtracted). */
 typedef struct product_side {
 	const og_tensor *t, *zero;
 	int64_t at, outer, inner, zero_step;
 } product_side;
 
-/* Defines f(left, right, depth, i, rows, j, columns, sum): sum[r][c] += row i + r of left times column j + c of right. */
+/* Defines f(left, right, depth, i, rows, j, columns, sum): sum[r][c] += row i + r of left by column j + c of right. */
 #define PRODUCT_BLOCK(f, T, get, read) \
-	OG_INLINE void f(const product_side *left, const product_side *right, int64_t depth, int64_t i, int rows, int64_t j, \
-	                 int64_t columns, T sum[][PRODUCT_COLUMNS]) \
+	OG_INLINE void f(const product_side *left, const product_side *right, int64_t depth, int64_t i, int rows, \
+	                 int64_t j, int64_t columns, T sum[][PRODUCT_COLUMNS]) \
 	{ \
 		T b[PRODUCT_COLUMNS], zero[PRODUCT_COLUMNS]; \
 		for (int64_t n = 0; right->zero && n < columns; n++) zero[n] = get(right->zero, (j + n) * right->zero_step); \
@@ -64,7 +64,7 @@ OG_INLINE og_status product_shape(og_infer *c)
 	int batch;
 	if (a->rank < 0 || b->rank < 0) return OG_OK;
 	if (a->rank == 0 || b->rank == 0)
-		return c->host->fail(OG_BAD_FILE, "%s takes no scalars; multiply them with Mul", c->op->name);
+		return c->host->fail(OG_BAD_FILE, "a scalar is no matrix; multiply scalars with Mul");
 	og_dim depth = a->dims[a->rank - 1];
 	OP_TRY(dims_same(c, &depth, b->dims[b->rank > 1 ? b->rank - 2 : 0], a->rank - 1));
 	batch = (a->rank > b->rank ? a->rank : b->rank) - 2;
@@ -73,8 +73,8 @@ OG_INLINE og_status product_shape(og_infer *c)
 		int i = a->rank - 2 - batch + k, j = b->rank - 2 - batch + k;
 		og_dim m = i >= 0 ? a->dims[i] : 1, n = j >= 0 ? b->dims[j] : 1;
 		if (m >= 0 && n >= 0 && m != n && m != 1 && n != 1)
-			return c->host->fail(OG_BAD_FILE, "%s: batches of %lld and %lld do not broadcast; correct the model",
-			                     c->op->name, (long long)m, (long long)n);
+			return c->host->fail(OG_BAD_FILE, "batches of %lld and %lld do not broadcast; correct the model",
+			                     (long long)m, (long long)n);
 		y->dims[k] = og_dim_do(c, OG_DIM_BROADCAST, m, n);
 	}
 	y->rank = batch;

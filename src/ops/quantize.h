@@ -12,8 +12,9 @@ enum { QUANTIZE_AXIS, QUANTIZE_BLOCK, QUANTIZE_OUTPUT, QUANTIZE_OWN_ATTRS };
 #define QUANTIZE_INTEGERS "i8 u8 i16 u16 i4 u4 i2 u2"
 #define QUANTIZE_FLOATS "f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz f4e2m1"
 
-/* Shape of input 0; the scale (input 1) is one number, one for each index of the axis, or one for each block of block_size
- * along it. The zero point (input 2) has the scale's shape. `given` is the output's type unless the attribute names one. */
+/* Shape of input 0; the scale (input 1) is one number, one for each index of the axis, or one for each block of
+ * block_size along it. The zero point (input 2) has the scale's shape. `given` is the output's type unless the attribute
+ * names one. */
 OG_INLINE og_status quantize_shape(og_infer *c, og_dtype given)
 {
 	const og_shape *x = &c->in[0], *scale = &c->in[1], *zero = &c->in[2];
@@ -25,8 +26,8 @@ OG_INLINE og_status quantize_shape(og_infer *c, og_dtype given)
 	if (scale->rank < 0 || single) return OG_OK;
 	OP_TRY(dims_axis(c, &axis, c->attr[QUANTIZE_AXIS].i, x->rank));
 	if (block < 0 || scale->rank != (block ? x->rank : 1))
-		return c->host->fail(OG_BAD_FILE, "%s: a scale of rank %d does not go with block_size %lld; correct the model",
-		                     c->op->name, scale->rank, (long long)block);
+		return c->host->fail(OG_BAD_FILE, "a scale of rank %d does not go with block_size %lld; correct the model",
+		                     scale->rank, (long long)block);
 	for (int k = 0; k < scale->rank; k++) {
 		og_dim want = block ? x->dims[k] : x->dims[axis];
 		if (block && k == axis) want = og_dim_do(c, OG_DIM_CEIL_DIV, want, block);
@@ -34,8 +35,8 @@ OG_INLINE og_status quantize_shape(og_infer *c, og_dtype given)
 		if (c->n_in > 2 && zero->rank == scale->rank) OP_TRY(dims_same(c, &want, zero->dims[k], k));
 	}
 	if (c->n_in > 2 && zero->rank >= 0 && zero->rank != scale->rank)
-		return c->host->fail(OG_BAD_FILE, "%s: the zero point has rank %d and the scale %d; give both the same shape",
-		                     c->op->name, zero->rank, scale->rank);
+		return c->host->fail(OG_BAD_FILE, "the zero point has rank %d and the scale %d; give both the same shape",
+		                     zero->rank, scale->rank);
 	return OG_OK;
 }
 

@@ -114,8 +114,8 @@ OG_INLINE og_status reduce_spatial_shape(og_infer *c)
 /* One output being made: n elements have been added. `a` and `i` are the result in double and int64. */
 typedef struct reduce_state { double a, b; int64_t i, n; } reduce_state;
 
-/* add_int: how integers are added, exactly; NULL: as double. finish: what is left to do; NULL: nothing. An output without
- * elements is `empty`. */
+/* add_int: how integers are added, exactly; NULL: as double. finish: what is left to do; NULL: nothing. An output
+ * without elements is `empty`. */
 typedef struct reduce_rule {
 	void (*add)(reduce_state *, double);
 	void (*add_int)(reduce_state *, int64_t);
@@ -159,8 +159,8 @@ OG_INLINE og_status reduce_define(const og_call *c, unsigned mask, const reduce_
 /* ---- float32 kernels -------------------------------------------------------------------------- */
 #if OP_CPU
 
-/* A sum along contiguous elements is REDUCE_LANES interleaved sums, joined by halves; every REDUCE_CHUNK steps are summed
- * on their own first, which keeps rounding errors small. So the order is the same in every view. */
+/* A sum along contiguous elements is REDUCE_LANES interleaved sums, joined by halves; every REDUCE_CHUNK steps are
+ * summed on their own first, which keeps rounding errors small. So the order is the same in every view. */
 enum {
 	REDUCE_LANES = 16, REDUCE_WIDE = REDUCE_LANES / OG_LANES, REDUCE_CHUNK = 128,
 	REDUCE_COLUMNS = 64, REDUCE_COLUMN_VECTORS = REDUCE_COLUMNS / OG_LANES,
@@ -172,45 +172,87 @@ OG_INLINE int64_t reduce_grain(int64_t elements)
 	return elements < REDUCE_GRAIN ? REDUCE_GRAIN / (elements > 0 ? elements : 1) : 1;
 }
 
-/* Defines, with `add` over (sum, x), `join` over two sums, and `start`, which adds nothing to a sum and is an x without effect:
- * f_fold(sum, p, n) adds n contiguous floats to the REDUCE_LANES lanes of a sum; f_lanes(sum) joins the lanes. sum has room
- * for twice as many, so that the halves can be read as whole vectors. */
+/* The lanes of x moved down by n, the first ones coming in again behind the last. */
+EXPR v reduce_turn(v x, int n)
+{
+#if OG_LANES == 16
+#define REDUCE_TURN(n) __builtin_shufflevector(x, x, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9, \
+	n + 10, n + 11, n + 12, n + 13, n + 14, n + 15)
+	return n == 8 ? REDUCE_TURN(8) : n == 4 ? REDUCE_TURN(4) : n == 2 ? REDUCE_TURN(2) : REDUCE_TURN(1);
+#elif OG_LANES == 8
+#define REDUCE_TURN(n) __builtin_shufflevector(x, x, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7)
+	return n == 4 ? REDUCE_TURN(4) : n == 2 ? REDUCE_TURN(2) : REDUCE_TURN(1);
+#else
+	(void)n;
+	return x;
+#endif
+}
+
+EXPR float reduce_first(v x)
+{
+#if OG_LANES == 1
+	return x;
+#else
+	return x[0];
+#endif
+}
+
+/* p[0] to p[n - 1], then `start`; n may be beyond a vector, or below 0. */
+EXPR v reduce_tail(const float *p, int64_t n, float start)
+{
+	static const int32_t mask[2 * OG_LANES] = {
+#if OG_LANES == 16
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1
+#elif OG_LANES == 8
+		-1, -1, -1, -1, -1, -1, -1, -1
+#else
+		-1
+#endif
+	};
+	vm inside;
+	if (n >= OG_LANES) return v_load(p);
+	if (n <= 0) return v_splat(start);
+	memcpy(&inside, mask + OG_LANES - n, sizeof inside);
+	return v_sel(inside, v_load_n(p, (size_t)n), v_splat(start));
+}
+
+/* Defines, with `add` over (sum, x), `join` over two sums, and `start`, which adds nothing to a sum and is an x without
+ * effect: f_fold(sum, p, n) adds n contiguous floats to the REDUCE_LANES lanes of a sum, f_lanes(sum) joins the lanes,
+ * f_row(p, n) is the sum of n floats. */
 #define REDUCE_FOLD(f, start, add, join) \
-	EXPR void f##_fold(float *sum, const float *p, int64_t n) \
+	EXPR void f##_fold(v sum[REDUCE_WIDE], const float *p, int64_t n) \
 	{ \
 		while (n > 0) { \
 			int64_t steps = n / REDUCE_LANES < REDUCE_CHUNK ? n / REDUCE_LANES : REDUCE_CHUNK; \
-			float last[REDUCE_LANES]; \
 			v part[REDUCE_WIDE]; \
 			for (int w = 0; w < REDUCE_WIDE; w++) part[w] = v_splat(start); \
 			for (int64_t i = 0; i < steps; i++, p += REDUCE_LANES) \
 				for (int w = 0; w < REDUCE_WIDE; w++) part[w] = add(part[w], v_load(p + w * OG_LANES)); \
 			n -= steps * REDUCE_LANES; \
 			if (n > 0 && n < REDUCE_LANES) { \
-				for (int i = 0; i < REDUCE_LANES; i++) last[i] = i < n ? p[i] : start; \
-				for (int w = 0; w < REDUCE_WIDE; w++) part[w] = add(part[w], v_load(last + w * OG_LANES)); \
+				for (int w = 0; w < REDUCE_WIDE; w++) \
+					part[w] = add(part[w], reduce_tail(p + w * OG_LANES, n - w * OG_LANES, start)); \
 				n = 0; \
 			} \
-			for (int w = 0; w < REDUCE_WIDE; w++) \
-				v_store(sum + w * OG_LANES, join(v_load(sum + w * OG_LANES), part[w])); \
+			for (int w = 0; w < REDUCE_WIDE; w++) sum[w] = join(sum[w], part[w]); \
 		} \
 	} \
-	EXPR float f##_lanes(float *sum) \
+	EXPR float f##_lanes(v sum[REDUCE_WIDE]) \
 	{ \
-		for (int half = REDUCE_LANES / 2; half > 0; half /= 2) \
-			for (int i = 0; i < half; i += OG_LANES) \
-				v_store(sum + i, join(v_load(sum + i), v_load(sum + i + half))); \
-		return sum[0]; \
+		for (int half = REDUCE_WIDE / 2; half > 0; half /= 2) \
+			for (int w = 0; w < half; w++) sum[w] = join(sum[w], sum[w + half]); \
+		for (int half = OG_LANES / 2; half > 0; half /= 2) sum[0] = join(sum[0], reduce_turn(sum[0], half)); \
+		return reduce_first(sum[0]); \
 	} \
 	EXPR float f##_row(const float *p, int64_t n) \
 	{ \
-		float sum[2 * REDUCE_LANES]; \
-		for (int i = 0; i < 2 * REDUCE_LANES; i++) sum[i] = start; \
+		v sum[REDUCE_WIDE]; \
+		for (int w = 0; w < REDUCE_WIDE; w++) sum[w] = v_splat(start); \
 		f##_fold(sum, p, n); \
 		return f##_lanes(sum); \
 	}
 
-/* A reduction of x into y: for each element of `outer`, of `columns` contiguous outputs, the sum over `far` and `near`. */
+/* A reduction of x into y: for each element of `outer`, of `columns` contiguous outputs, sums over `far` and `near`. */
 typedef struct reduce_pass {
 	const float *x;
 	float *y;
@@ -257,8 +299,8 @@ OG_INLINE int reduce_pass_of(reduce_pass *p, const og_call *c, unsigned mask)
 		const reduce_pass *r = (const reduce_pass *)arg; \
 		for (int64_t k = begin; k < end; k++) { \
 			const float *x = r->x + reduce_offset(&r->outer, k); \
-			float sum[2 * REDUCE_LANES]; \
-			for (int i = 0; i < 2 * REDUCE_LANES; i++) sum[i] = start; \
+			v sum[REDUCE_WIDE]; \
+			for (int w = 0; w < REDUCE_WIDE; w++) sum[w] = v_splat(start); \
 			for (int64_t j = 0; j < r->far.count; j++) f##_fold(sum, x + reduce_offset(&r->far, j), r->near); \
 			r->y[k] = f##_lanes(sum); \
 		} \

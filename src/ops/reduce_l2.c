@@ -22,8 +22,10 @@ REDUCE_KERNEL(reduce_l2, reduce_mask, 0.0f, reduce_l2_add, reduce_l2_join, reduc
 #endif
 
 OP(reduce_l2, .name = "ReduceL2", .since = 1, .doc = "Euclidean norm along axes.",
-   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_l2_eval, CPU(reduce_l2),
+   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_l2_eval, CPU(reduce_l2),
    .cases = "f32[2,3,4] | f32[2,3,4]; axes=[1] | f32[3,70]; axes=[-1], keepdims=0 | f32[4,3,5,6]; axes=[0,2,3]")
 OP(reduce_l2_18, .name = "ReduceL2", .since = 18, .doc = "Euclidean norm along axes.",
-   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_l2_eval, CPU(reduce_l2),
+   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_l2_eval, CPU(reduce_l2),
    .cases = "f32[2,3,4] | f32[5,33]; keepdims=0 | f32[2,3]; noop_with_empty_axes=1")

@@ -24,8 +24,10 @@ REDUCE_KERNEL(reduce_max, reduce_mask, -HUGE_VALF, reduce_max_add, reduce_max_ad
 #endif
 
 OP(reduce_max, .name = "ReduceMax", .since = 1, .doc = "Greatest element along axes.",
-   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool", .eval = reduce_max_eval, CPU(reduce_max),
+   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool",
+   .eval = reduce_max_eval, CPU(reduce_max),
    .cases = "f32[2,3,4] | f32[2,3,4]; axes=[1] | f32[3,70]; axes=[-1], keepdims=0 | f32[4,3,5,6]; axes=[0,2,3]")
 OP(reduce_max_18, .name = "ReduceMax", .since = 18, .doc = "Greatest element along axes.",
-   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool", .eval = reduce_max_eval, CPU(reduce_max),
+   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool",
+   .eval = reduce_max_eval, CPU(reduce_max),
    .cases = "f32[2,3,4] | f32[5,33]; keepdims=0 | f32[2,3]; noop_with_empty_axes=1")

@@ -23,8 +23,10 @@ REDUCE_KERNEL(reduce_mean, reduce_mask, 0.0f, reduce_mean_add, reduce_mean_join,
 #endif
 
 OP(reduce_mean, .name = "ReduceMean", .since = 1, .doc = "Mean along axes.",
-   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_mean_eval, CPU(reduce_mean),
+   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_mean_eval, CPU(reduce_mean),
    .cases = "f32[2,3,4] | f32[2,3,4]; axes=[1] | f32[3,70]; axes=[-1], keepdims=0 | f32[4,3,5,6]; axes=[0,2,3]")
 OP(reduce_mean_18, .name = "ReduceMean", .since = 18, .doc = "Mean along axes.",
-   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_mean_eval, CPU(reduce_mean),
+   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_mean_eval, CPU(reduce_mean),
    .cases = "f32[2,3,4] | f32[5,33]; keepdims=0 | f32[2,3]; noop_with_empty_axes=1")

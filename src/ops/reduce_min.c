@@ -24,8 +24,10 @@ REDUCE_KERNEL(reduce_min, reduce_mask, HUGE_VALF, reduce_min_add, reduce_min_add
 #endif
 
 OP(reduce_min, .name = "ReduceMin", .since = 1, .doc = "Least element along axes.",
-   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool", .eval = reduce_min_eval, CPU(reduce_min),
+   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool",
+   .eval = reduce_min_eval, CPU(reduce_min),
    .cases = "f32[2,3,4] | f32[2,3,4]; axes=[1] | f32[3,70]; axes=[-1], keepdims=0 | f32[4,3,5,6]; axes=[0,2,3]")
 OP(reduce_min_18, .name = "ReduceMin", .since = 18, .doc = "Least element along axes.",
-   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool", .eval = reduce_min_eval, CPU(reduce_min),
+   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64 i8 u8 bool",
+   .eval = reduce_min_eval, CPU(reduce_min),
    .cases = "f32[2,3,4] | f32[5,33]; keepdims=0 | f32[2,3]; noop_with_empty_axes=1")

@@ -22,8 +22,10 @@ REDUCE_KERNEL(reduce_prod, reduce_mask, 1.0f, reduce_prod_add, reduce_prod_join,
 #endif
 
 OP(reduce_prod, .name = "ReduceProd", .since = 1, .doc = "Product along axes.",
-   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_prod_eval, CPU(reduce_prod),
+   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_prod_eval, CPU(reduce_prod),
    .cases = "f32[2,3,4] | f32[2,3,4]; axes=[1] | f32[3,70]; axes=[-1], keepdims=0 | f32[4,3,5,6]; axes=[0,2,3]")
 OP(reduce_prod_18, .name = "ReduceProd", .since = 18, .doc = "Product along axes.",
-   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_prod_eval, CPU(reduce_prod),
+   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_prod_eval, CPU(reduce_prod),
    .cases = "f32[2,3,4] | f32[5,33]; keepdims=0 | f32[2,3]; noop_with_empty_axes=1")

@@ -22,8 +22,10 @@ REDUCE_KERNEL(reduce_sum, reduce_mask, 0.0f, reduce_sum_add, reduce_sum_join, re
 #endif
 
 OP(reduce_sum, .name = "ReduceSum", .since = 1, .doc = "Sum along axes.",
-   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_sum_eval, CPU(reduce_sum),
+   REDUCE_AXES_ATTRIBUTE, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_sum_eval, CPU(reduce_sum),
    .cases = "f32[2,3,4] | f32[2,3,4]; axes=[1] | f32[3,70]; axes=[-1], keepdims=0 | f32[4,3,5,6]; axes=[0,2,3]")
 OP(reduce_sum_13, .name = "ReduceSum", .since = 13, .doc = "Sum along axes.",
-   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64", .eval = reduce_sum_eval, CPU(reduce_sum),
+   REDUCE_AXES_INPUT, .types = "T=f32 f64 f16 bf16 i32 i64 u32 u64",
+   .eval = reduce_sum_eval, CPU(reduce_sum),
    .cases = "f32[2,3,4] | f32[5,33]; keepdims=0 | f32[2,3]; noop_with_empty_axes=1")

@@ -46,18 +46,20 @@ EXPR v softmax_plus(v a, v b) { return a + b; }
 REDUCE_FOLD(softmax_sum, 0.0f, softmax_plus, softmax_plus)
 REDUCE_FOLD(softmax_greatest, -HUGE_VALF, v_max_, v_max_)
 
-/* Defines f_rows and f_columns. first(x - greatest) is what lies in y while `sum` of exponentials is made, last(that, sum)
- * the result; `both` says that first gives the exponential itself. */
-#define SOFTMAX_KERNEL(f, both, last) \
-	EXPR v f##_first(v x, v *e) { *e = v_exp(x); return both ? *e : x; } \
+/* Defines the kernel. While the sum of exponentials is made, y holds the exponentials themselves or (`kept` 0) x less
+ * the greatest; last(that, sum) is the result. */
+#define SOFTMAX_KERNEL(f, kept, last) \
+	EXPR v f##_first(v x, v *e) { *e = v_exp(x); return kept ? *e : x; } \
 	/* item: one line of contiguous elements */ \
 	static void f##_rows(void *arg, int64_t begin, int64_t end) \
 	{ \
 		const softmax_task *t = (const softmax_task *)arg; \
 		for (int64_t item = begin; item < end; item++) { \
 			const float *x = (const float *)t->x->data + item * t->s.n; \
-			float *y = (float *)t->y->data + item * t->s.n, lanes[2 * REDUCE_LANES] = { 0 }, e[SOFTMAX_BLOCK], sum; \
+			float *y = (float *)t->y->data + item * t->s.n, e[SOFTMAX_BLOCK], sum; \
+			v lanes[REDUCE_WIDE]; \
 			float greatest = softmax_greatest_row(x, t->s.n); \
+			for (int w = 0; w < REDUCE_WIDE; w++) lanes[w] = v_splat(0.0f); \
 			for (int64_t at = 0; at < t->s.n; at += SOFTMAX_BLOCK) { \
 				int64_t n = t->s.n - at < SOFTMAX_BLOCK ? t->s.n - at : SOFTMAX_BLOCK; \
 				for (int64_t i = 0; i < n; i += OG_LANES) { \

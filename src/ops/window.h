@@ -112,12 +112,12 @@ OG_INLINE og_status window_list(const og_infer *c, int which, int64_t n, int64_t
 	const og_attr_value *entries = &c->attr[which];
 	if (entries->n == 0) return OG_OK;
 	if (entries->n != n)
-		return c->host->fail(OG_BAD_FILE, "%s: attribute %s has %lld entries but its input needs %lld; correct the model",
-		                     c->op->name, c->op->attrs[which].name, (long long)entries->n, (long long)n);
+		return c->host->fail(OG_BAD_FILE, "attribute %s has %lld entries but the input needs %lld; correct it",
+		                     c->op->attrs[which].name, (long long)entries->n, (long long)n);
 	for (int64_t k = 0; k < n; k++)
 		if (entries->ints[k] < low || entries->ints[k] > (int64_t)1 << 30)
-			return c->host->fail(OG_BAD_FILE, "%s: attribute %s has entry %lld but entries must be at least %lld; "
-			                     "correct the model", c->op->name, c->op->attrs[which].name,
+			return c->host->fail(OG_BAD_FILE, "attribute %s has entry %lld but entries must be at least %lld; "
+			                     "correct the model", c->op->attrs[which].name,
 			                     (long long)entries->ints[k], (long long)low);
 	return OG_OK;
 }
@@ -127,8 +127,8 @@ OG_INLINE og_status window_check(const og_infer *c)
 {
 	int axes = c->in[0].rank - 2;
 	if (axes < 1 || axes > WINDOW_AXES)
-		return c->host->fail(OG_UNSUPPORTED, "%s: the input has rank %d but 3, 4 and 5 are supported; "
-		                     "reshape it to [N, C, one to three spatial axes]", c->op->name, c->in[0].rank);
+		return c->host->fail(OG_UNSUPPORTED, "the input has rank %d but 3, 4 and 5 are supported; "
+		                     "reshape it to [N, C, one to three spatial axes]", c->in[0].rank);
 	OP_TRY(window_list(c, WINDOW_KERNEL, axes, 1));
 	OP_TRY(window_list(c, WINDOW_STRIDES, axes, 1));
 	OP_TRY(window_list(c, WINDOW_DILATIONS, axes, 1));
@@ -145,14 +145,14 @@ OG_INLINE og_status window_count(og_infer *c, const window *w, int axis, og_dim 
 		*out = og_dim_do(c, OG_DIM_CEIL_DIV, in, s);
 		return OG_OK;
 	}
-	if (kernel == 0) return c->host->fail(OG_BAD_FILE, "%s: a kernel of size 0 has no output", c->op->name);
+	if (kernel == 0) return c->host->fail(OG_BAD_FILE, "a kernel of size 0 has no output");
 	OP_TRY(dims_add(c, &padded, w->begin[axis] + w->end[axis]));
 	OP_TRY(dims_shift(c, &extent, -1));
 	OP_TRY(dims_mul(c, &extent, w->dilation[axis]));
 	OP_TRY(dims_add(c, &extent, 1));
 	if (padded >= 0 && extent > padded)
-		return c->host->fail(OG_BAD_FILE, "%s: a window of %lld cells is larger than its padded input of %lld; "
-		                     "give a larger input", c->op->name, (long long)extent, (long long)padded);
+		return c->host->fail(OG_BAD_FILE, "a window of %lld cells is larger than its padded input of %lld; "
+		                     "give a larger input", (long long)extent, (long long)padded);
 	*out = og_dim_do(c, ceil_mode ? OG_DIM_CEIL_DIV : OG_DIM_FLOOR_DIV, og_dim_do(c, OG_DIM_SUB, padded, extent), s);
 	OP_TRY(dims_add(c, out, 1));
 	if (!ceil_mode) return OG_OK;
@@ -162,8 +162,8 @@ OG_INLINE og_status window_count(og_infer *c, const window *w, int axis, og_dim 
 	return OG_OK;
 }
 
-/* Sets the dims of output `which` to [N, channels, windows...]; kernel sizes from the last dims of `weights`, or from the
- * attribute when it is NULL. Checks the window attributes. The input's rank must be known. */
+/* Sets the dims of output `which` to [N, channels, windows...]; kernel sizes from the last dims of `weights`, or from
+ * the attribute when it is NULL. Checks the window attributes. The input's rank must be known. */
 OG_INLINE og_status window_shape(og_infer *c, int which, og_dim channels, const og_shape *weights, int ceil_mode)
 {
 	const og_shape *x = &c->in[0];

@@ -1,6 +1,6 @@
 /* plan.h -- the built form of a network for one device: steps in order, where every value lies, packed weights.
  *
- *   model --lower.c--> steps --memory.c--> offsets --file.c--> bytes and back
+ *   model --lower.c--> steps --memory.c--> offsets --plan_file.c--> bytes and back
  *
  * A plan is static: all shapes are known. It is made once and never changed, so that sessions can share it. */
 #ifndef PLAN_H
@@ -70,5 +70,10 @@ const backend *plan_backend(const char *name);
 og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads);
 /* Gives every arena value its offset; sets arena_bytes and bound_bytes. */
 og_status plan_memory(og_plan *);
+
+/* og_plan_load from memory, which must be aligned to 64 and outlive the plan; `name` stands in sentences. */
+og_status plan_load_memory(og_plan **out, const uint8_t *data, size_t size, const char *name);
+/* What the header of a plan file of this size, a multiple of 32, must have as its checksum. */
+uint64_t plan_checksum(const uint8_t *data, size_t size);
 
 #endif

@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "plan/plan.h"
+#include "plan/plan_check.h"
 #include "schema/schema.h"
 
 enum { VERSION = 1, HEADER = 128, CHECKED_FROM = 32 };
@@ -121,13 +121,14 @@ static void put_step(writer *w, const plan_step *s)
 	put_double(w, s->bytes);
 }
 
-static void put_value(writer *w, const plan_value *v)
+static void put_value(writer *w, const og_plan *p, int i)
 {
+	const plan_value *v = &p->values[i];
 	put_string(w, v->name);
 	put_tensor(w, &v->type);
 	put_int(w, v->place);
 	put_int(w, v->slot);
-	put_int(w, v->alias);
+	put_int(w, v->alias < 0 ? -1 : plan_root(p, i));
 	put_u64(w, v->offset);
 	put_int(w, v->place == PLAN_CONSTANT && v->type.data);
 	if (v->place == PLAN_CONSTANT && v->type.data) put_weights(w, v->bytes);
@@ -141,7 +142,7 @@ static void describe(writer *w, const og_plan *p)
 	put_u64(w, p->workspace_bytes);
 	put_u64(w, p->weights_bytes);
 	put_int(w, p->n_values);
-	for (int i = 0; i < p->n_values; i++) put_value(w, &p->values[i]);
+	for (int i = 0; i < p->n_values; i++) put_value(w, p, i);
 	put_int(w, p->n_inputs);
 	for (int i = 0; i < p->n_inputs; i++) {
 		put_int(w, p->inputs[i]);
@@ -174,6 +175,13 @@ static void checksum_add(checksum *c, const uint8_t *p, size_t n)
 }
 
 static uint64_t checksum_end(const checksum *c) { return base_hash(c->lane, sizeof c->lane, VERSION); }
+
+uint64_t plan_checksum(const uint8_t *data, size_t size)
+{
+	checksum sum = { { 0 } };
+	checksum_add(&sum, data + CHECKED_FROM, size - CHECKED_FROM);
+	return checksum_end(&sum);
+}
 
 /* ---- the weights, in the order in which describe named them ---------------------------------- */
 
@@ -246,6 +254,7 @@ og_status og_plan_save(const og_plan *p, const char *path)
 /* Reads from [at, end); after a fault `bad` is set and everything reads as 0. */
 typedef struct reader {
 	og_plan *p;
+	og_model *scratch;                       /* for plan_check_types */
 	const uint8_t *at, *end;
 	const uint8_t *weights; uint64_t weights_size;
 	const char *bad;                         /* what is wrong, or NULL */
@@ -256,6 +265,11 @@ static void wrong(reader *r, const char *what)
 {
 	if (!r->bad) r->bad = what;
 	r->at = r->end;
+}
+
+static void require_sound(reader *r, const char *bad)
+{
+	if (bad) wrong(r, bad);
 }
 
 static const void *take(reader *r, uint64_t n)
@@ -325,21 +339,21 @@ static void *room(reader *r, size_t count, size_t size)
 static void take_tensor(reader *r, og_tensor *t)
 {
 	int64_t count;
-	*t = (og_tensor){ .dtype = (og_dtype)take_int(r, 0, OG_DTYPE_COUNT - 1) };
+	*t = (og_tensor){ .dtype = (og_dtype)take_int(r, OG_NONE + 1, OG_DTYPE_COUNT - 1) };
 	t->rank = take_int(r, 0, OG_MAX_RANK);
 	for (int i = 0; i < t->rank; i++) {
 		t->dims[i] = (int64_t)take_u64(r);
 		if (t->dims[i] < 0) wrong(r, "a dimension is negative");
 	}
-	if (!base_count(t->dims, t->rank, &count) || base_dtype_span(t->dtype, (uint64_t)count) == SIZE_MAX)
-		if (t->dtype != OG_NONE) wrong(r, "a shape is too large");
+	if (!base_count(t->dims, t->rank, &count) || base_dtype_span(t->dtype, (uint64_t)count) > PTRDIFF_MAX)
+		wrong(r, "a shape is too large");
 }
 
 static size_t tensor_span(const og_tensor *t)
 {
 	int64_t count = 0;
 	base_count(t->dims, t->rank, &count);
-	return t->dtype == OG_NONE ? 0 : base_dtype_span(t->dtype, (uint64_t)count);
+	return base_dtype_span(t->dtype, (uint64_t)count);
 }
 
 static const og_tensor *take_tensor_data(reader *r)
@@ -348,7 +362,10 @@ static const og_tensor *take_tensor_data(reader *r)
 	if (!t) return NULL;
 	take_tensor(r, t);
 	uint64_t n = take_u64(r);
-	if (n != tensor_span(t) && n) wrong(r, "a tensor's size and shape differ");
+	if (r->bad || n != tensor_span(t)) {
+		wrong(r, "a tensor's size and shape differ");
+		return NULL;
+	}
 	const void *data = take(r, n);
 	if (data && !r->bad && !(t->data = arena_aligned(r->p->a, n ? n : 1, 64))) r->no_memory = true;
 	if (t->data && n) memcpy(t->data, data, n);
@@ -412,7 +429,8 @@ static void take_program_step(reader *r, const program *p, program_step *s)
 	if (s->out >= p->n_regs || s->out < p->n_operands) wrong(r, "a strip program writes a register that it may not");
 }
 
-static program *take_program(reader *r, int n_in)
+/* Operands are the inputs behind the op's own, or -1: what the op made. */
+static program *take_program(reader *r, int n_anchor, int n_in)
 {
 	if (!take_int(r, 0, 1)) return NULL;
 	program *p = room(r, 1, sizeof *p);
@@ -421,7 +439,10 @@ static program *take_program(reader *r, int n_in)
 	p->n_regs = take_int(r, p->n_operands, PROGRAM_MAX_REGS);
 	p->n_steps = take_int(r, 0, PROGRAM_MAX_STEPS);
 	p->result = (uint8_t)take_int(r, 0, p->n_regs ? p->n_regs - 1 : 0);
-	for (int i = 0; i < p->n_operands; i++) p->operand[i] = take_int(r, -1, n_in - 1);
+	for (int i = 0; i < p->n_operands; i++) {
+		p->operand[i] = take_int(r, -1, n_in - 1);
+		if (p->operand[i] >= 0 && p->operand[i] < n_anchor) wrong(r, "a strip program reads an input of the op before it");
+	}
 	for (int i = 0; i < p->n_steps && !r->bad; i++) take_program_step(r, p, &p->step[i]);
 	return p;
 }
@@ -451,7 +472,7 @@ static void take_step(reader *r, plan_step *s)
 	og_attr_value *attr = room(r, (size_t)n_attr, sizeof *attr);
 	for (int i = 0; i < n_attr && !r->bad; i++) take_attribute(r, &attr[i]);
 	s->attr = attr;
-	s->tail = take_program(r, s->n_in);
+	s->tail = take_program(r, s->n_anchor_in, s->n_in);
 	uint64_t packed = take_u64(r);
 	s->packed = packed ? take_weights(r, packed) : NULL;
 	s->bytes = take_double(r);
@@ -463,11 +484,15 @@ static void take_step(reader *r, plan_step *s)
 		if (s->in[k] >= 0) s->in_types[k] = r->p->values[s->in[k]].type;
 	for (int k = 0; k < s->n_out; k++)
 		if (s->out[k] >= 0) s->out_types[k] = r->p->values[s->out[k]].type;
-	og_status status = plan_prepare(r->p, s, tactic);
+	const char *bad;
+	og_status status = plan_check_types(&bad, s, r->scratch);
+	require_sound(r, bad);
+	if (status == OG_OK && !bad) status = plan_prepare(r->p, s, tactic);
 	if (status == OG_NO_MEMORY) r->no_memory = true;
 	if (status != OG_OK) wrong(r, "a step cannot be prepared");
 	else if (s->kernel.packed_bytes != packed) wrong(r, "packed weights have another size than their kernel reads");
 	else if (s->kernel.workspace_bytes > r->p->workspace_bytes) wrong(r, "a step needs more workspace than was planned");
+	else require_sound(r, plan_check_memory(r->p, s));
 }
 
 static void take_value(reader *r, plan_value *v)
@@ -475,34 +500,12 @@ static void take_value(reader *r, plan_value *v)
 	v->name = take_string(r);
 	take_tensor(r, &v->type);
 	v->bytes = tensor_span(&v->type);
-	v->place = (plan_place)take_int(r, PLAN_NOWHERE, PLAN_ARENA);
+	v->place = (plan_place)take_int(r, PLAN_INPUT, PLAN_ARENA);
 	v->slot = take_int(r, 0, INT32_MAX);
 	v->alias = take_int(r, -1, r->p->n_values - 1);
 	v->offset = take_u64(r);
 	if (take_int(r, 0, 1)) v->type.data = (void *)(uintptr_t)take_weights(r, v->bytes);
 	if (!v->name) wrong(r, "a value has no name");
-}
-
-/* Aliases must end, and every value must lie inside its memory. */
-static void check_values(reader *r)
-{
-	const og_plan *p = r->p;
-	for (int i = 0; i < p->n_values && !r->bad; i++) {
-		int root = i;
-		for (int hops = 0; p->values[root].alias >= 0; root = p->values[root].alias)
-			if (++hops > p->n_values) {
-				wrong(r, "values are aliases of each other in a circle");
-				return;
-			}
-		const plan_value *v = &p->values[root];
-		if (p->values[i].bytes > v->bytes) wrong(r, "an alias is larger than its memory");
-		if (v->place == PLAN_ARENA && (v->offset % 64 || v->offset > p->arena_bytes || v->bytes > p->arena_bytes - v->offset))
-			wrong(r, "a value lies outside the planned memory");
-		if (v->place == PLAN_INPUT && (v->slot >= p->n_inputs || p->values[p->inputs[v->slot]].bytes != v->bytes))
-			wrong(r, "an input is not what it should be");
-		if (v->place == PLAN_OUTPUT && (v->slot >= p->n_outputs || p->values[p->outputs[v->slot]].bytes != v->bytes))
-			wrong(r, "an output is not what it should be");
-	}
 }
 
 static void take_plan(reader *r)
@@ -528,7 +531,7 @@ static void take_plan(reader *r)
 	p->n_outputs = take_count(r, 8);
 	p->outputs = room(r, (size_t)p->n_outputs, sizeof *p->outputs);
 	if (!r->bad) take_numbers(r, p->outputs, p->n_outputs, 0);
-	if (!r->bad) check_values(r);
+	if (!r->bad) require_sound(r, plan_check_values(p));
 	p->n_steps = take_count(r, 48);
 	p->steps = room(r, (size_t)p->n_steps, sizeof *p->steps);
 	for (int i = 0; i < p->n_steps && !r->bad; i++) take_step(r, &p->steps[i]);
@@ -553,10 +556,8 @@ static og_status open_plan(reader *r, const file_map *f, const char *path)
 		                 (unsigned long long)load(f->data + 16), f->size);
 	}
 	uint64_t at = load(f->data + 32), n = load(f->data + 40), weights = load(f->data + 48);
-	checksum sum = { { 0 } };
 	if (f->size % 32) return base_fail(OG_BAD_FILE, "%s: the plan is damaged: it is not whole blocks", path);
-	checksum_add(&sum, f->data + CHECKED_FROM, f->size - CHECKED_FROM);
-	if (checksum_end(&sum) != load(f->data + 24))
+	if (plan_checksum(f->data, f->size) != load(f->data + 24))
 		return base_fail(OG_BAD_FILE, "%s: the plan's checksum is wrong: it is damaged", path);
 	if (at != HEADER || n > f->size - HEADER || weights % 64 || weights > f->size || weights < at + n)
 		return base_fail(OG_BAD_FILE, "%s: the plan's parts lie outside the file", path);
@@ -575,20 +576,35 @@ static og_status open_plan(reader *r, const file_map *f, const char *path)
 	return OG_OK;
 }
 
-og_status og_plan_load(og_plan **out, const char *path)
+static og_status read_plan(og_plan **out, const file_map *f, const char *name)
 {
-	*out = NULL;
 	og_plan *p = plan_create(NULL, 1);
-	NEED(p);
-	reader r = { .p = p };
-	og_status status = file_open(&p->file, path);
-	if (status == OG_OK) status = open_plan(&r, &p->file, path);
+	reader r = { .p = p, .scratch = graph_model_create() };
+	og_status status = p && r.scratch ? open_plan(&r, f, name) : base_no_memory();
 	if (status == OG_OK) {
 		take_plan(&r);
 		if (r.no_memory) status = base_no_memory();
-		else if (r.bad) status = base_fail(OG_BAD_FILE, "%s: the plan is damaged: %s", path, r.bad);
+		else if (r.bad) status = base_fail(OG_BAD_FILE, "%s: the plan is damaged: %s", name, r.bad);
 	}
-	if (status != OG_OK) og_plan_free(p);
-	else *out = p;
+	graph_model_destroy(r.scratch);
+	if (status == OG_OK) *out = p;
+	else og_plan_free(p);
+	return status;
+}
+
+og_status plan_load_memory(og_plan **out, const uint8_t *data, size_t size, const char *name)
+{
+	*out = NULL;
+	return read_plan(out, &(file_map){ data, size }, name);
+}
+
+og_status og_plan_load(og_plan **out, const char *path)
+{
+	file_map f;
+	*out = NULL;
+	TRY(file_open(&f, path));
+	og_status status = read_plan(out, &f, path);
+	if (status == OG_OK) (*out)->file = f;
+	else file_close(&f);
 	return status;
 }

@@ -88,6 +88,8 @@ static og_status check_range(const og_attr *d, double value)
 static og_status take_value(og_attr_value *v, const og_attr *d, const graph_attr *attr)
 {
 	int type = d->type == OG_ATTR_ENUM ? OG_ATTR_STRING : (int)d->type;
+	if (attr->type == GRAPH_ATTR_OPAQUE)
+		return base_fail(OG_UNSUPPORTED, "attribute '%s' is of a kind that is not supported (sparse, or a list of tensors)", d->name);
 	if (attr->type != type) return base_fail(OG_BAD_FILE, "attribute '%s' is of the wrong type", d->name);
 	v->present = 1;
 	switch (d->type) {

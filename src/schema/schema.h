@@ -41,6 +41,12 @@ og_status schema_infer_node(graph_node *);
 /* The whole graph, bodies included. Inputs that have a constant value are seen by shape rules. */
 og_status schema_infer(graph *);
 
+/* For a node that a plan file describes: OG_OK when attributes, counts and types of inputs are legal and the op then makes
+ * exactly these outputs. Dtype OG_NONE: absent; data: where the value is known; all shapes are known. Dimensions are
+ * reckoned in `scratch`, a model for nothing else. */
+og_status schema_check(og_model *scratch, const og_op *, const og_attr_value *, int n_in, const og_tensor *in, int n_out,
+                       const og_tensor *out);
+
 /* ---- the definition ------------------------------------------------------------------------- */
 /* Runs one node on tensors by its plain definition: formulas in double, sums in double. in[] are aligned; outputs
  * are made in the arena with their real shapes. Data-dependent shapes are fine here. Control flow and Fused run

@@ -1,7 +1,7 @@
 /* op_case.h -- runs one op on inputs written as text, without a graph around it.
  *
- * "f32[2,3]{1 2 3 4 5 6} - i64[1]{0}; axes=[0,1], mode=SAME, p=2": inputs, '-' for one left out, then attributes. Without
- * values the elements are random: floats around 0, variances and the like stay positive by `positive`. */
+ * "f32[2,3]{1 2 3 4 5 6} - i64[1]{0}; axes=[0,1], mode=SAME, p=2": inputs, '-' for one left out, then attributes.
+ * Without values the elements are random: floats around 0, or above it with `positive`. */
 #ifndef OP_CASE_H
 #define OP_CASE_H
 
@@ -53,7 +53,8 @@ static og_status case_fail(og_status status, const char *format, ...)
 static og_dim case_dim(og_infer *c, og_dim_op op, og_dim a, og_dim b)
 {
 	(void)c;
-	if (op == OG_DIM_UNKNOWN || a < 0 || b < 0) return op == OG_DIM_BROADCAST && (a == 1 || b == 1) ? (a == 1 ? b : a) : -1;
+	if (op == OG_DIM_BROADCAST && (a == 1 || b == 1)) return a == 1 ? b : a;
+	if (op == OG_DIM_UNKNOWN || a < 0 || b < 0) return -1;
 	switch (op) {
 	case OG_DIM_SUM: return a + b;
 	case OG_DIM_SUB: return a - b;
@@ -235,7 +236,8 @@ static og_status case_infer(op_case *c, int n_out, og_shape *out, bool hide)
 		for (int i = 0; i < ins.n && i < c->n_in && outs.arg[k].variable >= 0; i++)
 			if (ins.arg[i].variable == outs.arg[k].variable && c->inputs[i]) out[k].dtype = c->inputs[i]->dtype;
 	}
-	og_infer infer = { .host = &case_host, .op = c->op, .attr = c->attr, .n_in = c->n_in, .n_out = n_out, .in = in, .out = out };
+	og_infer infer = { .host = &case_host, .op = c->op, .attr = c->attr, .n_in = c->n_in, .n_out = n_out, .in = in,
+	                   .out = out };
 	return c->op->shape(&infer);
 }
 

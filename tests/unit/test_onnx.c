@@ -571,6 +571,31 @@ static void test_every_allocation_failing(void **state)
 	}
 }
 
+/* The same with files: what was there stays until all is written. */
+static void test_every_allocation_failing_with_files(void **state)
+{
+	const char *path = in_folder("m.onnx"), *data = in_folder("m.onnx.data");
+	const onnx_write_options outside = { .external = true };
+	og_model *m = sample(), *back;
+	og_status status = OG_NO_MEMORY;
+	(void)state;
+	OK(onnx_write(m, path, &outside));
+	graph_bytes before = contents(path), data_before = contents(data);
+	graph_model_destroy(m);
+	for (uint64_t n = 1; status != OG_OK; n++) {
+		base_fail_allocation(n);
+		status = onnx_read(&back, path);
+		if (status == OG_OK) status = onnx_write(back, path, &outside);
+		base_fail_allocation(0);
+		assert_true(status == OG_OK || status == OG_NO_MEMORY);
+		assert_true(same(contents(path), before) && same(contents(data), data_before));
+		graph_model_destroy(back);
+		assert_true(n < 1000);
+	}
+	OK(unlink(path));
+	OK(unlink(data));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -580,6 +605,7 @@ int main(void)
 		cmocka_unit_test(test_types), cmocka_unit_test(test_ir_version_follows_content),
 		cmocka_unit_test(test_external_data), cmocka_unit_test(test_through_a_link), cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_every_allocation_failing),
+		cmocka_unit_test(test_every_allocation_failing_with_files),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

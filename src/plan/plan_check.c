@@ -1,0 +1,102 @@
+/* plan_check.c -- what must hold of a plan that was read from a file. */
+#include "plan/plan_check.h"
+
+#include "schema/schema.h"
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+static const char *check_root(const og_plan *p, const plan_value *v)
+{
+	switch (v->place) {
+	case PLAN_ARENA:
+		if (v->offset % 64 || v->offset > p->arena_bytes || v->bytes > p->arena_bytes - v->offset)
+			return "a value lies outside the planned memory";
+		return NULL;
+	case PLAN_INPUT:
+		if (v->slot >= p->n_inputs || p->values[p->inputs[v->slot]].bytes != v->bytes) return "an input is not what it should be";
+		return NULL;
+	case PLAN_OUTPUT:
+		if (v->slot >= p->n_outputs || p->values[p->outputs[v->slot]].bytes != v->bytes) return "an output is not what it should be";
+		return NULL;
+	default: return NULL;
+	}
+}
+
+const char *plan_check_values(const og_plan *p)
+{
+	if (p->arena_bytes % 64) return "its memory is not whole blocks";
+	for (int i = 0; i < p->n_values; i++) {
+		const plan_value *v = &p->values[i], *root = v->alias < 0 ? v : &p->values[v->alias];
+		if (root->alias >= 0) return "a value is an alias of an alias";
+		if (v->bytes > root->bytes) return "an alias is larger than its memory";
+		if (v->type.data && (v->place != PLAN_CONSTANT || v->alias >= 0)) return "a value that changes has constant data";
+		const char *bad = check_root(p, root);
+		if (bad) return bad;
+	}
+	return NULL;
+}
+
+/* ---- types ---------------------------------------------------------------------------------- */
+
+/* Every register is written before it is read. Register k < n_operands holds an operand. */
+static const char *check_program(const program *p)
+{
+	bool written[PROGRAM_MAX_REGS] = { false };
+	for (int k = 0; k < p->n_operands; k++) written[k] = true;
+	for (int i = 0; i < p->n_steps; i++) {
+		for (int k = 0; k < p->step[i].op->map_inputs; k++)
+			if (!written[p->step[i].in[k]]) return "a strip program reads a register before it is written";
+		written[p->step[i].out] = true;
+	}
+	return p->n_regs && written[p->result] ? NULL : "a strip program has no result";
+}
+
+og_status plan_check_types(const char **bad, const plan_step *s, og_model *scratch)
+{
+	*bad = NULL;
+	if (s->tail) *bad = s->n_out < 1 || s->out_types[0].dtype != OG_F32 ? "a strip program makes something else than float32"
+	                                                                     : check_program(s->tail);
+	if (*bad || !s->op) return OG_OK;
+	og_status status = schema_check(scratch, s->op, s->attr, s->n_anchor_in, s->in_types, s->n_out, s->out_types);
+	if (status != OG_OK) *bad = "a step's attributes, inputs and outputs do not fit its op";
+	return status == OG_NO_MEMORY ? status : OG_OK;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static bool overlap(const og_plan *p, int a, int b)
+{
+	const plan_value *x = &p->values[plan_root(p, a)], *y = &p->values[plan_root(p, b)];
+	if (!p->values[a].bytes || !p->values[b].bytes || x->place != y->place) return false;
+	if (x->place != PLAN_ARENA) return x == y || (x->place == PLAN_OUTPUT && x->slot == y->slot);
+	return x->offset < y->offset + p->values[b].bytes && y->offset < x->offset + p->values[a].bytes;
+}
+
+/* Output 0 over an input of the same size, where the kernel says that it can. */
+static bool in_place(const og_plan *p, const plan_step *s, int in, int out)
+{
+	const plan_value *x = &p->values[plan_root(p, in)], *y = &p->values[plan_root(p, out)];
+	return s->kernel.in_place && s->n_out == 1 && p->values[in].bytes == p->values[out].bytes &&
+	       (x == y || (x->place == PLAN_ARENA && x->offset == y->offset));
+}
+
+const char *plan_check_memory(const og_plan *p, const plan_step *s)
+{
+	for (int k = 0; k < s->n_in; k++) {
+		if (s->in[k] < 0 || !p->values[s->in[k]].bytes) continue;
+		const plan_value *root = &p->values[plan_root(p, s->in[k])];
+		bool packed = k < 32 && s->kernel.packs_input >> k & 1;
+		if (root->place == PLAN_CONSTANT && !root->type.data && !packed) return "a constant that a step reads is not there";
+	}
+	for (int k = 0; k < s->n_out; k++) {
+		if (s->out[k] < 0) continue;
+		plan_place place = p->values[plan_root(p, s->out[k])].place;
+		if (place != PLAN_ARENA && place != PLAN_OUTPUT) return "a step writes to what it may not change";
+		for (int j = 0; j < s->n_in; j++)
+			if (s->in[j] >= 0 && overlap(p, s->in[j], s->out[k]) && !in_place(p, s, s->in[j], s->out[k]))
+				return "a step writes over its own input";
+		for (int j = 0; j < k; j++)
+			if (s->out[j] >= 0 && overlap(p, s->out[j], s->out[k])) return "a step's outputs lie over each other";
+	}
+	return NULL;
+}
