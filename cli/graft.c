@@ -88,7 +88,7 @@ static int run(const cli_args *a)
 	if (!o.map + !o.op + !o.rules + !file != 3) return cli_usage(a, "one of --map, --op, --rule and --rules is needed");
 	if (file) {
 		o.rules = rules = read_text(file);
-		if (!rules) return fprintf(stderr, "opgraft: %s: this file cannot be read\n", file), OG_MISSING;
+		if (!rules) return (int)cli_tell(OG_MISSING, "%s: this file cannot be read", file);
 	}
 	og_model *model;
 	og_found *found = NULL;

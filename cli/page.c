@@ -23,7 +23,7 @@ static const char style[] =
 	".tile{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.9rem 1rem}"
 	".tile b{display:block;font-size:1.55rem;line-height:1.2;color:var(--ours);letter-spacing:-.01em}.tile b.bad{color:var(--bad)}"
 	".tile span{font-size:.875rem;color:var(--dim)}\n"
-	".digits{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fill,minmax(5.25rem,1fr));margin:1rem 0}"
+	".digits{display:grid;gap:.75rem;grid-template-columns:repeat(10,1fr);margin:1rem 0}"
 	".digits figure{margin:0;text-align:center;font-size:.875rem}"
 	".digits img{display:block;width:100%;height:auto;border:1px solid #cfd5dd;border-radius:.4rem}.digits .bad{color:var(--bad);font-weight:600}\n"
 	".wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
@@ -41,7 +41,8 @@ static const char style[] =
 	"svg .dim{fill:var(--dim)}svg line{stroke:var(--ink);stroke-width:1.5;opacity:.55}"
 	".ours{fill:var(--ours)}.base{fill:var(--base)}.plain{fill:var(--plain)}.peer{fill:var(--peer)}\n"
 	"footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line)}\n"
-	"@media(max-width:34rem){body{padding-top:1.5rem}th,td,.steps td{padding-left:.5rem;font-size:.8125rem}.steps td,.steps th{padding-right:.5rem}td small{font-size:.6875rem}thead th{font-size:.75rem;white-space:normal}.win,.lose{white-space:normal}}\n"
+	"@media(max-width:44rem){.digits{grid-template-columns:repeat(5,1fr)}}\n"
+	"@media(max-width:34rem){body{padding-top:1.5rem}.digits{gap:.5rem}.digits figure{font-size:.75rem}th,td,.steps td{padding-left:.5rem;font-size:.8125rem}.steps td,.steps th{padding-right:.5rem}td small{font-size:.6875rem}thead th{font-size:.75rem;white-space:normal}.win,.lose{white-space:normal}}\n"
 	"@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--dim:#444;--line:#bbb;--card:#f4f4f4;--ours:#0b7a75;--base:#7fc4bd;"
 	"--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}figure img{filter:none}body{max-width:none;padding:0;font-size:10pt}"
 	"h2{break-after:avoid}tr,.tile,figure{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";

@@ -36,8 +36,9 @@ def test_enough_pass(cases):
 
 
 def test_every_refusal_names_its_op(cases):
+    """Or the opset, where that is what is too new."""
     silent = {case.name: case.message for case in cases if case.outcome == conformance.UNSUPPORTED
-              and not any(re.search(rf"\b{op}\b", case.message) for op in case.ops)}
+              and "opset import" not in case.message and not any(re.search(rf"\b{op}\b", case.message) for op in case.ops)}
     assert silent == {}
 
 

@@ -73,6 +73,11 @@ static og_status add_value(lowering *l, int *out, const char *name, const og_ten
 	return OG_OK;
 }
 
+static const char *node_label(const graph_node *n)
+{
+	return n->name[0] ? n->name : n->n_out && n->out[0] ? n->out[0]->name : "";
+}
+
 static og_status concrete_type(lowering *l, og_tensor *out, const graph_value *v)
 {
 	*out = (og_tensor){ .dtype = v->dtype, .rank = v->rank };
@@ -83,7 +88,7 @@ static og_status concrete_type(lowering *l, og_tensor *out, const graph_value *v
 	}
 	if (known) return OG_OK;
 	return base_fail(OG_UNSUPPORTED, "node '%s' (%s): the shape of value '%s' is not known before it runs; give the value of the "
-	                 "input that decides it when building", l->node ? l->node->name : "", l->node ? l->node->type : "", v->name);
+	                 "input that decides it when building", l->node ? node_label(l->node) : "", l->node ? l->node->type : "", v->name);
 }
 
 /* Number of the plan value of v, made at first sight. */
@@ -141,17 +146,18 @@ og_status plan_prepare(og_plan *p, plan_step *s, const char *tactic)
 static og_status settle_constants(lowering *l, plan_step *s)
 {
 	og_plan *p = l->p;
-	for (int k = 0; k < s->n_in; k++) {
+	og_status status = OG_OK;
+	for (int k = 0; status == OG_OK && k < s->n_in; k++) {
 		if (s->in[k] < 0) continue;
 		const plan_value *v = &p->values[s->in[k]];
 		s->in_types[k] = v->type;
 		if (v->place != PLAN_CONSTANT || !v->type.data || owned(p, v->type.data) || !v->bytes) continue;
 		void *copy = base_alloc_aligned(v->bytes, 64);
-		NEED(copy);
-		memcpy(copy, v->type.data, v->bytes);
+		if (copy) memcpy(copy, v->type.data, v->bytes);
+		else status = base_no_memory();
 		s->in_types[k].data = copy;
 	}
-	og_status status = plan_prepare(p, s, NULL);
+	if (status == OG_OK) status = plan_prepare(p, s, NULL);
 	if (status == OG_OK && s->kernel.packed_bytes) {
 		s->packed = plan_block(p, s->kernel.packed_bytes);
 		status = s->packed ? s->kernel.pack(&s->kernel, (void *)(uintptr_t)s->packed) : OG_NO_MEMORY;
@@ -270,7 +276,7 @@ static og_status program_step_of(lowering *l, const graph_node *holder, const gr
 	TRY(program_build(&b, p->a, anchor ? anchor->out[0] : NULL, nodes, n));
 	int first = anchor ? 1 : 0, n_anchor = anchor ? anchor->n_in : 0;
 	plan_step *s;
-	TRY(new_step(l, &s, holder->name[0] ? holder->name : holder->out[0]->name, n_anchor + b.p->n_operands - first, 1));
+	TRY(new_step(l, &s, node_label(holder), n_anchor + b.p->n_operands - first, 1));
 	s->n_anchor_in = n_anchor;
 	s->tail = b.p;
 	for (int k = 0; k < n_anchor; k++) TRY(value_number(l, &s->in[k], outer_value(holder, anchor->in[k])));
@@ -303,14 +309,14 @@ static og_status fused_step(lowering *l, const graph_node *node)
 {
 	const graph_attr *attr = graph_attr_find(node, "body");
 	const graph *body = attr ? attr->g : NULL;
-	if (!body || !body->first) return base_fail(OG_BAD_FILE, "node '%s': a Fused node needs a body", node->name);
+	if (!body || !body->first) return base_fail(OG_BAD_FILE, "node '%s': a Fused node needs a body", node_label(node));
 	const graph_node *nodes[PROGRAM_MAX_STEPS], *anchor = NULL;
 	int n = 0;
 	for (const graph_node *i = body->first; i; i = i->next) {
 		if (i == body->first && !program_takes(i)) {
 			anchor = i;
 		} else if (n == PROGRAM_MAX_STEPS || !program_takes(i)) {
-			return base_fail(OG_UNSUPPORTED, "node '%s': its body cannot run as one step at %s", node->name, i->type);
+			return base_fail(OG_UNSUPPORTED, "node '%s': its body cannot run as one step at %s", node_label(node), i->type);
 		} else {
 			nodes[n++] = i;
 		}
@@ -321,8 +327,7 @@ static og_status fused_step(lowering *l, const graph_node *node)
 static og_status op_step(lowering *l, const graph_node *node)
 {
 	plan_step *s;
-	TRY(new_step(l, &s, node->name[0] ? node->name : node->n_out && node->out[0] ? node->out[0]->name : node->type,
-	             node->n_in, node->n_out));
+	TRY(new_step(l, &s, node_label(node), node->n_in, node->n_out));
 	s->op = node->op;
 	s->label = arena_strdup(l->p->a, node->type);
 	NEED(s->label);
@@ -367,16 +372,39 @@ static og_status lower_node(lowering *l, const graph_node *node)
 	l->node = node;
 	TRY(try_alias(l, node, &done));
 	if (done) return OG_OK;
-	if (!node->op) {
-		return base_fail(OG_UNSUPPORTED, "node '%s': op %s%s%s is not known", node->name, node->domain,
-		                 node->domain[0] ? "::" : "", node->type);
-	}
 	if (!strcmp(schema_domain(node->op), OG_DOMAIN) && !strcmp(node->type, "Fused")) return fused_step(l, node);
 	if (program_takes(node)) return program_step_of(l, node, NULL, &node, 1);
 	if (!node->op->eval && !node->op->map[OG_ISA_SCALAR]) {
-		return base_fail(OG_UNSUPPORTED, "node '%s': op %s cannot run in a plan", node->name, node->type);
+		return base_fail(OG_UNSUPPORTED, "node '%s': op %s cannot run in a plan", node_label(node), node->type);
 	}
 	return op_step(l, node);
+}
+
+/* ---- what cannot be planned is said first --------------------------------------------------- */
+
+static og_status check_value(const graph_node *n, const graph_value *v)
+{
+	if (!v) return OG_OK;
+	if (v->dtype == OG_NONE) {
+		return base_fail(OG_UNSUPPORTED, "node '%s': op %s: value '%s' is no tensor, or its type is not known", node_label(n),
+		                 n->type, v->name);
+	}
+	if (base_dtype_span(v->dtype, 1) != SIZE_MAX) return OG_OK;
+	return base_fail(OG_UNSUPPORTED, "node '%s': op %s: value '%s' is of type %s, which plans cannot hold", node_label(n), n->type,
+	                 v->name, base_dtype_name(v->dtype));
+}
+
+static og_status check_nodes(const graph *g)
+{
+	for (const graph_node *n = g->first; n; n = n->next) {
+		if (!n->op) {
+			return base_fail(OG_UNSUPPORTED, "node '%s': op %s%s%s is not known to Opgraft at this opset", node_label(n), n->domain,
+			                 n->domain[0] ? "::" : "", n->type);
+		}
+		for (int k = 0; k < n->n_in; k++) TRY(check_value(n, n->in[k]));
+		for (int k = 0; k < n->n_out; k++) TRY(check_value(n, n->out[k]));
+	}
+	return OG_OK;
 }
 
 /* ---- inputs and outputs --------------------------------------------------------------------- */
@@ -455,6 +483,7 @@ static og_status copy_outputs(lowering *l, const graph *g)
 static og_status lower_graph(lowering *l, const graph *g)
 {
 	for (graph_value *v = g->first_value; v; v = v->next) v->mark = NULL;
+	TRY(check_nodes(g));
 	TRY(lower_inputs(l, g));
 	TRY(lower_outputs(l, g));
 	for (const graph_node *n = g->first; n; n = n->next) TRY(lower_node(l, n));
