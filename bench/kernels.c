@@ -130,10 +130,12 @@ static void make_bench(bench *b, const spec *s)
 {
 	bool pooling = strstr(s->op, "Pool") != NULL, conv = !strcmp(s->op, "Conv");
 	memset(b, 0, sizeof *b);
-	b->node = (backend_node){ .name = s->name, .op = schema_find("", s->op, 21), .attr = b->attr, .in = b->in, .out = &b->out, .n_out = 1 };
+	b->node = (backend_node){ .name = s->name, .op = schema_find("", s->op, 21), .attr = b->attr, .in = b->in,
+	                          .out = &b->out, .n_out = 1 };
 	if (!b->node.op) fail(s->op);
 	for (int i = 0; b->node.op->attrs && b->node.op->attrs[i].name; i++)
-		b->attr[i] = (og_attr_value){ .i = (int64_t)b->node.op->attrs[i].value, .f = (float)b->node.op->attrs[i].value };
+		b->attr[i] = (og_attr_value){ .i = (int64_t)b->node.op->attrs[i].value,
+		                              .f = (float)b->node.op->attrs[i].value };
 	b->node.n_in = b->node.n_anchor_in = pooling ? 1 : strcmp(s->op, "MatMul") ? 3 : 2;
 	if (conv || pooling) {
 		int64_t out = (s->size + 2 * s->pad - s->kernel) / s->stride + 1;
@@ -163,7 +165,8 @@ static void make_ready(ready *r, const bench *b, const char *tactic, pool *threa
                        og_tensor *const *out)
 {
 	*r = (ready){ .a = arena_create() };
-	if (!r->a || cpu_backend.prepare(&r->kernel, &b->node, tactic, pool_threads(threads), r->a) != OG_OK) fail(b->node.name);
+	if (!r->a || cpu_backend.prepare(&r->kernel, &b->node, tactic, pool_threads(threads), r->a) != OG_OK)
+		fail(b->node.name);
 	r->packed = base_alloc_aligned(r->kernel.packed_bytes + 64, 64);
 	void *workspace = base_alloc_aligned(r->kernel.workspace_bytes + 64, 64);
 	if (!r->packed || !workspace) fail(b->node.name);
@@ -242,14 +245,15 @@ static double time_of(const ready *r)
 /* Operations a second of one core: the largest tile on operands that never leave L1. */
 static double measure_peak(const cpu_kernels *k)
 {
-	static _Alignas(64) float a[CPU_MAX_ROWS], b[CPU_MAX_VECTORS * CPU_MAX_LANES], c[CPU_MAX_ROWS][CPU_MAX_VECTORS * CPU_MAX_LANES];
+	enum { COLUMNS = CPU_MAX_VECTORS * CPU_MAX_LANES, LENGTH = 10000 };
+	static _Alignas(64) float a[CPU_MAX_ROWS], b[COLUMNS], c[CPU_MAX_ROWS][COLUMNS];
 	int vectors = k->max_sums / k->max_rows;
 	double best = 0;
 	for (int i = 0; i < 200; i++) {
-		cpu_tile t = { .a = a, .a_row = 1, .b = b, .c = c[0], .c_row = CPU_MAX_VECTORS * CPU_MAX_LANES, .start = a, .last = k->lanes, .k = 10000 };
+		cpu_tile t = { .a = a, .a_row = 1, .b = b, .c = c[0], .c_row = COLUMNS, .start = a, .last = k->lanes, .k = LENGTH };
 		double begin = base_now();
 		k->tile[k->max_rows][vectors](&t);
-		double speed = 2.0 * 10000 * k->max_rows * vectors * k->lanes / (base_now() - begin);
+		double speed = 2.0 * LENGTH * k->max_rows * vectors * k->lanes / (base_now() - begin);
 		if (speed > best) best = speed;
 	}
 	return best;
@@ -270,11 +274,13 @@ int main(int argc, char **argv)
 		bench b;
 		ready r;
 		make_bench(&b, &specs[i]);
-		make_ready(&r, &b, NULL, threads, (const og_tensor *const[]){ &b.in[0], &b.in[1], &b.in[2] }, (og_tensor *const[]){ &b.out });
-		double t = time_of(&r), limit = r.kernel.flops / (peak * pool_threads(threads));
-		double error = residual(&b, threads);
-		printf("%-26s %-15s %10.5f %10.5f %9.1f %5.1f%% %9.4f%s\n", specs[i].name, r.kernel.tactic, t * 1e3, limit * 1e3,
-		       r.kernel.flops / t * 1e-9, 100.0 * limit / t, error, error < 1.0 ? "" : "  WRONG");
+		make_ready(&r, &b, NULL, threads, (const og_tensor *const[]){ &b.in[0], &b.in[1], &b.in[2] },
+		           (og_tensor *const[]){ &b.out });
+		double t = time_of(&r), limit = r.kernel.flops / (peak * pool_threads(threads)), error = residual(&b, threads);
+		printf("%-26s %-15s %10.5f", specs[i].name, r.kernel.tactic, t * 1e3);
+		if (limit > 0) printf(" %10.5f %9.1f %5.1f%%", limit * 1e3, r.kernel.flops / t * 1e-9, 100.0 * limit / t);
+		else printf(" %10s %9s %6s", "-", "-", "-");
+		printf(" %9.4f%s\n", error, error < 1.0 ? "" : "  WRONG");
 		good &= error < 1.0;
 		end_ready(&r);
 		for (int k = 0; k < 3; k++) base_free(b.in[k].data);

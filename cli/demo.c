@@ -3,7 +3,7 @@
 
 #include "demo.h"
 
-static og_status tell(demo *d, const cli_args *a, page *p, const char *report)
+static og_status tell(demo *d, const cli_args *a, page *p, const char *report, double budget)
 {
 	bool text = !a->json && !a->quiet;
 	double start = cli_now();
@@ -15,7 +15,7 @@ static og_status tell(demo *d, const cli_args *a, page *p, const char *report)
 		demo_text_graft(d);
 		fflush(stdout);
 	}
-	status = demo_measure(d);
+	status = demo_measure(d, budget);
 	if (status != OG_OK) return status;
 	if (text) demo_text_times(d);
 	demo_page(d, p);
@@ -30,12 +30,14 @@ static int run(const cli_args *a)
 {
 	static demo d;
 	page p = { 0 };
+	double budget = 11;
 	const char *report = cli_option_value(a, "--report");
 	if (!cli_files(a, 1, 1, "what to show is needed: lenet5")) return OG_USAGE;
 	if (strcmp(a->files[0], "lenet5")) return cli_usage(a, "there is no demo '%s'; there is lenet5", a->files[0]);
+	if (!cli_option_double(a, "--seconds", &budget)) return OG_USAGE;
 	if (!report) report = "lenet5.html";
 	og_status status = page_open(&p, report, "LeNet-5, from ReLU to Swish");
-	if (status == OG_OK) status = tell(&d, a, &p, report);
+	if (status == OG_OK) status = tell(&d, a, &p, report, budget);
 	cli_progress_end(a);
 	page_abandon(&p);
 	demo_free(&d);
@@ -58,6 +60,7 @@ const cli_verb cli_verb_demo = {
 	.options = (const cli_option[]){
 		{ "--mnist", "DIR", "read t10k- or train-images-idx3-ubyte and labels instead" },
 		{ "--report", "OUT.html", "the page to write (default lenet5.html)" },
+		{ "--seconds", "S", "time for measuring (default 11)" },
 		{ NULL, NULL, NULL } },
 	.run = run,
 };

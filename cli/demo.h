@@ -72,7 +72,8 @@ typedef struct demo {
 
 /* Finds models and digits, grafts, and lets every network read every digit. */
 og_status demo_read(demo *, const cli_args *);
-og_status demo_measure(demo *);
+/* Times them all, for some `budget` seconds. */
+og_status demo_measure(demo *, double budget);
 void demo_free(demo *);
 /* How far apart the answers of two networks are: the largest difference of a logit, over the largest logit too. */
 double demo_difference(const demo *, demo_network, demo_network, double *relative);

@@ -40,12 +40,14 @@ static const char style[] =
 	".digits figcaption{font-weight:400;margin-top:.2rem}svg{display:block;overflow:visible}svg text{fill:var(--ink);font-size:.8125rem}"
 	"svg .dim{fill:var(--dim)}svg line{stroke:var(--ink);stroke-width:1.5;opacity:.55}"
 	".ours{fill:var(--ours)}.base{fill:var(--base)}.plain{fill:var(--plain)}.peer{fill:var(--peer)}\n"
-	"footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line)}\n"
+	"footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line)}\n";
+/* Small screens, and paper. */
+static const char fitting[] =
 	"@media(max-width:44rem){.digits{grid-template-columns:repeat(5,1fr)}}\n"
 	"@media(max-width:34rem){body{padding-top:1.5rem}.digits{gap:.5rem}.digits figure{font-size:.75rem}th,td,.steps td{padding-left:.5rem;font-size:.8125rem}.steps td,.steps th{padding-right:.5rem}td small{font-size:.6875rem}thead th{font-size:.75rem;white-space:normal}.win,.lose{white-space:normal}}\n"
 	"@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--dim:#444;--line:#bbb;--card:#f4f4f4;--ours:#0b7a75;--base:#7fc4bd;"
-	"--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}figure img{filter:none}body{max-width:none;padding:0;font-size:10pt}"
-	"h2{break-after:avoid}tr,.tile,figure{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
+	"--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}figure img{filter:none}body{max-width:none;padding:0}.digits{grid-template-columns:repeat(10,1fr)}"
+	"h2{break-after:avoid;margin-top:1.5rem}html{font-size:75%}.tiles{grid-template-columns:repeat(4,1fr)}footer{margin-top:1rem}tr,.tile,figure{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
 
@@ -63,7 +65,7 @@ og_status page_open(page *p, const char *path, const char *title)
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", p->f);
 	page_text(p, "%s", title);
-	fprintf(p->f, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>", style);
+	fprintf(p->f, "</title>\n<style>\n%s%s</style>\n</head>\n<body>\n<h1>", style, fitting);
 	page_text(p, "%s", title);
 	fputs("</h1>\n", p->f);
 	return OG_OK;

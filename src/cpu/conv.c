@@ -1,10 +1,10 @@
 /* conv.c -- float32 convolutions over one or two axes.
  *
  * C[outputs x windows] = bias + W[outputs x taps] * B[taps x windows], for each group of each image. Windows are taken
- * in strips of whole rows, channels in blocks. For strip and block the cells needed are laid out once for each tap along
- * a row (and each remainder of the vertical stride): in such a plane the cell that belongs to a window has the window's
- * own place, and that of a tap further down is so many rows on. So every row of B is a stretch of a plane, and nothing
- * is copied for the taps of a column. Of a 1 x 1 convolution the input itself is B. */
+ * in strips of whole rows, channels in blocks. For strip and block the cells needed are laid out once for each tap
+ * along a row (and each remainder of the vertical stride): in such a plane the cell that belongs to a window has the
+ * window's own place, and that of a tap further down is so many rows on. So every row of B is a stretch of a plane,
+ * and nothing is copied for the taps of a column. Of a 1 x 1 convolution the input itself is B. */
 #include "cpu/product.h"
 
 enum { GROUP = WINDOW_OWN_ATTRS };
@@ -46,8 +46,8 @@ static const float *plane_columns(const cpu_operands *o, int64_t k0, int64_t k1,
 	return buffer;
 }
 
-static const float *pointwise_columns(const cpu_operands *o, int64_t k0, int64_t k1, int64_t j0, int64_t j1, float *buffer,
-                                      ptrdiff_t *ld)
+static const float *pointwise_columns(const cpu_operands *o, int64_t k0, int64_t k1, int64_t j0, int64_t j1,
+                                      float *buffer, ptrdiff_t *ld)
 {
 	const conv_source *s = o->source;
 	cpu_matrix x = { .b = s->x, .b_k = s->c->in_plane, .b_j = 1, .alpha = 1.0f };
@@ -80,7 +80,8 @@ static og_status conv_execute(const backend_kernel *k, const backend_run *run)
 {
 	const conv *c = k->state;
 	const cpu_product *p = &c->product;
-	cpu_tasks(run->threads, c->slots, c->images * c->groups * p->strips * p->chunks, conv_task, &(conv_run){ c, run });
+	int64_t tasks = c->images * c->groups * p->strips * p->chunks;
+	cpu_tasks(run->threads, c->slots, tasks, conv_task, &(conv_run){ c, run });
 	return OG_OK;
 }
 
@@ -152,8 +153,8 @@ static og_status plan_planes(conv *c, const backend_node *node)
 	c->planes.out[1] = plane_rows(c, c->rows);
 	double cells = row_bytes / sizeof(float) * (double)c->planes.out[1];
 	if (cells > INT32_MAX)
-		return base_fail(OG_UNSUPPORTED, "node '%s': one row of its windows needs more than 2^31 cells; make its input smaller",
-		                 node->name);
+		return base_fail(OG_UNSUPPORTED, "node '%s': one row of its windows needs more than 2^31 cells; make its input "
+		                 "smaller", node->name);
 	p->depth = channels * taps;
 	p->strip = c->rows * w->out[2];
 	p->strips = (w->out[1] + c->rows - 1) / c->rows;

@@ -18,15 +18,16 @@ bool cpu_is(const backend_node *node, const char *name)
 
 static og_status prepare(backend_kernel *out, const backend_node *node, const char *tactic, int threads, arena *a)
 {
-	cpu_request r = { .node = node, .tactic = tactic, .threads = threads < 1 ? 1 : threads, .kernels = cpu_kernels_here(), .a = a };
+	cpu_request r = { .node = node, .tactic = tactic, .threads = threads < 1 ? 1 : threads,
+	                  .kernels = cpu_kernels_here(), .a = a };
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
 		og_status status = ways[i](out, &r);
 		if (status != OG_NO) return status;
 	}
 	const char *op = node->op ? node->op->name : "elementwise program";
 	if (tactic)
-		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again", node->name,
-		                 op, tactic);
+		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again",
+		                 node->name, op, tactic);
 	return base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
 	                 node->n_in ? base_dtype_name(node->in[0].dtype) : "no input");
 }
@@ -37,7 +38,7 @@ static bool takes_tail(const backend_node *node)
 	const program *p = node->tail;
 	bool anchor = false;
 	for (size_t i = 0; i < sizeof anchors / sizeof *anchors; i++) anchor |= cpu_is(node, anchors[i]);
-	for (int k = 0; anchor && k < p->n_operands; k++) {
+	for (int k = 0; anchor && p && k < p->n_operands; k++) {
 		const og_tensor *t = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
 		cpu_view view;
 		anchor = t->dtype == OG_F32 && cpu_view_make(&view, t->rank, t->dims, node->out->rank, node->out->dims);

@@ -13,8 +13,8 @@ typedef struct general {
 
 typedef struct general_run { const general *g; const backend_run *run; } general_run;
 
-static void run_parallel(const og_call *c, int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end),
-                         void *arg)
+static void run_parallel(const og_call *c, int64_t n, int64_t grain,
+                         void (*body)(void *arg, int64_t begin, int64_t end), void *arg)
 {
 	pool_run(c->context, n, grain, body, arg);
 }

@@ -25,8 +25,8 @@ typedef struct cpu_tile {
 } cpu_tile;
 typedef void cpu_tile_fn(const cpu_tile *);
 
-/* x [channels, in[1], in[2]] as a matrix y: a row for each (channel, tap), a column for each window, 0 where a tap lies in
- * the padding. Axis 0 of the windows has size 1. May write up to a vector behind y. */
+/* x [channels, in[1], in[2]] as a matrix y: a row for each (channel, tap), a column for each window, 0 where a tap lies
+ * in the padding. Axis 0 of the windows has size 1. May write up to a vector behind y. */
 typedef void cpu_unfold_fn(const window *, const float *x, int64_t channels, float *y);
 
 typedef struct cpu_kernels {
@@ -41,7 +41,9 @@ typedef struct cpu_kernels {
 /* The kernels for this machine, at most those of OPGRAFT_ISA=scalar|avx2|avx512 (read once). */
 const cpu_kernels *cpu_kernels_here(void);
 
-void cpu_products_scalar(cpu_kernels *), cpu_products_avx2(cpu_kernels *), cpu_products_avx512(cpu_kernels *);
-void cpu_windows_scalar(cpu_kernels *), cpu_windows_avx2(cpu_kernels *), cpu_windows_avx512(cpu_kernels *);
+/* Each fills its slots for one instruction set. */
+typedef void cpu_fill_fn(cpu_kernels *);
+cpu_fill_fn cpu_products_scalar, cpu_products_avx2, cpu_products_avx512;
+cpu_fill_fn cpu_windows_scalar, cpu_windows_avx2, cpu_windows_avx512;
 
 #endif

@@ -99,7 +99,8 @@ static const void *operand(const map_run *r, int k, int64_t at, int64_t n, char 
 		return buffer;
 	}
 	bool same = o->dtype == s->type;
-	const void *x = cpu_view_read(&o->view, r->run->in[o->input]->data, og_dtype_bytes(o->dtype), at, n, same ? buffer : raw);
+	const void *data = r->run->in[o->input]->data;
+	const void *x = cpu_view_read(&o->view, data, og_dtype_bytes(o->dtype), at, n, same ? buffer : raw);
 	if (same) return x;
 	to_type(s, o->dtype, x, n, buffer);
 	return buffer;
@@ -110,7 +111,8 @@ static void map_strip(const map_run *r, int64_t at, int64_t n, char *buffers)
 {
 	const map_state *s = r->s;
 	const int width = s->op->map_inputs;
-	char *raw = buffers + MAP_RAW * MAP_BUFFER, *y = (char *)r->run->out[0]->data + (size_t)at * og_dtype_bytes(s->out);
+	char *raw = buffers + MAP_RAW * MAP_BUFFER;
+	char *y = (char *)r->run->out[0]->data + (size_t)at * og_dtype_bytes(s->out);
 	bool direct = s->made == s->out && s->n <= width;
 	char *to = direct ? y : buffers + MAP_RESULT * MAP_BUFFER;
 	const void *x[OG_MAX_IN];
@@ -158,8 +160,8 @@ static og_status make_operands(map_state *s, const cpu_request *r, const schema_
 		}
 		*o = (map_operand){ .input = k, .dtype = t->dtype };
 		if (!cpu_view_make(&o->view, t->rank, t->dims, node->out->rank, node->out->dims))
-			return base_fail(OG_BAD_FILE, "node '%s' (%s): input %d does not broadcast to the output; correct the model",
-			                 node->name, node->op->name, k);
+			return base_fail(OG_BAD_FILE, "node '%s' (%s): input %d does not broadcast to the output; correct the "
+			                 "model", node->name, node->op->name, k);
 	}
 	return OG_OK;
 }

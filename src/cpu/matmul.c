@@ -54,8 +54,9 @@ static void matmul_task(void *arg, int64_t task, int slot)
 	matmul_source source = { .m = m };
 	if (m->packed) source.packed = (const float *)r->run->packed + b * (int64_t)(cpu_product_bytes_b(p) / sizeof(float));
 	else source.b = (cpu_matrix){ (const float *)r->run->in[1]->data + b * m->size_b, m->b_k, m->b_j, m->alpha };
-	cpu_operands o = { .a = (const float *)r->run->in[0]->data + cpu_view_at(&m->batch_a, at) * m->size_a, .a_row = m->a_row,
-	                   .a_k = m->a_k, .start = r->start, .start_row = m->start_row, .start_columns = m->start_columns,
+	cpu_operands o = { .a = (const float *)r->run->in[0]->data + cpu_view_at(&m->batch_a, at) * m->size_a,
+	                   .a_row = m->a_row, .a_k = m->a_k,
+	                   .start = r->start, .start_row = m->start_row, .start_columns = m->start_columns,
 	                   .c = (float *)r->run->out[0]->data + at * p->m * p->n, .c_row = p->n,
 	                   .columns = m->packed ? packed_columns : plain_columns, .source = &source,
 	                   .tail = m->tail, .in = r->run->in, .at = at * p->m * p->n };
@@ -122,7 +123,8 @@ static void matmul_shapes(matmul *m, sizes *s, const backend_node *node)
 	const og_tensor *a = &node->in[0], *b = &node->in[1], *y = node->out;
 	int batch_a = a->rank > 2 ? a->rank - 2 : 0, batch_b = b->rank > 2 ? b->rank - 2 : 0;
 	int batch = batch_a > batch_b ? batch_a : batch_b;
-	*s = (sizes){ a->rank > 1 ? a->dims[a->rank - 2] : 1, b->rank > 1 ? b->dims[b->rank - 1] : 1, a->dims[a->rank - 1] };
+	*s = (sizes){ .m = a->rank > 1 ? a->dims[a->rank - 2] : 1, .n = b->rank > 1 ? b->dims[b->rank - 1] : 1,
+	              .k = a->dims[a->rank - 1] };
 	m->a_row = s->k;
 	m->a_k = m->b_j = 1;
 	m->b_k = s->n;

@@ -21,7 +21,8 @@ static int64_t strip_columns(const cpu_product *p, int64_t tile, bool b_packed)
 
 void cpu_product_plan(cpu_product *p, const cpu_kernels *kernels, int64_t m, int64_t n, int64_t k, bool b_packed)
 {
-	*p = (cpu_product){ .kernels = kernels, .m = m, .n = n, .k = k, .rows = 1, .vectors = 1, .depth = 1, .strip = 1, .chunk = 1 };
+	*p = (cpu_product){ .kernels = kernels, .m = m, .n = n, .k = k,
+	                    .rows = 1, .vectors = 1, .depth = 1, .strip = 1, .chunk = 1 };
 	if (m == 0 || n == 0) return;
 	p->rows = (int)ceil_div(m, ceil_div(m, kernels->max_rows));
 	p->vectors = (int)at_most(at_most(kernels->max_sums / p->rows, CPU_MAX_VECTORS), ceil_div(n, kernels->lanes));
@@ -43,7 +44,7 @@ size_t cpu_product_buffer(const cpu_product *p)
 	return (((size_t)p->depth * (size_t)p->strip + CPU_MAX_LANES) * sizeof(float) + 63) & ~(size_t)63;
 }
 
-/* The tiles of a block of rows over n columns, from t->a, t->b, t->c and t->start on; the vectors are shared out evenly. */
+/* The tiles of a block of rows over n columns, which share out the vectors evenly. They begin at t's pointers. */
 static void run_tiles(const cpu_product *p, cpu_tile *t, int rows, int64_t n)
 {
 	cpu_tile_fn *const *tile = t->tap ? p->kernels->taps[rows] : p->kernels->tile[rows];
@@ -141,8 +142,8 @@ static void copy_matrix(const cpu_matrix *b, int64_t k0, int64_t k1, int64_t j0,
 	}
 }
 
-const float *cpu_matrix_columns(const cpu_matrix *b, const cpu_product *p, int64_t k0, int64_t k1, int64_t j0, int64_t j1,
-                                float *buffer, ptrdiff_t *ld)
+const float *cpu_matrix_columns(const cpu_matrix *b, const cpu_product *p, int64_t k0, int64_t k1, int64_t j0,
+                                int64_t j1, float *buffer, ptrdiff_t *ld)
 {
 	*ld = cpu_product_width(p, j0, j1);
 	if (b->b_j == 1 && b->alpha == 1.0f && *ld == j1 - j0) {

@@ -9,7 +9,7 @@
 
 #include "cpu/cpu.h"
 
-enum { CPU_DEPTH = 384 };                /* rows of a block of B, at most: 8 rows of A of this length take a third of L1 */
+enum { CPU_DEPTH = 384 };                /* rows of a block of B, at most: 8 x 384 floats of A take a third of L1 */
 
 typedef struct cpu_product {
 	const cpu_kernels *kernels;
@@ -29,8 +29,8 @@ struct cpu_operands {
 	const float *start; ptrdiff_t start_row; bool start_columns;   /* as in cpu_tile */
 	float *c; ptrdiff_t c_row;
 	const int32_t *tap;                  /* NULL, or where row k of a block of B begins, and *ld is of no use */
-	/* B's rows [k0, k1) of columns [j0, j1), *ld elements apart; may be put in the buffer. j0 is where a strip begins, k0
-	 * where a block does. */
+	/* B's rows [k0, k1) of columns [j0, j1), *ld elements apart; may be put in the buffer. A strip begins at j0 and a
+	 * block at k0. */
 	const float *(*columns)(const cpu_operands *, int64_t k0, int64_t k1, int64_t j0, int64_t j1, float *buffer,
 	                        ptrdiff_t *ld);
 	const void *source;                  /* for columns */
@@ -41,7 +41,7 @@ struct cpu_operands {
 
 /* Chooses tile and blocks; the caller may then set depth, strip and strips. */
 void cpu_product_plan(cpu_product *, const cpu_kernels *, int64_t m, int64_t n, int64_t k, bool b_packed);
-/* Cuts rows into chunks when the strips of `outer` products do not keep the threads busy. Packed bytes don't depend on it. */
+/* Cuts rows into chunks when the strips of `outer` products are too few for the threads. Does not change packed bytes. */
 void cpu_product_share(cpu_product *, int64_t outer, int threads);
 /* Computes one strip of one chunk. buffer: for columns(); tail_buffers: of cpu_strips_bytes(o->tail). */
 void cpu_product_run(const cpu_product *, const cpu_operands *, int64_t strip, int64_t chunk, float *buffer,
@@ -55,9 +55,9 @@ void cpu_product_pack_a(const cpu_product *, const float *a, float *packed);    
 
 /* B as a plain matrix: element (k, j) is alpha * b[k * b_k + j * b_j]. */
 typedef struct cpu_matrix { const float *b; ptrdiff_t b_k, b_j; float alpha; } cpu_matrix;
-/* For cpu_operands.columns: in place when the strip is whole vectors of contiguous columns, else copied to the buffer. */
-const float *cpu_matrix_columns(const cpu_matrix *, const cpu_product *, int64_t k0, int64_t k1, int64_t j0, int64_t j1,
-                                float *buffer, ptrdiff_t *ld);
+/* For cpu_operands.columns: in place when the strip is whole vectors of contiguous columns, else in the buffer. */
+const float *cpu_matrix_columns(const cpu_matrix *, const cpu_product *, int64_t k0, int64_t k1, int64_t j0,
+                                int64_t j1, float *buffer, ptrdiff_t *ld);
 
 /* B packed: strips one after the other, each [k][its columns in whole vectors]. SIZE_MAX on overflow. */
 size_t cpu_product_bytes_b(const cpu_product *);

@@ -29,7 +29,8 @@ EXPR void put_cells(float *y, const float *x, int64_t n, int64_t stride)
 		v_store(y + i, __builtin_shufflevector(v_load(x + 2 * i), v_load(x + 2 * i + OG_LANES), EVEN_LANES));
 	if (stride == 2 && i < n) {
 		size_t cells = (size_t)(2 * (n - i) - 1), low = cells < OG_LANES ? cells : OG_LANES;
-		v_store(y + i, __builtin_shufflevector(v_load_n(x + 2 * i, low), v_load_n(x + 2 * i + low, cells - low), EVEN_LANES));
+		v first = v_load_n(x + 2 * i, low), second = v_load_n(x + 2 * i + low, cells - low);
+		v_store(y + i, __builtin_shufflevector(first, second, EVEN_LANES));
 		return;
 	}
 #endif
@@ -58,12 +59,12 @@ EXPR void unfold_row(const window *w, const float *plane, int64_t ky, int64_t kx
 	inside(w, 1, ky, &top, &bottom);
 	inside(w, 2, kx, &left, &right);
 	int64_t down = w->stride[1] * w->in[2], n = right - left, behind = out - right;
-	const float *x = plane + (top * w->stride[1] - w->begin[1] + ky * w->dilation[1]) * w->in[2] + left * stride - w->begin[2] +
-	                 kx * w->dilation[2];
 	if (bottom == top || n == 0) {
 		put_zeros(y, w->out[1] * out);
 		return;
 	}
+	int64_t iy = top * w->stride[1] - w->begin[1] + ky * w->dilation[1];
+	const float *x = plane + iy * w->in[2] + left * stride - w->begin[2] + kx * w->dilation[2];
 	put_zeros(y, top * out);
 	y += top * out;
 	for (int64_t i = top; i < bottom; i++, y += out, x += down) {

@@ -105,7 +105,7 @@ OG_INLINE int pool_pass_of(pool_pass *p, const og_call *c, int divide)
 	p->quarters = p->w.kernel[0] == 1 && p->w.stride[0] == 1 && p->w.begin[0] == 0 && p->w.out[0] == p->w.in[0];
 	for (int a = 1; a < WINDOW_AXES; a++)
 		if (p->w.kernel[a] != 2 || p->w.stride[a] != 2 || p->w.dilation[a] != 1 || p->w.begin[a] != 0 ||
-		    p->w.out[a] * 2 > p->w.in[a]) p->quarters = 0;
+		    p->w.out[a] * 2 > p->w.in[a] || p->w.out[a] * 2 > POOL_LINE) p->quarters = 0;
 	p->x = (const float *)c->in[0]->data;
 	p->y = (float *)c->out[0]->data;
 	p->divide = divide;
@@ -192,22 +192,35 @@ EXPR v pool_load(const float *p, int64_t stride, size_t n)
 			v_store_n(y + i, finish(sum, v_load_n(count + i, left) * rows), left); \
 		} \
 	} \
-	/* planes of 2 x 2 windows, two rows of cells for one of outputs */ \
+	/* planes of 2 x 2 windows: rows of cells are joined two by two into a line, whose pairs are then outputs, so that the \
+	 * vectors of the second half are full however short the rows are */ \
 	OG_INLINE void f##_quarters(const pool_pass *p, int64_t begin, int64_t end) \
 	{ \
 		const window *w = &p->w; \
-		v count = v_splat(4.0f), pair[2], even, odd; \
-		for (int64_t row = begin * w->out[0] * w->out[1]; row < end * w->out[0] * w->out[1]; row++) { \
-			const float *a = p->x + (row / w->out[1] * w->in[1] + row % w->out[1] * 2) * w->in[2], *b = a + w->in[2]; \
-			float *y = p->y + row * w->out[2]; \
-			for (int64_t i = 0, left = w->out[2]; left > 0; i += OG_LANES, left -= OG_LANES) { \
-				for (int k = 0; k < 2; k++) { \
-					int64_t at = 2 * i + k * OG_LANES, n = 2 * left - k * OG_LANES; \
-					pair[k] = join(reduce_tail(a + at, n, 0.0f), reduce_tail(b + at, n, 0.0f)); \
-				} \
-				pool_deal(pair[0], pair[1], &even, &odd); \
-				v_store_n(y + i, finish(join(even, odd), count), left < OG_LANES ? (size_t)left : OG_LANES); \
+		int64_t cells = 2 * w->out[2], last = end * w->out[0] * w->out[1], most = POOL_LINE / cells; \
+		v count = v_splat(4.0f), even, odd; \
+		float line[POOL_LINE + POOL_SLACK]; \
+		for (int64_t row = begin * w->out[0] * w->out[1], rows; row < last; row += rows) { \
+			rows = last - row < most ? last - row : most; \
+			for (int64_t r = 0; r < rows; r++) { \
+				const float *a = p->x + ((row + r) / w->out[1] * w->in[1] + (row + r) % w->out[1] * 2) * w->in[2]; \
+				const float *b = a + w->in[2]; \
+				float *to = line + r * cells; \
+				int64_t i = 0; \
+				for (; i + OG_LANES <= cells; i += OG_LANES) v_store(to + i, join(v_load(a + i), v_load(b + i))); \
+				if (i < cells) v_store(to + i, join(v_load_n(a + i, (size_t)(cells - i)), v_load_n(b + i, (size_t)(cells - i)))); \
 			} \
+			v_store(line + rows * cells, v_splat(0.0f)); \
+			v_store(line + rows * cells + OG_LANES, v_splat(0.0f)); \
+			float *y = p->y + row * w->out[2]; \
+			int64_t n = rows * w->out[2], j = 0; \
+			for (; j + OG_LANES <= n; j += OG_LANES) { \
+				pool_deal(v_load(line + 2 * j), v_load(line + 2 * j + OG_LANES), &even, &odd); \
+				v_store(y + j, finish(join(even, odd), count)); \
+			} \
+			if (j == n) continue; \
+			pool_deal(v_load(line + 2 * j), v_load(line + 2 * j + OG_LANES), &even, &odd); \
+			v_store_n(y + j, finish(join(even, odd), count), (size_t)(n - j)); \
 		} \
 	} \
 	static void f##_planes(void *arg, int64_t begin, int64_t end) \
