@@ -76,7 +76,8 @@ static og_status find_mnist(demo *d, const char *folder)
 		is_there(folder, name, labels, sizeof labels);
 		return digits_load(&d->digits, images, labels);
 	}
-	if (is_there(folder, "t10k-images-idx3-ubyte.gz", images, sizeof images) || is_there(folder, "train-images-idx3-ubyte.gz", images, sizeof images))
+	if (is_there(folder, "t10k-images-idx3-ubyte.gz", images, sizeof images) ||
+	    is_there(folder, "train-images-idx3-ubyte.gz", images, sizeof images))
 		return cli_tell(OG_MISSING, "%s is compressed: gunzip it and the labels first", images);
 	return cli_tell(OG_MISSING, "%s has no t10k-images-idx3-ubyte or train-images-idx3-ubyte", folder);
 }
@@ -89,7 +90,8 @@ static og_status find_digits(demo *d)
 		snprintf(images, sizeof images, "%s/digits-images.idx3", d->folder);
 		snprintf(labels, sizeof labels, "%s/digits-labels.idx1", d->folder);
 		snprintf(d->source, sizeof d->source, "handwritten digits of UCI's Optical Recognition collection");
-		d->remark = "They were held out: no network here was trained on them. They are 8 x 8 pixels, enlarged to the 28 x 28 that LeNet-5 takes.";
+		d->remark = "They were held out: no network here was trained on them. They are 8 x 8 pixels, enlarged to the "
+		            "28 x 28 that LeNet-5 takes.";
 		return digits_load(&d->digits, images, labels);
 	}
 	og_status status = find_mnist(d, mnist);
@@ -138,14 +140,18 @@ static og_status open_session(demo_net *net, const demo *d, demo_network k, int 
 	og_status status = og_model_input(m, 0, &in);
 	if (status != OG_OK) return status;
 	og_binding image = { .name = in.name, .rank = 4, .dims = { batch, 1, DIGITS_SIDE, DIGITS_SIDE } };
-	og_build_options o = { .size = sizeof o, .bindings = &image, .n_bindings = 1, .threads = threads, .no_fuse = k == DEMO_UNFUSED };
+	og_build_options o = {
+		.size = sizeof o, .bindings = &image, .n_bindings = 1, .threads = threads, .no_fuse = k == DEMO_UNFUSED
+	};
 	status = og_plan_build(&net->plan, m, &o);
 	if (status == OG_OK) status = og_plan_input(net->plan, 0, &in);
 	if (status == OG_OK) status = og_plan_output(net->plan, 0, &out);
 	if (status != OG_OK) return status;
-	bool right = og_plan_inputs(net->plan) == 1 && in.dtype == OG_F32 && og_plan_outputs(net->plan) == 1 && out.dtype == OG_F32 &&
-	             out.rank == 2 && out.dims[0] == batch && out.dims[1] == DIGITS_CLASSES;
-	if (!right) return cli_tell(OG_BAD_FILE, "%s/%s is not a network that reads digits: f32[N,10] from f32[N,1,28,28]", d->folder, demo_words_of[k].file);
+	bool right = og_plan_inputs(net->plan) == 1 && in.dtype == OG_F32 && og_plan_outputs(net->plan) == 1 &&
+	             out.dtype == OG_F32 && out.rank == 2 && out.dims[0] == batch && out.dims[1] == DIGITS_CLASSES;
+	if (!right)
+		return cli_tell(OG_BAD_FILE, "%s/%s is not a network that reads digits: f32[N,10] from f32[N,1,28,28]",
+		                d->folder, demo_words_of[k].file);
 	return og_session_create(&net->session, net->plan, threads);
 }
 
@@ -166,11 +172,14 @@ static og_status open_net(demo_net *net, const demo *d, demo_network k, int batc
 	snprintf(path, sizeof path, "%s/%s", d->folder, demo_words_of[k].file);
 	og_status status = og_tensor_create(&net->in, OG_F32, 4, (const int64_t[]){ batch, 1, DIGITS_SIDE, DIGITS_SIDE });
 	if (status == OG_OK) status = og_tensor_create(&net->out, OG_F32, 2, (const int64_t[]){ batch, DIGITS_CLASSES });
-	for (int i = 0; status == OG_OK && i < batch; i++) digits_pixels(&d->digits, i % d->digits.n, (float *)net->in->data + i * DIGITS_PIXELS);
+	for (int i = 0; status == OG_OK && i < batch; i++)
+		digits_pixels(&d->digits, i % d->digits.n, (float *)net->in->data + i * DIGITS_PIXELS);
 	if (status != OG_OK) return status;
 	if (k < DEMO_OWN) return open_session(net, d, k, batch, threads);
 	status = og_peer_open(&net->peer, path, threads);
-	return status == OG_OK ? og_peer_bind(net->peer, (const og_tensor *const[]){ net->in }, (og_tensor *const[]){ net->out }) : status;
+	return status == OG_OK
+	           ? og_peer_bind(net->peer, (const og_tensor *const[]){ net->in }, (og_tensor *const[]){ net->out })
+	           : status;
 }
 
 static og_status run_net(void *what)
@@ -201,7 +210,8 @@ static og_status ask(demo *d, demo_network k)
 	if (!to->logits || !to->read) return cli_tell(OG_NO_MEMORY, "there is no memory for the answers on %zu digits", n);
 	for (size_t first = 0; first < n; first += ASK_BATCH) {
 		size_t count = n - first < ASK_BATCH ? n - first : ASK_BATCH;
-		for (size_t i = 0; i < count; i++) digits_pixels(&d->digits, (int)(first + i), (float *)net->in->data + i * DIGITS_PIXELS);
+		for (size_t i = 0; i < count; i++)
+			digits_pixels(&d->digits, (int)(first + i), (float *)net->in->data + i * DIGITS_PIXELS);
 		og_status status = run_net(net);
 		if (status != OG_OK) return status;
 		memcpy(to->logits + first * DIGITS_CLASSES, net->out->data, count * DIGITS_CLASSES * sizeof *to->logits);
@@ -233,8 +243,8 @@ static og_status ask_peer(demo *d)
 static og_status profile(demo *d, demo_network k)
 {
 	const demo_net *net = &d->nets[k];
-	return og_session_profile(net->session, (const void *const[]){ net->in->data }, (void *const[]){ net->out->data }, PROFILE_RUNS,
-	                          &d->steps[k], &d->n_steps[k]);
+	return og_session_profile(net->session, (const void *const[]){ net->in->data }, (void *const[]){ net->out->data },
+	                          PROFILE_RUNS, &d->steps[k], &d->n_steps[k]);
 }
 
 og_status demo_read(demo *d, const cli_args *a)
@@ -324,8 +334,10 @@ static og_status measure_group(demo *d, int g, double budget)
 	if (status == OG_OK) status = timing_measure(d->a, timings, n, ROUNDS, budget);
 	for (int i = 0; i < n; i++) {
 		if (status == OG_OK)
-			d->times[g][who[i]] = (demo_time){ .median = timing_quantile(&timings[i], 0.5), .p10 = timing_quantile(&timings[i], 0.1),
-			                                   .p90 = timing_quantile(&timings[i], 0.9), .rounds = timings[i].n };
+			d->times[g][who[i]] = (demo_time){ .median = timing_quantile(&timings[i], 0.5),
+				                               .p10 = timing_quantile(&timings[i], 0.1),
+				                               .p90 = timing_quantile(&timings[i], 0.9),
+				                               .rounds = timings[i].n };
 		timing_free(&timings[i]);
 		close_net(&nets[who[i]]);
 	}

@@ -25,12 +25,14 @@ static void tiles(const demo *d, page *p)
 	snprintf(big, sizeof big, "%d of %d", d->answers[DEMO_FUSED].right, d->digits.n);
 	tile(p, big, "digits read right by the grafted, fused network", false);
 	snprintf(big, sizeof big, "%d \u2192 %d nodes", d->before, d->places);
-	snprintf(small, sizeof small, "of Swish in the file; fused, %zu steps become %zu", d->n_steps[DEMO_UNFUSED], d->n_steps[DEMO_FUSED]);
+	snprintf(small, sizeof small, "of Swish in the file; fused, %zu steps become %zu", d->n_steps[DEMO_UNFUSED],
+	         d->n_steps[DEMO_FUSED]);
 	tile(p, big, small, false);
 	for (int g = 0; g < 2 && g < d->n_groups; g++) {
 		demo_network to = d->peer_version[0] ? DEMO_PEER_SWISH : DEMO_UNFUSED;
 		bool good = page_ratio(big, sizeof big, d->times[g][DEMO_FUSED].median, d->times[g][to].median);
-		snprintf(small, sizeof small, "than %s, batch %d, one thread", to == DEMO_UNFUSED ? "the same kernels node by node" : "ONNX Runtime on the four-node file",
+		snprintf(small, sizeof small, "than %s, batch %d, one thread",
+		         to == DEMO_UNFUSED ? "the same kernels node by node" : "ONNX Runtime on the four-node file",
 		         demo_groups[g].batch);
 		tile(p, big, small, !good);
 	}
@@ -83,23 +85,28 @@ static void accuracy_row(const demo *d, page *p, demo_network k, const char *nam
 	int right = d->answers[k].right, worse = d->answers[DEMO_RELU].right - right;
 	fprintf(p->f, "<tr%s><th scope=\"row\">", MAIN_CLASS(k));
 	page_text(p, "%s", name);
-	fprintf(p->f, "</th><td>%d of %d</td><td%s>%.2f%%</td></tr>\n", right, d->digits.n, k == DEMO_MAPPED && worse > 0 ? " class=\"lose\"" : "",
-	        100.0 * right / d->digits.n);
+	fprintf(p->f, "</th><td>%d of %d</td><td%s>%.2f%%</td></tr>\n", right, d->digits.n,
+	        k == DEMO_MAPPED && worse > 0 ? " class=\"lose\"" : "", 100.0 * right / d->digits.n);
 }
 
 static void accuracy_section(const demo *d, page *p)
 {
 	int drop = d->answers[DEMO_RELU].right - d->answers[DEMO_MAPPED].right;
-	fputs("<h2>How well it reads</h2>\n<div class=\"wide\"><table>\n<thead><tr><th class=\"left\">network</th><th>right</th><th>accuracy</th></tr></thead>\n<tbody>\n", p->f);
+	fputs("<h2>How well it reads</h2>\n<div class=\"wide\"><table>\n<thead><tr><th "
+	      "class=\"left\">network</th><th>right</th><th>accuracy</th></tr></thead>\n<tbody>\n",
+	      p->f);
 	accuracy_row(d, p, DEMO_RELU, "trained with ReLU");
 	accuracy_row(d, p, DEMO_MAPPED, "the same weights, every ReLU made a Swish");
 	accuracy_row(d, p, DEMO_UNFUSED, "trained with Swish, node by node");
 	accuracy_row(d, p, DEMO_FUSED, "trained with Swish, grafted and fused");
 	if (d->peer_version[0]) accuracy_row(d, p, DEMO_PEER_SWISH, "trained with Swish, in ONNX Runtime");
-	fprintf(p->f, "</tbody></table></div>\n<p><code>opgraft graft --map %s</code> changed %d nodes and no weight; ", demo_map, d->mapped);
+	fprintf(p->f, "</tbody></table></div>\n<p><code>opgraft graft --map %s</code> changed %d nodes and no weight; ",
+	        demo_map, d->mapped);
 	if (drop > 0)
-		fprintf(p->f, "%d more digit%s read wrong. Weights are trained for their activation: train with Swish, then graft.</p>\n", drop,
-		        drop == 1 ? " is" : "s are");
+		fprintf(
+			p->f,
+			"%d more digit%s read wrong. Weights are trained for their activation: train with Swish, then graft.</p>\n",
+			drop, drop == 1 ? " is" : "s are");
 	else
 		fputs("on these digits nothing was lost, which is luck: weights are trained for their activation.</p>\n", p->f);
 }
@@ -131,8 +138,11 @@ static void steps_table(const demo *d, page *p)
 {
 	const og_step_profile *plain = d->steps[DEMO_UNFUSED], *fused = d->steps[DEMO_FUSED];
 	size_t at = 0;
-	fprintf(p->f, "<div class=\"wide\"><table class=\"steps\">\n<caption>Time of a step for a batch of %lld images, one thread</caption>\n"
-	        "<thead><tr><th class=\"left\">node by node, %zu steps</th><th>time</th><th class=\"left\">fused, %zu steps</th><th>time</th></tr></thead>\n<tbody>\n",
+	fprintf(p->f,
+	        "<div class=\"wide\"><table class=\"steps\">\n<caption>Time of a step for a batch of %lld images, one "
+	        "thread</caption>\n"
+	        "<thead><tr><th class=\"left\">node by node, %zu steps</th><th>time</th><th class=\"left\">fused, %zu "
+	        "steps</th><th>time</th></tr></thead>\n<tbody>\n",
 	        (long long)d->nets[DEMO_FUSED].in->dims[0], d->n_steps[DEMO_UNFUSED], d->n_steps[DEMO_FUSED]);
 	for (size_t i = 0; i < d->n_steps[DEMO_FUSED]; i++) {
 		size_t rows = covered(d, i, at);
@@ -143,7 +153,8 @@ static void steps_table(const demo *d, page *p)
 			else fputs("<td></td><td></td>", p->f);
 			if (!r) {
 				page_seconds(time, sizeof time, fused[i].seconds);
-				fprintf(p->f, "<td class=\"left fused%s\" rowspan=\"%zu\">", strstr(fused[i].op, "Swish") ? " swish" : "", rows ? rows : 1);
+				fprintf(p->f, "<td class=\"left fused%s\" rowspan=\"%zu\">",
+				        strstr(fused[i].op, "Swish") ? " swish" : "", rows ? rows : 1);
 				page_text(p, "%s", fused[i].op);
 				fprintf(p->f, "</td><td rowspan=\"%zu\">", rows ? rows : 1);
 				page_text(p, "%s", time);
@@ -168,7 +179,9 @@ static void graft_section(const demo *d, page *p)
 {
 	fputs("<h2>The graft</h2>\n<p>In the file, each Swish is four nodes. One rule,<br><code>", p->f);
 	page_text(p, "%s", demo_rule);
-	fprintf(p->f, "</code><br>turns %d nodes in %d places into %d. Fusing then computes Swish while the result of the layer before it is at hand. ",
+	fprintf(p->f,
+	        "</code><br>turns %d nodes in %d places into %d. Fusing then computes Swish while the result of the layer "
+	        "before it is at hand. ",
 	        d->before, d->places, d->places);
 	agreement(d, p, DEMO_UNFUSED, "Fused and node by node read");
 	if (d->peer_version[0]) {
@@ -184,7 +197,8 @@ static void graft_section(const demo *d, page *p)
 
 static void group_name(char *out, size_t n, int g)
 {
-	snprintf(out, n, "batch %d, %d thread%s", demo_groups[g].batch, demo_groups[g].threads, demo_groups[g].threads == 1 ? "" : "s");
+	snprintf(out, n, "batch %d, %d thread%s", demo_groups[g].batch, demo_groups[g].threads,
+	         demo_groups[g].threads == 1 ? "" : "s");
 }
 
 static int group_bars(const demo *d, int g, page_bar *bars)
@@ -193,8 +207,9 @@ static int group_bars(const demo *d, int g, page_bar *bars)
 	for (int k = 0; k < DEMO_NETWORKS; k++) {
 		const demo_time *t = &d->times[g][k];
 		if (t->rounds)
-			bars[n++] = (page_bar){ demo_words_of[k].name, t->median / demo_groups[g].batch, t->p10 / demo_groups[g].batch,
-			                        t->p90 / demo_groups[g].batch, demo_words_of[k].color };
+			bars[n++] =
+				(page_bar){ demo_words_of[k].name, t->median / demo_groups[g].batch, t->p10 / demo_groups[g].batch,
+				            t->p90 / demo_groups[g].batch, demo_words_of[k].color };
 	}
 	return n;
 }
@@ -210,14 +225,18 @@ static void plot(const demo *d, page *p)
 		group_name(title, sizeof title, g);
 		page_bars(p, title, bars, group_bars(d, g, bars), full);
 	}
-	fputs("</div>\n<p class=\"note\">Time an image; shorter is better. All panels have one scale; thin lines go from the 10th to the 90th percentile.</p>\n", p->f);
+	fputs("</div>\n<p class=\"note\">Time an image; shorter is better. All panels have one scale; thin lines go from "
+	      "the 10th to the 90th percentile.</p>\n",
+	      p->f);
 }
 
 static void times_head(const demo *d, page *p, const char *caption, const char *first)
 {
-	fprintf(p->f, "<div class=\"wide\"><table>\n<caption>%s</caption>\n<thead><tr><th class=\"left\">%s</th>", caption, first);
+	fprintf(p->f, "<div class=\"wide\"><table>\n<caption>%s</caption>\n<thead><tr><th class=\"left\">%s</th>", caption,
+	        first);
 	for (int g = 0; g < d->n_groups; g++)
-		fprintf(p->f, "<th>batch %d<br>%d thread%s</th>", demo_groups[g].batch, demo_groups[g].threads, demo_groups[g].threads == 1 ? "" : "s");
+		fprintf(p->f, "<th>batch %d<br>%d thread%s</th>", demo_groups[g].batch, demo_groups[g].threads,
+		        demo_groups[g].threads == 1 ? "" : "s");
 	fputs("</tr></thead>\n<tbody>\n", p->f);
 }
 
@@ -264,9 +283,11 @@ static void times_tables(const demo *d, page *p)
 static void times_section(const demo *d, page *p)
 {
 	fputs("<h2>How fast it reads</h2>\n<p>", p->f);
-	page_text(p, "Medians of interleaved rounds on this machine: every round takes a sample of each network, so that a noisy moment hits all alike. "
-	          "Node by node is our own baseline, the same kernels with nothing fused. ");
-	if (d->peer_version[0]) page_text(p, "ONNX Runtime %s runs the same files with all of its graph optimisations on.", d->peer_version);
+	page_text(p, "Medians of interleaved rounds on this machine: every round takes a sample of each network, so that a "
+	             "noisy moment hits all alike. "
+	             "Node by node is our own baseline, the same kernels with nothing fused. ");
+	if (d->peer_version[0])
+		page_text(p, "ONNX Runtime %s runs the same files with all of its graph optimisations on.", d->peer_version);
 	else page_text(p, "%s.", d->peer_why);
 	fputs("</p>\n", p->f);
 	plot(d, p);
@@ -275,7 +296,9 @@ static void times_section(const demo *d, page *p)
 
 void demo_page(const demo *d, page *p)
 {
-	fputs("<p class=\"lead\">A handwriting network, its activation replaced by one operator, and what that does to its answers and its speed.</p>\n", p->f);
+	fputs("<p class=\"lead\">A handwriting network, its activation replaced by one operator, and what that does to its "
+	      "answers and its speed.</p>\n",
+	      p->f);
 	tiles(d, p);
 	digits_section(d, p);
 	accuracy_section(d, p);
@@ -283,6 +306,8 @@ void demo_page(const demo *d, page *p)
 	times_section(d, p);
 	fputs("<p class=\"note\">Made by <code>opgraft demo lenet5</code>", p->f);
 	if (!cli_option_value(d->a, "--mnist"))
-		fputs("; digits: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998, CC BY 4.0", p->f);
+		fputs("; digits: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
+		      "Repository, 1998, CC BY 4.0",
+		      p->f);
 	fputs(".</p>\n", p->f);
 }

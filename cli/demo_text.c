@@ -133,9 +133,10 @@ void demo_text_accuracy(const demo *d)
 	putchar('\n');
 	int drop = d->answers[DEMO_RELU].right - d->answers[DEMO_MAPPED].right;
 	if (drop > 0)
-		paragraph(INDENT, "opgraft graft --map %s changed %d nodes and no weight, and %d more digit%s %s read wrong: "
-		          "weights are trained for their activation. So train with Swish, then graft.", demo_map, d->mapped, drop, plural(drop),
-		          drop == 1 ? "is" : "are");
+		paragraph(INDENT,
+		          "opgraft graft --map %s changed %d nodes and no weight, and %d more digit%s %s read wrong: "
+		          "weights are trained for their activation. So train with Swish, then graft.",
+		          demo_map, d->mapped, drop, plural(drop), drop == 1 ? "is" : "are");
 	else
 		paragraph(INDENT, "opgraft graft --map %s changed %d nodes and no weight; on these digits nothing was lost. "
 		          "That is luck: weights are trained for their activation.", demo_map, d->mapped);
@@ -169,7 +170,8 @@ static void agreement(const demo *d, demo_network a, demo_network b, const char 
 void demo_text_graft(const demo *d)
 {
 	heading("3. The graft");
-	paragraph(INDENT, "In the file, each Swish is four nodes. One rule turns %d nodes in %d places into %d:", d->before, d->places, d->places);
+	paragraph(INDENT, "In the file, each Swish is four nodes. One rule turns %d nodes in %d places into %d:", d->before,
+	          d->places, d->places);
 	printf("\n%*s%s\n\n", 2 * INDENT, "", demo_rule);
 	paragraph(INDENT, "Fusing then computes Swish while the result of the layer before it is at hand:");
 	putchar('\n');
@@ -243,7 +245,9 @@ static void ratio_row(const demo *d, const demo_ratio *r)
 void demo_text_times(const demo *d)
 {
 	heading("4. How fast it reads");
-	paragraph(INDENT, "Microseconds an image on this machine (%s): medians, and below them the 10th and 90th percentile, of interleaved rounds.",
+	paragraph(INDENT,
+	          "Microseconds an image on this machine (%s): medians, and below them the 10th and 90th percentile, of "
+	          "interleaved rounds.",
 	          og_cpu_level());
 	putchar('\n');
 	times_head(d);
@@ -257,7 +261,9 @@ void demo_text_times(const demo *d)
 		if (demo_has(d, demo_ratios[i].to)) ratio_row(d, &demo_ratios[i]);
 	putchar('\n');
 	if (d->peer_version[0])
-		paragraph(INDENT, "ONNX Runtime %s runs the same files, its graph optimisations on. Node by node is our own baseline: the same kernels, nothing fused.",
+		paragraph(INDENT,
+		          "ONNX Runtime %s runs the same files, its graph optimisations on. Node by node is our own baseline: "
+		          "the same kernels, nothing fused.",
 		          d->peer_version);
 	else
 		paragraph(INDENT, "Node by node is our own baseline: the same kernels, nothing fused. %s.", d->peer_why);
@@ -276,8 +282,8 @@ static void json_accuracy(const demo *d)
 	printf(" \"accuracy\": [");
 	for (int k = 0; k < DEMO_NETWORKS; k++) {
 		if (!demo_has(d, k)) continue;
-		printf("%s\n  {\"network\": \"%s\", \"name\": \"%s\", \"right\": %d, \"of\": %d}", k ? "," : "", demo_words_of[k].id, demo_words_of[k].name,
-		       d->answers[k].right, d->digits.n);
+		printf("%s\n  {\"network\": \"%s\", \"name\": \"%s\", \"right\": %d, \"of\": %d}", k ? "," : "",
+		       demo_words_of[k].id, demo_words_of[k].name, d->answers[k].right, d->digits.n);
 	}
 	printf("],\n");
 }
@@ -295,8 +301,8 @@ static void json_steps(const demo *d, demo_network k, const char *key)
 static void json_agreement(const demo *d, demo_network a, demo_network b, const char *key)
 {
 	double relative, apart = demo_difference(d, a, b, &relative);
-	printf(" \"%s\": {\"max_abs\": %.9g, \"max_rel\": %.9g, \"decisions_equal\": %d, \"of\": %d},\n", key, apart, relative, demo_agreed(d, a, b),
-	       d->digits.n);
+	printf(" \"%s\": {\"max_abs\": %.9g, \"max_rel\": %.9g, \"decisions_equal\": %d, \"of\": %d},\n", key, apart,
+	       relative, demo_agreed(d, a, b), d->digits.n);
 }
 
 static void json_times(const demo *d)
@@ -307,11 +313,13 @@ static void json_times(const demo *d)
 		for (int k = 0; k < DEMO_NETWORKS; k++) {
 			const demo_time *t = &d->times[g][k];
 			if (!t->rounds) continue;
-			printf("%s\n  {\"network\": \"%s\", \"model\": \"%s\", \"runtime\": \"%s\", \"device\": \"cpu\", \"level\": \"%s\", \"precision\": \"fp32\", "
-			       "\"batch\": %d, \"threads\": %d, \"fused\": %s, \"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}",
-			       any ? "," : "", demo_words_of[k].id, demo_words_of[k].file, k < DEMO_OWN ? "opgraft" : "onnxruntime", og_cpu_level(),
-			       demo_groups[g].batch, demo_groups[g].threads, k == DEMO_UNFUSED ? "false" : "true", t->median * 1e3, t->p10 * 1e3,
-			       t->p90 * 1e3, t->rounds);
+			printf("%s\n  {\"network\": \"%s\", \"model\": \"%s\", \"runtime\": \"%s\", \"device\": \"cpu\", "
+			       "\"level\": \"%s\", \"precision\": \"fp32\", "
+			       "\"batch\": %d, \"threads\": %d, \"fused\": %s, \"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": "
+			       "%.6g, \"runs\": %zu}",
+			       any ? "," : "", demo_words_of[k].id, demo_words_of[k].file, k < DEMO_OWN ? "opgraft" : "onnxruntime",
+			       og_cpu_level(), demo_groups[g].batch, demo_groups[g].threads, k == DEMO_UNFUSED ? "false" : "true",
+			       t->median * 1e3, t->p10 * 1e3, t->p90 * 1e3, t->rounds);
 			any = true;
 		}
 	printf("],\n");
@@ -325,9 +333,10 @@ static void json_ratios(const demo *d)
 		for (int i = 0; i < DEMO_RATIOS; i++) {
 			const demo_ratio *r = &demo_ratios[i];
 			if (!demo_has(d, r->to)) continue;
-			printf("%s\n  {\"network\": \"%s\", \"against\": \"%s\", \"batch\": %d, \"threads\": %d, \"times_faster\": %.4g}", any ? "," : "",
-			       demo_words_of[r->of].id, demo_words_of[r->to].id, demo_groups[g].batch, demo_groups[g].threads,
-			       d->times[g][r->to].median / d->times[g][r->of].median);
+			printf("%s\n  {\"network\": \"%s\", \"against\": \"%s\", \"batch\": %d, \"threads\": %d, \"times_faster\": "
+			       "%.4g}",
+			       any ? "," : "", demo_words_of[r->of].id, demo_words_of[r->to].id, demo_groups[g].batch,
+			       demo_groups[g].threads, d->times[g][r->to].median / d->times[g][r->of].median);
 			any = true;
 		}
 	printf("],\n");
@@ -335,7 +344,8 @@ static void json_ratios(const demo *d)
 
 void demo_json(const demo *d, const char *report, double seconds)
 {
-	printf("{\"demo\": \"lenet5\", \"version\": \"%s\", \"level\": \"%s\",\n \"digits\": {\"count\": %d, \"source\": ", og_version(), og_cpu_level(), d->digits.n);
+	printf("{\"demo\": \"lenet5\", \"version\": \"%s\", \"level\": \"%s\",\n \"digits\": {\"count\": %d, \"source\": ",
+	       og_version(), og_cpu_level(), d->digits.n);
 	cli_json_string(stdout, d->source);
 	printf(", \"remark\": ");
 	cli_json_string(stdout, d->remark);
@@ -343,12 +353,14 @@ void demo_json(const demo *d, const char *report, double seconds)
 	for (int label = 0, any = 0; label < DIGITS_CLASSES; label++) {
 		int k = demo_first(d, label);
 		if (k < 0) continue;
-		printf("%s{\"index\": %d, \"label\": %d, \"read\": %d}", any++ ? ", " : "", k, label, d->answers[DEMO_FUSED].read[k]);
+		printf("%s{\"index\": %d, \"label\": %d, \"read\": %d}", any++ ? ", " : "", k, label,
+		       d->answers[DEMO_FUSED].read[k]);
 	}
 	printf("],\n");
 	json_accuracy(d);
 	printf(" \"map\": {\"rule\": \"%s\", \"nodes\": %d},\n", demo_map, d->mapped);
-	printf(" \"graft\": {\"rule\": \"%s\", \"places\": %d, \"nodes_before\": %d, \"nodes_after\": %d},\n", demo_rule, d->places, d->before, d->places);
+	printf(" \"graft\": {\"rule\": \"%s\", \"places\": %d, \"nodes_before\": %d, \"nodes_after\": %d},\n", demo_rule,
+	       d->places, d->before, d->places);
 	json_steps(d, DEMO_UNFUSED, "steps_unfused");
 	json_steps(d, DEMO_FUSED, "steps_fused");
 	json_agreement(d, DEMO_FUSED, DEMO_UNFUSED, "fused_and_unfused");

@@ -20,7 +20,8 @@ static og_status read_body(FILE *f, const char *path, int rank, int64_t dims[], 
 	if (fread(head, 1, n_head, f) != n_head) return cli_tell(OG_BAD_FILE, "%s is too short to be an IDX file", path);
 	if (head[0] == 0x1f && head[1] == 0x8b) return cli_tell(OG_BAD_FILE, "%s is compressed: gunzip it first", path);
 	if (head[0] || head[1] || head[2] != 8 || head[3] != rank)
-		return cli_tell(OG_BAD_FILE, "%s is not an IDX file of bytes with %d dimension%s", path, rank, rank == 1 ? "" : "s");
+		return cli_tell(OG_BAD_FILE, "%s is not an IDX file of bytes with %d dimension%s", path, rank,
+		                rank == 1 ? "" : "s");
 	int64_t size = 1;
 	for (int i = 0; i < rank; i++) {
 		dims[i] = big_endian(head + 4 + 4 * i);
@@ -29,8 +30,8 @@ static og_status read_body(FILE *f, const char *path, int rank, int64_t dims[], 
 		size *= dims[i];
 	}
 	if (file_size != (int64_t)n_head + size)
-		return cli_tell(OG_BAD_FILE, "%s: its header tells of %lld bytes, and the file has %lld", path, (long long)((int64_t)n_head + size),
-		                (long long)file_size);
+		return cli_tell(OG_BAD_FILE, "%s: its header tells of %lld bytes, and the file has %lld", path,
+		                (long long)((int64_t)n_head + size), (long long)file_size);
 	*out = malloc((size_t)size);
 	if (!*out) return cli_tell(OG_NO_MEMORY, "%s: there is no memory for it", path);
 	if (fread(*out, 1, (size_t)size, f) != (size_t)size) return cli_tell(OG_BAD_FILE, "%s cannot be read whole", path);
@@ -57,15 +58,18 @@ static og_status load(digits *d, const char *images, const char *labels)
 	if (status == OG_OK) status = read_idx(labels, 1, &n, &d->labels);
 	if (status != OG_OK) return status;
 	if (dims[1] != dims[2] || (dims[1] != SMALL_SIDE && dims[1] != DIGITS_SIDE))
-		return cli_tell(OG_BAD_FILE, "%s has images of %lld x %lld; 8 x 8 or 28 x 28 is needed", images, (long long)dims[1], (long long)dims[2]);
+		return cli_tell(OG_BAD_FILE, "%s has images of %lld x %lld; 8 x 8 or 28 x 28 is needed", images,
+		                (long long)dims[1], (long long)dims[2]);
 	if (dims[0] != n)
-		return cli_tell(OG_BAD_FILE, "%s has %lld images, and %s has %lld labels", images, (long long)dims[0], labels, (long long)n);
+		return cli_tell(OG_BAD_FILE, "%s has %lld images, and %s has %lld labels", images, (long long)dims[0], labels,
+		                (long long)n);
 	d->n = (int)n;
 	d->side = (int)dims[1];
 	size_t bytes = (size_t)(dims[0] * dims[1] * dims[2]);
 	for (size_t i = 0; d->side == SMALL_SIDE && i < bytes; i++)
 		if (d->images[i] > SMALL_INK)
-			return cli_tell(OG_BAD_FILE, "%s: image %zu has a pixel of %d; %d is ink", images, i / (SMALL_SIDE * SMALL_SIDE), d->images[i], SMALL_INK);
+			return cli_tell(OG_BAD_FILE, "%s: image %zu has a pixel of %d; %d is ink", images,
+			                i / (SMALL_SIDE * SMALL_SIDE), d->images[i], SMALL_INK);
 	for (int i = 0; i < d->n; i++)
 		if (d->labels[i] >= DIGITS_CLASSES) return cli_tell(OG_BAD_FILE, "%s: label %d is %d", labels, i, d->labels[i]);
 	return OG_OK;

@@ -279,8 +279,9 @@ void page_seconds(char *out, size_t n, double s)
 bool page_ratio(char *out, size_t n, double seconds, double other)
 {
 	double ratio = other / seconds;
-	if (ratio >= 1.005) snprintf(out, n, "%.2fx faster", ratio);
-	else if (ratio > 0.995) snprintf(out, n, "equal");
-	else snprintf(out, n, "%.2fx slower", 1 / ratio);
-	return ratio > 0.995;
+	bool faster = ratio >= 1.005, slower = ratio <= 0.995;
+	double times = slower ? 1 / ratio : ratio;
+	if (!faster && !slower) snprintf(out, n, "equal");
+	else snprintf(out, n, times < 10 ? "%.2fx %s" : "%.0fx %s", times, faster ? "faster" : "slower");
+	return !slower;
 }

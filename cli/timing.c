@@ -3,7 +3,7 @@
 
 #include "timing.h"
 
-enum { MIN_ROUNDS = 10 };
+enum { MIN_ROUNDS = 5 };
 
 /* Calls per sample, so that a sample lasts about 200 microseconds and the clock costs nothing. */
 static og_status calibrate(timing *t)
@@ -11,7 +11,7 @@ static og_status calibrate(timing *t)
 	og_status status = OG_OK;
 	double start = cli_now(), spent = 0;
 	size_t n = 0;
-	while (status == OG_OK && (n < 3 || spent < 0.02) && n < 10000) {
+	while (status == OG_OK && spent < 0.02 && n < 10000) {
 		status = t->run(t->what);
 		spent = cli_now() - start;
 		n++;

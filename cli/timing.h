@@ -12,8 +12,9 @@ typedef struct timing {
 	size_t calls;                        /* a sample is the mean of so many */
 } timing;
 
-/* Fills `seconds` of n things in at most `rounds` rounds (at least 10), ending after `budget` seconds. Interleaved: each
- * round takes one sample of every thing, so that a noisy moment hits all alike. Ended by timing_free, also on failure. */
+/* Fills `seconds` of n things in at most `rounds` rounds, of which 5 or more are run, ending after `budget` seconds.
+ * Interleaved: each round takes one sample of every thing, so that a noisy moment hits all alike. Ended by timing_free,
+ * also on failure. */
 og_status timing_measure(const cli_args *, timing *, int n, int rounds, double budget);
 double timing_quantile(timing *, double q);
 void timing_free(timing *);
