@@ -250,7 +250,8 @@ static double measure_peak(const cpu_kernels *k)
 	int vectors = k->max_sums / k->max_rows;
 	double best = 0;
 	for (int i = 0; i < 200; i++) {
-		cpu_tile t = { .a = a, .a_row = 1, .b = b, .c = c[0], .c_row = COLUMNS, .start = a, .last = k->lanes, .k = LENGTH };
+		cpu_tile t = { .a = a, .a_row = 1, .b = b, .c = c[0], .c_row = COLUMNS, .start = a, .last = k->lanes,
+		               .k = LENGTH };
 		double begin = base_now();
 		k->tile[k->max_rows][vectors](&t);
 		double speed = 2.0 * LENGTH * k->max_rows * vectors * k->lanes / (base_now() - begin);

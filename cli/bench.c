@@ -48,23 +48,26 @@ static void print_case(const cli_args *a, const bench_case *c, size_t rounds, in
 	if (a->json) {
 		printf("%s\n  {\"model\": ", k ? "," : "");
 		cli_json_string(stdout, c->net.path);
-		printf(", \"runtime\": \"%s\", \"device\": \"%s\", \"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, \"threads\": %d, \"fused\": %s, "
-		       "\"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}", runtime(c), device ? device : "cpu", og_cpu_level(), c->batch,
-		       c->net.threads, cli_option_value(a, "--no-fuse") ? "false" : "true", c->median * 1e3, c->p10 * 1e3, c->p90 * 1e3, rounds);
+		printf(", \"runtime\": \"%s\", \"device\": \"%s\", \"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, "
+		       "\"threads\": %d, \"fused\": %s, \"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}",
+		       runtime(c), device ? device : "cpu", og_cpu_level(), c->batch, c->net.threads,
+		       cli_option_value(a, "--no-fuse") ? "false" : "true", c->median * 1e3, c->p10 * 1e3, c->p90 * 1e3,
+		       rounds);
 		return;
 	}
 	char text[3][24];
 	cli_print_seconds(text[0], sizeof text[0], c->median);
 	cli_print_seconds(text[1], sizeof text[1], c->p10);
 	cli_print_seconds(text[2], sizeof text[2], c->p90);
-	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", file_name(c), runtime(c), c->batch, c->net.threads, text[0], text[1], text[2],
-	       c->median / first);
+	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", file_name(c), runtime(c), c->batch, c->net.threads, text[0],
+	       text[1], text[2], c->median / first);
 }
 
 static void report_table(page *p, const bench_case *cases, int n)
 {
 	char text[3][32];
-	fputs("<div class=\"wide\"><table>\n<thead><tr><th class=\"left\">network</th><th class=\"left\">runtime</th><th>batch</th><th>threads</th>"
+	fputs("<div class=\"wide\"><table>\n"
+	      "<thead><tr><th class=\"left\">network</th><th class=\"left\">runtime</th><th>batch</th><th>threads</th>"
 	      "<th>median</th><th>10th\u201390th percentile</th><th>ratio</th></tr></thead>\n<tbody>\n", p->f);
 	for (int i = 0; i < n; i++) {
 		const bench_case *c = &cases[i];
@@ -73,8 +76,9 @@ static void report_table(page *p, const bench_case *cases, int n)
 		page_seconds(text[2], sizeof text[2], c->p90);
 		fputs("<tr><th scope=\"row\">", p->f);
 		page_text(p, "%s", file_name(c));
-		fprintf(p->f, "</th><td class=\"left\">%s</td><td>%d</td><td>%d</td><td>%s</td><td>%s\u2013%s</td><td>%.2f</td></tr>\n", runtime(c), c->batch,
-		        c->net.threads, text[0], text[1], text[2], c->median / cases[0].median);
+		fprintf(p->f, "</th><td class=\"left\">%s</td><td>%d</td><td>%d</td>", runtime(c), c->batch, c->net.threads);
+		fprintf(p->f, "<td>%s</td><td>%s\u2013%s</td><td>%.2f</td></tr>\n", text[0], text[1], text[2],
+		        c->median / cases[0].median);
 	}
 	fputs("</tbody></table></div>\n", p->f);
 }
@@ -101,10 +105,13 @@ static og_status write_report(const cli_args *a, page *p, const bench_case *case
 	double full = 0;
 	char title[32];
 	fputs("<p class=\"lead\">", p->f);
-	page_text(p, "Medians of %zu interleaved rounds on this machine: every round takes a sample of each network, so that a noisy moment hits all alike.%s",
+	page_text(p,
+	          "Medians of %zu interleaved rounds on this machine: every round takes a sample of each network, so that "
+	          "a noisy moment hits all alike.%s",
 	          rounds, cli_option_value(a, "--no-fuse") ? " Opgraft ran node by node (--no-fuse)." : "");
 	fputs("</p>\n<div class=\"plot\">\n", p->f);
-	for (int i = 0; i < n; i++) full = page_bars_full(bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
+	for (int i = 0; i < n; i++)
+		full = page_bars_full(bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
 	for (int i = 0; i < n; i++) {
 		int first = 0;
 		while (cases[first].batch != cases[i].batch) first++;
@@ -112,8 +119,8 @@ static og_status write_report(const cli_args *a, page *p, const bench_case *case
 		snprintf(title, sizeof title, "batch %d", cases[i].batch);
 		page_bars(p, title, bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
 	}
-	fputs("</div>\n<p class=\"note\">Time divided by the batch; shorter is better. All panels have one scale; thin lines go from the 10th to the 90th "
-	      "percentile.</p>\n<h2>Time of a call</h2>\n", p->f);
+	fputs("</div>\n<p class=\"note\">Time divided by the batch; shorter is better. All panels have one scale; thin "
+	      "lines go from the 10th to the 90th percentile.</p>\n<h2>Time of a call</h2>\n", p->f);
 	report_table(p, cases, n);
 	fputs("<p class=\"note\">ratio: the median over that of the first line.</p>\n", p->f);
 	return page_close(p);
@@ -163,21 +170,25 @@ static og_status open_cases(const cli_args *a, bench_case *cases, int *n)
 			if (status != OG_OK) return status;
 			cases[*n].batch = first_dim(&cases[*n].net);
 			++*n;
-			if (cli_option_value(a, "--peer") && !cli_is_plan(a->files[f])) status = open_peer(a, &cases[*n - 1], &cases[*n], n);
+			if (cli_option_value(a, "--peer") && !cli_is_plan(a->files[f]))
+				status = open_peer(a, &cases[*n - 1], &cases[*n], n);
 			if (status != OG_OK) return status;
 		}
 	}
 	return OG_OK;
 }
 
-static og_status bench(const cli_args *a, page *p, bench_case *cases, timing *timings, int *n, int rounds, double budget)
+static og_status bench(const cli_args *a, page *p, bench_case *cases, timing *timings, int *n, int rounds,
+                       double budget)
 {
 	og_status status = open_cases(a, cases, n);
 	if (status == OG_OK) status = measure(a, cases, timings, *n, rounds, budget);
 	if (status == OG_OK && p->f) status = write_report(a, p, cases, *n, timings[0].n);
 	if (status != OG_OK) return status;
 	if (a->json) printf("{\"results\": [");
-	else printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90", "ratio");
+	else
+		printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90",
+		       "ratio");
 	for (int i = 0; i < *n; i++) print_case(a, &cases[i], timings[i].n, i, cases[0].median);
 	if (a->json) printf("]}\n");
 	return OG_OK;
@@ -192,7 +203,8 @@ static int run(const cli_args *a)
 	page p = { 0 };
 	const char *report = cli_option_value(a, "--report");
 	if (!cli_files(a, 1, CLI_MAX_ARGS, "a model or plan file")) return OG_USAGE;
-	if (!cli_option_int(a, "--runs", 10, 1000000, &rounds) || !cli_option_double(a, "--seconds", &budget)) return OG_USAGE;
+	if (!cli_option_int(a, "--runs", 10, 1000000, &rounds) || !cli_option_double(a, "--seconds", &budget))
+		return OG_USAGE;
 	og_status status = report ? page_open(&p, report, "Networks, timed side by side") : OG_OK;
 	if (status == OG_OK) status = bench(a, &p, cases, timings, &n, rounds, budget);
 	page_abandon(&p);

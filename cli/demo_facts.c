@@ -177,9 +177,8 @@ static og_status open_net(demo_net *net, const demo *d, demo_network k, int batc
 	if (status != OG_OK) return status;
 	if (k < DEMO_OWN) return open_session(net, d, k, batch, threads);
 	status = og_peer_open(&net->peer, path, threads);
-	return status == OG_OK
-	           ? og_peer_bind(net->peer, (const og_tensor *const[]){ net->in }, (og_tensor *const[]){ net->out })
-	           : status;
+	if (status != OG_OK) return status;
+	return og_peer_bind(net->peer, (const og_tensor *const[]){ net->in }, (og_tensor *const[]){ net->out });
 }
 
 static og_status run_net(void *what)
@@ -334,10 +333,8 @@ static og_status measure_group(demo *d, int g, double budget)
 	if (status == OG_OK) status = timing_measure(d->a, timings, n, ROUNDS, budget);
 	for (int i = 0; i < n; i++) {
 		if (status == OG_OK)
-			d->times[g][who[i]] = (demo_time){ .median = timing_quantile(&timings[i], 0.5),
-				                               .p10 = timing_quantile(&timings[i], 0.1),
-				                               .p90 = timing_quantile(&timings[i], 0.9),
-				                               .rounds = timings[i].n };
+			d->times[g][who[i]] = (demo_time){ timing_quantile(&timings[i], 0.5), timing_quantile(&timings[i], 0.1),
+			                                   timing_quantile(&timings[i], 0.9), timings[i].n };
 		timing_free(&timings[i]);
 		close_net(&nets[who[i]]);
 	}

@@ -92,9 +92,8 @@ static void accuracy_row(const demo *d, page *p, demo_network k, const char *nam
 static void accuracy_section(const demo *d, page *p)
 {
 	int drop = d->answers[DEMO_RELU].right - d->answers[DEMO_MAPPED].right;
-	fputs("<h2>How well it reads</h2>\n<div class=\"wide\"><table>\n<thead><tr><th "
-	      "class=\"left\">network</th><th>right</th><th>accuracy</th></tr></thead>\n<tbody>\n",
-	      p->f);
+	fputs("<h2>How well it reads</h2>\n<div class=\"wide\"><table>\n"
+	      "<thead><tr><th class=\"left\">network</th><th>right</th><th>accuracy</th></tr></thead>\n<tbody>\n", p->f);
 	accuracy_row(d, p, DEMO_RELU, "trained with ReLU");
 	accuracy_row(d, p, DEMO_MAPPED, "the same weights, every ReLU made a Swish");
 	accuracy_row(d, p, DEMO_UNFUSED, "trained with Swish, node by node");
@@ -103,10 +102,8 @@ static void accuracy_section(const demo *d, page *p)
 	fprintf(p->f, "</tbody></table></div>\n<p><code>opgraft graft --map %s</code> changed %d nodes and no weight; ",
 	        demo_map, d->mapped);
 	if (drop > 0)
-		fprintf(
-			p->f,
-			"%d more digit%s read wrong. Weights are trained for their activation: train with Swish, then graft.</p>\n",
-			drop, drop == 1 ? " is" : "s are");
+		fprintf(p->f, "%d more digit%s read wrong. Weights are trained for their activation: train with Swish, then "
+		        "graft.</p>\n", drop, drop == 1 ? " is" : "s are");
 	else
 		fputs("on these digits nothing was lost, which is luck: weights are trained for their activation.</p>\n", p->f);
 }
@@ -138,11 +135,10 @@ static void steps_table(const demo *d, page *p)
 {
 	const og_step_profile *plain = d->steps[DEMO_UNFUSED], *fused = d->steps[DEMO_FUSED];
 	size_t at = 0;
-	fprintf(p->f,
-	        "<div class=\"wide\"><table class=\"steps\">\n<caption>Time of a step for a batch of %lld images, one "
-	        "thread</caption>\n"
-	        "<thead><tr><th class=\"left\">node by node, %zu steps</th><th>time</th><th class=\"left\">fused, %zu "
-	        "steps</th><th>time</th></tr></thead>\n<tbody>\n",
+	fprintf(p->f, "<div class=\"wide\"><table class=\"steps\">\n"
+	        "<caption>Time of a step for a batch of %lld images, one thread</caption>\n"
+	        "<thead><tr><th class=\"left\">node by node, %zu steps</th><th>time</th>"
+	        "<th class=\"left\">fused, %zu steps</th><th>time</th></tr></thead>\n<tbody>\n",
 	        (long long)d->nets[DEMO_FUSED].in->dims[0], d->n_steps[DEMO_UNFUSED], d->n_steps[DEMO_FUSED]);
 	for (size_t i = 0; i < d->n_steps[DEMO_FUSED]; i++) {
 		size_t rows = covered(d, i, at);
@@ -203,13 +199,12 @@ static void group_name(char *out, size_t n, int g)
 
 static int group_bars(const demo *d, int g, page_bar *bars)
 {
-	int n = 0;
+	int n = 0, batch = demo_groups[g].batch;
 	for (int k = 0; k < DEMO_NETWORKS; k++) {
 		const demo_time *t = &d->times[g][k];
 		if (t->rounds)
-			bars[n++] =
-				(page_bar){ demo_words_of[k].name, t->median / demo_groups[g].batch, t->p10 / demo_groups[g].batch,
-				            t->p90 / demo_groups[g].batch, demo_words_of[k].color };
+			bars[n++] = (page_bar){ demo_words_of[k].name, t->median / batch, t->p10 / batch, t->p90 / batch,
+			                        demo_words_of[k].color };
 	}
 	return n;
 }
@@ -226,8 +221,7 @@ static void plot(const demo *d, page *p)
 		page_bars(p, title, bars, group_bars(d, g, bars), full);
 	}
 	fputs("</div>\n<p class=\"note\">Time an image; shorter is better. All panels have one scale; thin lines go from "
-	      "the 10th to the 90th percentile.</p>\n",
-	      p->f);
+	      "the 10th to the 90th percentile.</p>\n", p->f);
 }
 
 static void times_head(const demo *d, page *p, const char *caption, const char *first)
@@ -284,8 +278,7 @@ static void times_section(const demo *d, page *p)
 {
 	fputs("<h2>How fast it reads</h2>\n<p>", p->f);
 	page_text(p, "Medians of interleaved rounds on this machine: every round takes a sample of each network, so that a "
-	             "noisy moment hits all alike. "
-	             "Node by node is our own baseline, the same kernels with nothing fused. ");
+	             "noisy moment hits all alike. Node by node is our own baseline, the same kernels with nothing fused. ");
 	if (d->peer_version[0])
 		page_text(p, "ONNX Runtime %s runs the same files with all of its graph optimisations on.", d->peer_version);
 	else page_text(p, "%s.", d->peer_why);
@@ -297,8 +290,7 @@ static void times_section(const demo *d, page *p)
 void demo_page(const demo *d, page *p)
 {
 	fputs("<p class=\"lead\">A handwriting network, its activation replaced by one operator, and what that does to its "
-	      "answers and its speed.</p>\n",
-	      p->f);
+	      "answers and its speed.</p>\n", p->f);
 	tiles(d, p);
 	digits_section(d, p);
 	accuracy_section(d, p);
@@ -307,7 +299,6 @@ void demo_page(const demo *d, page *p)
 	fputs("<p class=\"note\">Made by <code>opgraft demo lenet5</code>", p->f);
 	if (!cli_option_value(d->a, "--mnist"))
 		fputs("; digits: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
-		      "Repository, 1998, CC BY 4.0",
-		      p->f);
+		      "Repository, 1998, CC BY 4.0", p->f);
 	fputs(".</p>\n", p->f);
 }

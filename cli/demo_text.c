@@ -314,9 +314,8 @@ static void json_times(const demo *d)
 			const demo_time *t = &d->times[g][k];
 			if (!t->rounds) continue;
 			printf("%s\n  {\"network\": \"%s\", \"model\": \"%s\", \"runtime\": \"%s\", \"device\": \"cpu\", "
-			       "\"level\": \"%s\", \"precision\": \"fp32\", "
-			       "\"batch\": %d, \"threads\": %d, \"fused\": %s, \"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": "
-			       "%.6g, \"runs\": %zu}",
+			       "\"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, \"threads\": %d, \"fused\": %s, "
+			       "\"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}",
 			       any ? "," : "", demo_words_of[k].id, demo_words_of[k].file, k < DEMO_OWN ? "opgraft" : "onnxruntime",
 			       og_cpu_level(), demo_groups[g].batch, demo_groups[g].threads, k == DEMO_UNFUSED ? "false" : "true",
 			       t->median * 1e3, t->p10 * 1e3, t->p90 * 1e3, t->rounds);
@@ -333,8 +332,8 @@ static void json_ratios(const demo *d)
 		for (int i = 0; i < DEMO_RATIOS; i++) {
 			const demo_ratio *r = &demo_ratios[i];
 			if (!demo_has(d, r->to)) continue;
-			printf("%s\n  {\"network\": \"%s\", \"against\": \"%s\", \"batch\": %d, \"threads\": %d, \"times_faster\": "
-			       "%.4g}",
+			printf("%s\n  {\"network\": \"%s\", \"against\": \"%s\", \"batch\": %d, \"threads\": %d, "
+			       "\"times_faster\": %.4g}",
 			       any ? "," : "", demo_words_of[r->of].id, demo_words_of[r->to].id, demo_groups[g].batch,
 			       demo_groups[g].threads, d->times[g][r->to].median / d->times[g][r->of].median);
 			any = true;

@@ -9,45 +9,98 @@
 #include "page.h"
 
 static const char style[] =
-	":root{color-scheme:light dark;--paper:#fff;--ink:#1c2430;--dim:#5d6878;--line:#dce1e8;--card:#f5f7fa;"
-	"--ours:#0b7a75;--base:#7fc4bd;--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}\n"
-	"@media(prefers-color-scheme:dark){:root{--paper:#12161c;--ink:#e4e8ee;--dim:#98a3b3;--line:#2c3440;--card:#1a2029;"
-	"--ours:#35c2b8;--base:#1f716c;--plain:#66738a;--peer:#e0954a;--bad:#ff8a80}figure img{filter:invert(1)}}\n"
-	"*{box-sizing:border-box}body{margin:0 auto;padding:2.5rem 1.25rem 3rem;max-width:62rem;background:var(--paper);color:var(--ink);"
-	"font:1rem/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}\n"
+	":root{color-scheme:light dark;--paper:#fff;--ink:#1c2430;--dim:#5d6878;--line:#dce1e8;\n"
+	"  --card:#f5f7fa;--ours:#0b7a75;--base:#7fc4bd;--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}\n"
+	"@media(prefers-color-scheme:dark){\n"
+	"  :root{--paper:#12161c;--ink:#e4e8ee;--dim:#98a3b3;--line:#2c3440;--card:#1a2029;--ours:#35c2b8;\n"
+	"    --base:#1f716c;--plain:#66738a;--peer:#e0954a;--bad:#ff8a80}\n"
+	"  figure img{filter:invert(1)}\n"
+	"}\n"
+	"*{box-sizing:border-box}\n"
+	"body{margin:0 auto;padding:2.5rem 1.25rem 3rem;max-width:62rem;background:var(--paper);\n"
+	"  color:var(--ink);\n"
+	"  font:1rem/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}\n"
 	"h1{font-size:clamp(1.6rem,5vw,2.3rem);line-height:1.15;margin:0 0 .5rem;letter-spacing:-.02em}\n"
 	"h2{font-size:1.25rem;margin:2.75rem 0 .5rem;padding-top:1.25rem;border-top:1px solid var(--line)}\n"
-	"p{max-width:44rem;margin:.5rem 0 1rem}.lead{font-size:1.1rem;color:var(--dim)}.note,footer{font-size:.875rem;color:var(--dim)}\n"
+	"p{max-width:44rem;margin:.5rem 0 1rem}\n"
+	".lead{font-size:1.1rem;color:var(--dim)}\n"
+	".note,footer{font-size:.875rem;color:var(--dim)}\n"
 	"code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}\n"
-	".tiles{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));margin:1.5rem 0}\n"
-	".tile{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.9rem 1rem}"
-	".tile b{display:block;font-size:1.55rem;line-height:1.2;color:var(--ours);letter-spacing:-.01em}.tile b.bad{color:var(--bad)}"
+	".tiles{display:grid;gap:.75rem;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));\n"
+	"  margin:1.5rem 0}\n"
+	".tile{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.9rem 1rem}\n"
+	".tile b{display:block;font-size:1.55rem;line-height:1.2;color:var(--ours);letter-spacing:-.01em}\n"
+	".tile b.bad{color:var(--bad)}\n"
 	".tile span{font-size:.875rem;color:var(--dim)}\n"
-	".digits{display:grid;gap:.75rem;grid-template-columns:repeat(10,1fr);margin:1rem 0}"
-	".digits figure{margin:0;text-align:center;font-size:.875rem}"
-	".digits img{display:block;width:100%;height:auto;border:1px solid #cfd5dd;border-radius:.4rem}.digits .bad{color:var(--bad);font-weight:600}\n"
-	".wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
-	"caption{text-align:left;font-size:.875rem;color:var(--dim);padding-bottom:.4rem}"
-	"th,td{padding:.4rem 0 .4rem .9rem;text-align:right;vertical-align:top;border-bottom:1px solid var(--line)}td{white-space:nowrap}"
-	"th:first-child,td:first-child{padding-left:0}th{font-weight:600}thead th{font-size:.875rem;color:var(--dim);vertical-align:bottom;white-space:nowrap}"
-	".left{text-align:left}tbody th{text-align:left;font-weight:400;min-width:5.5rem}td small{display:block;color:var(--dim);white-space:nowrap}"
-	".win{color:var(--ours);font-weight:600}.lose{color:var(--bad);font-weight:600}tr.main th,tr.main td{font-weight:600}\n"
-	".steps td{padding:.15rem .9rem;font-size:.9rem}.steps td:first-child{padding-left:0}.steps th{padding-right:.9rem}"
-	"td.fused{background:var(--card);border-left:.25rem solid var(--base);white-space:normal}td.swish{border-left-color:var(--ours)}"
-	"td.fused,td.fused+td{vertical-align:middle}td.fused+td{background:var(--card)}\n"
-	".plot{display:grid;gap:1.25rem 2.5rem;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));margin:1rem 0}"
-	".plot figure{margin:0;break-inside:avoid}figcaption{font-weight:600}.plot figcaption{margin-bottom:.25rem}"
-	".digits figcaption{font-weight:400;margin-top:.2rem}svg{display:block;overflow:visible}svg text{fill:var(--ink);font-size:.8125rem}"
-	"svg .dim{fill:var(--dim)}svg line{stroke:var(--ink);stroke-width:1.5;opacity:.55}"
-	".ours{fill:var(--ours)}.base{fill:var(--base)}.plain{fill:var(--plain)}.peer{fill:var(--peer)}\n"
+	".digits{display:grid;gap:.75rem;grid-template-columns:repeat(10,1fr);margin:1rem 0}\n"
+	".digits figure{margin:0;text-align:center;font-size:.875rem}\n"
+	".digits img{display:block;width:100%;height:auto;border:1px solid #cfd5dd;border-radius:.4rem}\n"
+	".digits .bad{color:var(--bad);font-weight:600}\n"
+	".wide{overflow-x:auto;margin:1rem 0}\n"
+	"table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\n"
+	"caption{text-align:left;font-size:.875rem;color:var(--dim);padding-bottom:.4rem}\n"
+	"th,td{padding:.4rem 0 .4rem .9rem;text-align:right;vertical-align:top;\n"
+	"  border-bottom:1px solid var(--line)}\n"
+	"td{white-space:nowrap}\n"
+	"th:first-child,td:first-child{padding-left:0}\n"
+	"th{font-weight:600}\n"
+	"thead th{font-size:.875rem;color:var(--dim);vertical-align:bottom;white-space:nowrap}\n"
+	".left{text-align:left}\n"
+	"tbody th{text-align:left;font-weight:400;min-width:5.5rem}\n"
+	"td small{display:block;color:var(--dim);white-space:nowrap}\n"
+	".win{color:var(--ours);font-weight:600}\n"
+	".lose{color:var(--bad);font-weight:600}\n"
+	"tr.main th,tr.main td{font-weight:600}\n"
+	".steps td{padding:.15rem .9rem;font-size:.9rem}\n"
+	".steps td:first-child{padding-left:0}\n"
+	".steps th{padding-right:.9rem}\n"
+	"td.fused{background:var(--card);border-left:.25rem solid var(--base);white-space:normal}\n"
+	"td.swish{border-left-color:var(--ours)}\n"
+	"td.fused,td.fused+td{vertical-align:middle}\n"
+	"td.fused+td{background:var(--card)}\n"
+	".plot{display:grid;gap:1.25rem 2.5rem;\n"
+	"  grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));margin:1rem 0}\n"
+	".plot figure{margin:0;break-inside:avoid}\n"
+	"figcaption{font-weight:600}\n"
+	".plot figcaption{margin-bottom:.25rem}\n"
+	".digits figcaption{font-weight:400;margin-top:.2rem}\n"
+	"svg{display:block;overflow:visible}\n"
+	"svg text{fill:var(--ink);font-size:.8125rem}\n"
+	"svg .dim{fill:var(--dim)}\n"
+	"svg line{stroke:var(--ink);stroke-width:1.5;opacity:.55}\n"
+	".ours{fill:var(--ours)}\n"
+	".base{fill:var(--base)}\n"
+	".plain{fill:var(--plain)}\n"
+	".peer{fill:var(--peer)}\n"
 	"footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line)}\n";
 /* Small screens, and paper. */
 static const char fitting[] =
-	"@media(max-width:44rem){.digits{grid-template-columns:repeat(5,1fr)}}\n"
-	"@media(max-width:34rem){body{padding-top:1.5rem}.digits{gap:.5rem}.digits figure{font-size:.75rem}th,td,.steps td{padding-left:.5rem;font-size:.8125rem}.steps td,.steps th{padding-right:.5rem}td small{font-size:.6875rem}thead th{font-size:.75rem;white-space:normal}.win,.lose{white-space:normal}}\n"
-	"@media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--dim:#444;--line:#bbb;--card:#f4f4f4;--ours:#0b7a75;--base:#7fc4bd;"
-	"--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}figure img{filter:none}body{max-width:none;padding:0}.digits{grid-template-columns:repeat(10,1fr)}"
-	"h2{break-after:avoid;margin-top:1.5rem}html{font-size:75%}.tiles{grid-template-columns:repeat(4,1fr)}footer{margin-top:1rem}tr,.tile,figure{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
+	"@media(max-width:44rem){\n"
+	"  .digits{grid-template-columns:repeat(5,1fr)}\n"
+	"}\n"
+	"@media(max-width:34rem){\n"
+	"  body{padding-top:1.5rem}\n"
+	"  .digits{gap:.5rem}\n"
+	"  .digits figure{font-size:.75rem}\n"
+	"  th,td,.steps td{padding-left:.5rem;font-size:.8125rem}\n"
+	"  .steps td,.steps th{padding-right:.5rem}\n"
+	"  td small{font-size:.6875rem}\n"
+	"  thead th{font-size:.75rem;white-space:normal}\n"
+	"  .win,.lose{white-space:normal}\n"
+	"}\n"
+	"@media print{\n"
+	"  :root{color-scheme:light;--paper:#fff;--ink:#000;--dim:#444;--line:#bbb;--card:#f4f4f4;\n"
+	"    --ours:#0b7a75;--base:#7fc4bd;--plain:#8b97a8;--peer:#d9822b;--bad:#b3261e}\n"
+	"  figure img{filter:none}\n"
+	"  body{max-width:none;padding:0}\n"
+	"  .digits{grid-template-columns:repeat(10,1fr)}\n"
+	"  h2{break-after:avoid;margin-top:1.5rem}\n"
+	"  html{font-size:75%}\n"
+	"  .tiles{grid-template-columns:repeat(4,1fr)}\n"
+	"  footer{margin-top:1rem}\n"
+	"  tr,.tile,figure{break-inside:avoid}\n"
+	"  *{print-color-adjust:exact;-webkit-print-color-adjust:exact}\n"
+	"}\n";
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
 
@@ -200,7 +253,8 @@ static void write_base64(FILE *f, const uint8_t *data, size_t n)
 {
 	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	for (size_t i = 0; i < n; i += 3) {
-		uint32_t x = (uint32_t)data[i] << 16 | (i + 1 < n ? (uint32_t)data[i + 1] << 8 : 0) | (i + 2 < n ? data[i + 2] : 0);
+		uint32_t x =
+			(uint32_t)data[i] << 16 | (i + 1 < n ? (uint32_t)data[i + 1] << 8 : 0) | (i + 2 < n ? data[i + 2] : 0);
 		putc(digit[x >> 18], f);
 		putc(digit[x >> 12 & 63], f);
 		putc(i + 1 < n ? digit[x >> 6 & 63] : '=', f);
@@ -218,17 +272,14 @@ void page_picture(page *p, const uint8_t *grey, int width, int height, const cha
 	fputs("\" src=\"data:image/png;base64,", p->f);
 	write_base64(p->f, png.data, png.n);
 	fputs("\">", p->f);
-	if (caption) {
-		fprintf(p->f, "<figcaption%s>", wrong ? " class=\"bad\"" : "");
-		page_text(p, "%s", caption);
-		fputs("</figcaption>", p->f);
-	}
-	fputs("</figure>\n", p->f);
+	fprintf(p->f, "<figcaption%s>", wrong ? " class=\"bad\"" : "");
+	page_text(p, "%s", caption);
+	fputs("</figcaption></figure>\n", p->f);
 }
 
 /* ---- bars ------------------------------------------------------------------------------------ */
 
-enum { BAR_HEIGHT = 14, BAR_STEP = 44, BAR_LONGEST = 76 };       /* pixels; percent of the width, the rest is for the value */
+enum { BAR_HEIGHT = 14, BAR_STEP = 44, BAR_LONGEST = 76 }; /* pixels; percent of the width, the rest is for the value */
 
 double page_bars_full(const page_bar *bars, int n, double full)
 {
@@ -273,7 +324,14 @@ void page_bars(page *p, const char *title, const page_bar *bars, int n, double f
 void page_seconds(char *out, size_t n, double s)
 {
 	double x = s < 1e-3 ? s * 1e6 : s < 1 ? s * 1e3 : s;
-	snprintf(out, n, x < 10 ? "%.2f %s" : x < 100 ? "%.1f %s" : "%.0f %s", x, s < 1e-3 ? "\u00b5s" : s < 1 ? "ms" : "s");
+	snprintf(out, n,
+	         x < 10    ? "%.2f %s"
+	         : x < 100 ? "%.1f %s"
+	                   : "%.0f %s",
+	         x,
+	         s < 1e-3 ? "\u00b5s"
+	         : s < 1  ? "ms"
+	                  : "s");
 }
 
 bool page_ratio(char *out, size_t n, double seconds, double other)

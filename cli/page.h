@@ -19,8 +19,7 @@ og_status page_close(page *);
 void page_abandon(page *);
 
 void page_text(page *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A grey image of at most 64 x 64, 0 black to 255 white, as a picture in the page itself; the caption may be NULL. `alt` says
- * what it shows. */
+/* A grey image of at most 64 x 64, 0 black to 255 white, as a picture in the page itself. `alt` says what it shows. */
 void page_picture(page *, const uint8_t *grey, int width, int height, const char *alt, const char *caption, bool wrong);
 
 /* One bar of a plot: a time in seconds with its 10th and 90th percentile. */

@@ -1,4 +1,4 @@
-"""`opgraft demo lenet5`: what it says is what NumPy and ONNX Runtime find, in text, JSON and a page that stands alone."""
+"""`opgraft demo lenet5`: what it finds is what ONNX Runtime finds; its text, its JSON, its page, bad digits."""
 import base64
 import gzip
 import html.parser
@@ -273,8 +273,8 @@ def test_a_page_that_cannot_be_written_is_status_5(tmp_path):
 def test_models_are_found_beside_the_command(tmp_path):
     (tmp_path / "bin").mkdir()
     shutil.copy(OPGRAFT, tmp_path / "bin")
-    options = dict(env={name: value for name, value in os.environ.items() if name != "OPGRAFT_MODELS"}, cwd=tmp_path / "bin",
-                   capture_output=True, text=True, timeout=2 * LIMIT)
+    env = {name: value for name, value in os.environ.items() if name != "OPGRAFT_MODELS"}
+    options = dict(env=env, cwd=tmp_path / "bin", capture_output=True, text=True, timeout=2 * LIMIT)
     command = [tmp_path / "bin" / "opgraft", "demo", "lenet5", "-q", "--seconds", "0"]
     lost = subprocess.run(command, **options)
     assert lost.returncode == 5 and "../share/opgraft/models" in lost.stderr and "OPGRAFT_MODELS" in lost.stderr
@@ -297,7 +297,8 @@ def damaged(folder, images=None, labels=None):
 
 
 @pytest.mark.parametrize("images, labels", [
-    (lambda raw: raw[:-1], None), (lambda raw: raw + b"\0", None), (lambda raw: b"", None), (lambda raw: raw[:10], None),
+    (lambda raw: raw[:-1], None), (lambda raw: raw + b"\0", None), (lambda raw: b"", None),
+    (lambda raw: raw[:10], None),
     (lambda raw: raw[:4] + struct.pack(">I", 354) + raw[8:], None),
     (lambda raw: raw[:4] + b"\xff\xff\xff\xff" + raw[8:], None),
     (lambda raw: raw[:4] + b"\0\0\0\0" + raw[8:], None),
@@ -306,8 +307,8 @@ def damaged(folder, images=None, labels=None):
     (lambda raw: b"\0\0\x0d\3" + raw[4:], None), (lambda raw: raw[:-1] + b"\x11", None), (gzip.compress, None),
     (None, lambda raw: raw[:-1]), (None, lambda raw: raw[:4] + struct.pack(">I", 354) + raw[8:-1]),
     (None, lambda raw: raw[:-1] + b"\x0a"), (None, lambda raw: b"\0\0\x08\3" + raw[4:])],
-    ids=["cut", "longer", "empty", "no-header", "counts-less", "counts-more", "counts-none", "not-square", "overflow", "floats",
-         "too-black", "gzip", "labels-cut", "a-label-less", "label-10", "labels-rank"])
+    ids=["cut", "longer", "empty", "no-header", "counts-less", "counts-more", "counts-none", "not-square", "overflow",
+         "floats", "too-black", "gzip", "labels-cut", "a-label-less", "label-10", "labels-rank"])
 def test_damaged_digits_are_status_3(tmp_path, images, labels):
     folder = damaged(tmp_path / "models", images, labels)
     sentence = refusal(3, cwd=tmp_path, OPGRAFT_MODELS=str(folder))
@@ -355,7 +356,8 @@ def test_mnist_is_read_whole(tmp_path, images, labels):
 def test_of_10000_images_the_odd_are_read(tmp_path):
     pixels, known = mnist(tmp_path / "mnist", 10_000)
     facts = told("--mnist", "mnist", cwd=tmp_path)
-    assert facts["digits"]["count"] == 5_000 and "odd" in facts["digits"]["remark"] and "even" in facts["digits"]["remark"]
+    assert facts["digits"]["count"] == 5_000
+    assert "odd" in facts["digits"]["remark"] and "even" in facts["digits"]["remark"]
     assert abs(accuracy(facts)["swish_fused"] - right(SWISH4, pixels[1::2], known[1::2])) <= 1
 
 

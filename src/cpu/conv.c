@@ -16,6 +16,7 @@ typedef struct conv {
 	int64_t in_plane, out_plane;         /* elements of a channel */
 	bool bias, packed, pointwise;
 	const float *weights;                /* for packing */
+	int64_t packed_floats;               /* of a group's packed weights */
 	const cpu_strips *tail;
 	cpu_product product;
 	int64_t rows;                        /* rows of windows in a strip */
@@ -66,7 +67,7 @@ static void conv_task(void *arg, int64_t task, int slot)
 	                   .columns = c->pointwise ? pointwise_columns : plane_columns, .source = &source,
 	                   .tail = c->tail, .in = r->run->in, .at = at * p->m * p->n };
 	o.c = (float *)r->run->out[0]->data + o.at;
-	if (c->packed) o.a = (const float *)r->run->packed + group * (int64_t)(cpu_product_bytes_a(p) / sizeof(float));
+	if (c->packed) o.a = (const float *)r->run->packed + group * c->packed_floats;
 	else o.a = (const float *)r->run->in[1]->data + group * p->m * p->k;
 	if (c->bias) {
 		o.start = (const float *)r->run->in[2]->data + group * p->m;
@@ -88,9 +89,9 @@ static og_status conv_execute(const backend_kernel *k, const backend_run *run)
 static og_status conv_pack(const backend_kernel *k, void *packed)
 {
 	const conv *c = k->state;
-	size_t floats = cpu_product_bytes_a(&c->product) / sizeof(float);
+	const cpu_product *p = &c->product;
 	for (int64_t g = 0; g < c->groups; g++)
-		cpu_product_pack_a(&c->product, c->weights + g * c->outputs * c->product.k, (float *)packed + (size_t)g * floats);
+		cpu_product_pack_a(p, c->weights + g * p->m * p->k, (float *)packed + g * c->packed_floats);
 	return OG_OK;
 }
 
@@ -203,6 +204,7 @@ og_status cpu_conv(backend_kernel *out, const cpu_request *r)
 	size_t bytes = cpu_product_bytes_a(&c->product);
 	if (bytes == SIZE_MAX || !base_mul(bytes, (size_t)c->groups, &out->packed_bytes))
 		return base_fail(OG_UNSUPPORTED, "node '%s': its weights are too large to be packed", node->name);
+	c->packed_floats = (int64_t)(bytes / sizeof(float));
 	out->pack = conv_pack;
 	out->packs_input = 1u << 1;
 	return OG_OK;

@@ -142,6 +142,14 @@ static og_status map_execute(const backend_kernel *k, const backend_run *run)
 	return OG_OK;
 }
 
+/* Over an operand of as many bytes: only when each element is as wide as the one it takes the place of. */
+static bool may_be_in_place(const map_state *s)
+{
+	for (int k = 0; k < s->n; k++)
+		if (s->operand[k].input >= 0 && og_dtype_bytes(s->operand[k].dtype) != og_dtype_bytes(s->out)) return false;
+	return s->n <= s->op->map_inputs;
+}
+
 /* ---- preparing ------------------------------------------------------------------------------ */
 
 static og_status make_operands(map_state *s, const cpu_request *r, const schema_args *inputs)
@@ -187,7 +195,7 @@ og_status cpu_map(backend_kernel *out, const cpu_request *r)
 	s->count = og_count(node->out);
 	s->slots = cpu_slots((double)s->count * 16.0, r->threads);
 	s->slot_bytes = MAP_BUFFERS * MAP_BUFFER;
-	*out = (backend_kernel){ .tactic = "map", .run = map_execute, .state = s, .in_place = s->n <= op->map_inputs,
+	*out = (backend_kernel){ .tactic = "map", .run = map_execute, .state = s, .in_place = may_be_in_place(s),
 	                         .workspace_bytes = (size_t)s->slots * s->slot_bytes, .flops = (double)s->count };
 	return OG_OK;
 }

@@ -11,6 +11,7 @@ typedef struct matmul {
 	float alpha, beta;
 	bool packed;
 	int n_packed;                        /* matrices of B, when packed */
+	int64_t packed_floats;               /* of one of them */
 	/* Gemm's C, read as [rows or 1][columns or 1] */
 	ptrdiff_t start_row; bool start_columns;
 	int64_t n_start;                     /* elements; 0: none */
@@ -52,7 +53,7 @@ static void matmul_task(void *arg, int64_t task, int slot)
 	int64_t chunk = task % p->chunks, strip = task / p->chunks % p->strips, at = task / p->chunks / p->strips;
 	int64_t b = cpu_view_at(&m->batch_b, at);
 	matmul_source source = { .m = m };
-	if (m->packed) source.packed = (const float *)r->run->packed + b * (int64_t)(cpu_product_bytes_b(p) / sizeof(float));
+	if (m->packed) source.packed = (const float *)r->run->packed + b * m->packed_floats;
 	else source.b = (cpu_matrix){ (const float *)r->run->in[1]->data + b * m->size_b, m->b_k, m->b_j, m->alpha };
 	cpu_operands o = { .a = (const float *)r->run->in[0]->data + cpu_view_at(&m->batch_a, at) * m->size_a,
 	                   .a_row = m->a_row, .a_k = m->a_k,
@@ -84,10 +85,9 @@ static og_status matmul_execute(const backend_kernel *k, const backend_run *run)
 static og_status matmul_pack(const backend_kernel *k, void *packed)
 {
 	const matmul *m = k->state;
-	size_t floats = cpu_product_bytes_b(&m->product) / sizeof(float);
 	for (int i = 0; i < m->n_packed; i++) {
 		cpu_matrix b = { m->b + i * m->size_b, m->b_k, m->b_j, m->alpha };
-		cpu_product_pack_b(&m->product, &b, (float *)packed + (size_t)i * floats);
+		cpu_product_pack_b(&m->product, &b, (float *)packed + i * m->packed_floats);
 	}
 	return OG_OK;
 }
@@ -170,6 +170,7 @@ og_status cpu_matmul(backend_kernel *out, const cpu_request *r)
 	size_t bytes = cpu_product_bytes_b(&m->product);
 	if (bytes == SIZE_MAX || !base_mul(bytes, (size_t)m->n_packed, &out->packed_bytes))
 		return base_fail(OG_UNSUPPORTED, "node '%s': its matrices are too large to be packed", node->name);
+	m->packed_floats = (int64_t)(bytes / sizeof(float));
 	out->pack = matmul_pack;
 	out->packs_input = 1u << 1;
 	return OG_OK;

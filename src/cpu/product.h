@@ -41,7 +41,7 @@ struct cpu_operands {
 
 /* Chooses tile and blocks; the caller may then set depth, strip and strips. */
 void cpu_product_plan(cpu_product *, const cpu_kernels *, int64_t m, int64_t n, int64_t k, bool b_packed);
-/* Cuts rows into chunks when the strips of `outer` products are too few for the threads. Does not change packed bytes. */
+/* Cuts rows into chunks when the strips of `outer` products are too few for the threads; packed bytes stay the same. */
 void cpu_product_share(cpu_product *, int64_t outer, int threads);
 /* Computes one strip of one chunk. buffer: for columns(); tail_buffers: of cpu_strips_bytes(o->tail). */
 void cpu_product_run(const cpu_product *, const cpu_operands *, int64_t strip, int64_t chunk, float *buffer,

@@ -92,8 +92,8 @@ og_status cpu_strips_make(const cpu_strips **out, const cpu_request *r)
 	for (int k = 0; k < p->n_operands; k++) {
 		const og_tensor *t = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
 		if (t->dtype != OG_F32 || !cpu_view_make(&s->view[k], t->rank, t->dims, node->out->rank, node->out->dims))
-			return base_fail(OG_UNSUPPORTED, "node '%s': operand %d of its elementwise part is %s or does not broadcast "
-			                 "to its output; build without fusing", node->name, k, base_dtype_name(t->dtype));
+			return base_fail(OG_UNSUPPORTED, "node '%s': operand %d of its elementwise part is %s or does not "
+			                 "broadcast to its output; build without fusing", node->name, k, base_dtype_name(t->dtype));
 	}
 	*out = s;
 	return OG_OK;

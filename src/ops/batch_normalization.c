@@ -33,6 +33,21 @@ static og_status batch_normalization_trains(const og_host *host)
 	return host->fail(OG_UNSUPPORTED, "it is in training mode; export the model for inference");
 }
 
+/* Input k must have the shape of a sample. */
+static og_status batch_normalization_sample(og_infer *c, int k)
+{
+	const og_shape *x = &c->in[0], *b = &c->in[k];
+	if (b->rank < 0) return OG_OK;
+	if (b->rank != x->rank - 1)
+		return c->host->fail(OG_BAD_FILE, "BatchNormalization: input %d has rank %d where a sample has %d; correct the model", k,
+		                     b->rank, x->rank - 1);
+	for (int d = 0; d < b->rank; d++) {
+		og_dim n = x->dims[d + 1];
+		OP_TRY(dims_same(c, &n, b->dims[d], d));
+	}
+	return OG_OK;
+}
+
 static og_status batch_normalization_shape(og_infer *c)
 {
 	const og_shape *x = &c->in[0];
@@ -40,7 +55,8 @@ static og_status batch_normalization_shape(og_infer *c)
 	if (c->op->since >= 14 && c->attr[BATCH_NORMALIZATION_MODE].i) return batch_normalization_trains(c->host);
 	if (x->rank < 0) return OG_OK;
 	dims_copy(&c->out[0], x);
-	for (int k = 1; k < 5 && !each; k++) OP_TRY(axis_vector(c, k, x->rank > 1 ? x->dims[1] : 1));
+	for (int k = 1; k < 5; k++)
+		OP_TRY(each ? batch_normalization_sample(c, k) : axis_vector(c, k, x->rank > 1 ? x->dims[1] : 1));
 	return OG_OK;
 }
 

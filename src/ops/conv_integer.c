@@ -4,8 +4,10 @@
 #if OP_BASE
 static og_status conv_integer_shape(og_infer *c)
 {
+	OP_TRY(dims_one(c, 2));
 	if (c->n_in > 3 && c->in[3].rank > 0 && c->in[3].dims[0] != 1 && c->in[1].rank > 0)
 		OP_TRY(axis_vector(c, 3, c->in[1].dims[0]));
+	else OP_TRY(dims_one(c, 3));
 	return convolution_shape(c);
 }
 

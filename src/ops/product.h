@@ -145,7 +145,7 @@ OG_INLINE og_status product_run(const og_call *c, const og_tensor *a_zero, const
 	p.depth = a->dims[a->rank - 1];
 	p.left = (product_side){ a, a_zero, 0, p.depth, 1, a_zero && og_count(a_zero) > 1 };
 	p.right = (product_side){ b, b_zero, 0, 1, p.n, b_zero && og_count(b_zero) > 1 };
-	if ((p.left.zero_step && og_count(a_zero) != p.m) || (p.right.zero_step && og_count(b_zero) != p.n))
+	if ((a_zero && og_count(a_zero) != (p.left.zero_step ? p.m : 1)) || (b_zero && og_count(b_zero) != (p.right.zero_step ? p.n : 1)))
 		return c->host->fail(OG_UNSUPPORTED, "%s: zero points must be one, or one for each row of A or column of B",
 		                     c->op->name);
 	c->host->parallel(c, count * product_blocks(p.m, p.n), 1, product_items, &p);

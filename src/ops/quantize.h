@@ -23,7 +23,8 @@ OG_INLINE og_status quantize_shape(og_infer *c, og_dtype given)
 	c->out[0].dtype = asked > 0 && asked < OG_DTYPE_COUNT ? (og_dtype)asked : given;
 	if (x->rank < 0) return OG_OK;
 	dims_copy(&c->out[0], x);
-	if (scale->rank < 0 || single) return OG_OK;
+	if (single) return dims_one(c, 2);
+	if (scale->rank < 0) return OG_OK;
 	OP_TRY(dims_axis(c, &axis, c->attr[QUANTIZE_AXIS].i, x->rank));
 	if (block < 0 || scale->rank != (block ? x->rank : 1))
 		return c->host->fail(OG_BAD_FILE, "a scale of rank %d does not go with block_size %lld; correct the model",

@@ -39,11 +39,15 @@ og_status schema_check(og_model *scratch, const og_op *op, const og_attr_value *
 {
 	graph_node n = { .name = "step", .type = op->name, .domain = schema_domain(op), .op = op, .owner = scratch->main,
 	                 .n_in = n_in, .n_out = n_out };
+	graph_value made = { .name = "" };   /* stands for each output that is there */
 	schema_question q;
 	for (int k = 0; op->attrs && op->attrs[k].name; k++)
 		if (!attribute_is_sound(&op->attrs[k], &attr[k]))
 			return base_fail(OG_BAD_FILE, "attribute '%s' of %s is out of range", op->attrs[k].name, op->name);
 	TRY(schema_question_begin(&q, scratch->a, &n, attr));
+	n.out = arena_array(scratch->a, (size_t)n_out, sizeof *n.out);
+	NEED(n.out);
+	for (int k = 0; k < n_out; k++) n.out[k] = out[k].dtype == OG_NONE ? NULL : &made;
 	for (int k = 0; k < n_in; k++) {
 		if (in[k].dtype == OG_NONE) continue;
 		q.present[k] = true;
@@ -52,14 +56,8 @@ og_status schema_check(og_model *scratch, const og_op *op, const og_attr_value *
 		if (in[k].data || !og_count(&in[k])) q.in[k].value = &in[k];
 	}
 	TRY(schema_question_ask(&q, &n));
-	bool made = false;
-	for (int k = 0; k < n_out; k++) {
-		if (out[k].dtype == OG_NONE) continue;
-		made = true;
-		if (!same_type(&q.out[k], &out[k])) return base_fail(OG_BAD_FILE, "output %d of %s has another type", k, op->name);
-	}
-	/* an op of one output need not expect that nobody wants it */
-	if (!made || (q.outputs.n == 1 && !q.outputs.arg[0].variadic && out[0].dtype == OG_NONE))
-		return base_fail(OG_BAD_FILE, "%s has no output", op->name);
+	for (int k = 0; k < n_out; k++)
+		if (n.out[k] && !same_type(&q.out[k], &out[k]))
+			return base_fail(OG_BAD_FILE, "output %d of %s has another type", k, op->name);
 	return OG_OK;
 }
