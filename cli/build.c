@@ -1,25 +1,5 @@
 /* build.c -- opgraft build */
-#include <string.h>
-
 #include "cli.h"
-
-static void dump(void *arg, const char *pass, const char *text)
-{
-	(void)arg;
-	printf("# after %s\n%s\n", pass, text);
-}
-
-static og_status build(const cli_args *a, cli_net *net)
-{
-	if (!cli_option_value(a, "--dump")) return cli_net_open(net, a, a->files[0], 0, NULL, 0);
-	*net = (cli_net){ .path = a->files[0] };
-	og_status status = og_model_load(&net->model, net->path);
-	if (status != OG_OK) return status;
-	og_build_options o = { .size = sizeof o, .no_fuse = cli_option_value(a, "--no-fuse") != NULL, .dump = dump };
-	status = og_plan_build(&net->plan, net->model, &o);
-	if (status != OG_OK) cli_net_close(net);
-	return status;
-}
 
 static int run(const cli_args *a)
 {
@@ -28,7 +8,7 @@ static int run(const cli_args *a)
 	if (!cli_files(a, 1, 1, "a model file")) return OG_USAGE;
 	if (!out && !cli_option_value(a, "--dump")) return cli_usage(a, "-o NET.plan is needed");
 	if (cli_is_plan(a->files[0])) return cli_usage(a, "%s is a plan already", a->files[0]);
-	og_status status = build(a, &net);
+	og_status status = cli_net_open(&net, a, a->files[0], 0, NULL, 0);
 	if (status == OG_OK) {
 		char *text;
 		if (out) status = og_plan_save(net.plan, out);

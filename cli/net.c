@@ -128,6 +128,12 @@ static og_status bind_batch(const og_model *m, og_binding *b, int *n, int batch)
 	return OG_OK;
 }
 
+static void dump(void *arg, const char *pass, const char *text)
+{
+	(void)arg;
+	printf("# after %s\n%s\n", pass, text);
+}
+
 static og_status build(cli_net *net, const cli_args *a, int batch)
 {
 	enum { MAX = 3 * CLI_MAX_ARGS };
@@ -147,7 +153,8 @@ static og_status build(cli_net *net, const cli_args *a, int batch)
 	if (status != OG_OK) return status;
 	og_build_options o = { .size = sizeof o, .device = cli_option_value(a, "--device"),
 	                       .precision = cli_option_value(a, "--precision"), .bindings = bindings, .n_bindings = n,
-	                       .threads = net->threads, .no_fuse = cli_option_value(a, "--no-fuse") != NULL };
+	                       .threads = net->threads, .no_fuse = cli_option_value(a, "--no-fuse") != NULL,
+	                       .dump = cli_option_value(a, "--dump") ? dump : NULL };
 	return og_plan_build(&net->plan, net->model, &o);
 }
 

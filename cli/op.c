@@ -5,9 +5,8 @@
 
 static int run(const cli_args *a)
 {
-	if (a->n_files != 1 || strcmp(a->files[0], "list"))
-		return cli_usage(a, a->n_files ? "'%s' is not something to do with ops; list is" : "what to do with ops is needed: list%s",
-		                 a->n_files ? a->files[0] : "");
+	if (!cli_files(a, 1, 1, "what to do with ops (list)")) return OG_USAGE;
+	if (strcmp(a->files[0], "list")) return cli_usage(a, "'%s' is not something to do with ops; list is", a->files[0]);
 	og_op_info o;
 	if (a->json) printf("{\"ops\": [");
 	for (size_t i = 0; i < og_op_count(); i++) {

@@ -63,6 +63,10 @@ static void print_output(const cli_args *a, const char *name, const og_tensor *t
 	}
 	printf("%s: %s", name, og_dtype_name(t->dtype));
 	cli_json_shape(stdout, t);
+	if (!n) {
+		puts("  empty");
+		return;
+	}
 	printf("  min %.6g  max %.6g  mean %.6g", low, high, sum / (double)(n - nans));
 	if (nans) printf("  NaN %zu", nans);
 	printf("\n ");
