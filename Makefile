@@ -133,7 +133,7 @@ setup-test: $(VENV)/.ready
 demo:
 	@sh tools/setup.sh build
 	$(MAKE) all
-	$(B)/opgraft demo lenet5
+	$(B)/opgraft demo lenet5 --report $(B)/lenet5.html
 
 test: setup-test
 	$(MAKE) all units
@@ -166,10 +166,12 @@ install: all
 	ln -sf libopgraft.so.0 $(DESTDIR)$(PREFIX)/lib/libopgraft.so
 	install -m 644 $(B)/opgraft.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
 	install -m 644 include/opgraft.h $(DESTDIR)$(PREFIX)/include/
+	install -d $(DESTDIR)$(PREFIX)/share/opgraft/models
+	install -m 644 models/*.onnx models/*.idx3 models/*.idx1 models/README.md $(DESTDIR)$(PREFIX)/share/opgraft/models/
 	install -m 644 include/opgraft/*.h $(DESTDIR)$(PREFIX)/include/opgraft/
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.* $(DESTDIR)$(PREFIX)/lib/pkgconfig/opgraft.pc
-	rm -rf $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h
+	rm -rf $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h $(DESTDIR)$(PREFIX)/share/opgraft
 
 %.d: ;
 -include $(OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)

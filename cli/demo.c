@@ -58,7 +58,7 @@ const cli_verb cli_verb_demo = {
 	        "  opgraft demo lenet5 --report page.html --json\n"
 	        "  opgraft demo lenet5 --mnist DIR        MNIST's own files, not compressed\n",
 	.options = (const cli_option[]){
-		{ "--mnist", "DIR", "read t10k- or train-images-idx3-ubyte and labels instead" },
+		{ "--mnist", "DIR", "read its t10k-images-idx3-ubyte (or train-) instead" },
 		{ "--report", "OUT.html", "the page to write (default lenet5.html)" },
 		{ "--seconds", "S", "time for measuring (default 11)" },
 		{ NULL, NULL, NULL } },

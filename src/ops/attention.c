@@ -50,35 +50,35 @@ static og_status attention_past(og_infer *c, int k, og_dim *d)
 static og_status attention_shape(og_infer *c)
 {
 	int rank = c->in[0].rank;
-	og_dim q[4], k[4], v[4];
+	og_dim q[4], k[4], value[4];
 	if (rank < 0 || c->in[1].rank < 0 || c->in[2].rank < 0) return OG_OK;
 	if ((rank != 3 && rank != 4) || c->in[1].rank != rank || c->in[2].rank != rank)
 		return c->host->fail(OG_BAD_FILE, "Attention has queries, keys and values of %d, %d and %d dimensions; all must "
 		                     "have 3 or all 4", rank, c->in[1].rank, c->in[2].rank);
 	OP_TRY(attention_view(c, ATTENTION_Q, c->attr[ATTENTION_Q_HEADS].i, q));
 	OP_TRY(attention_view(c, ATTENTION_K, c->attr[ATTENTION_KV_HEADS].i, k));
-	OP_TRY(attention_view(c, ATTENTION_V, c->attr[ATTENTION_KV_HEADS].i, v));
+	OP_TRY(attention_view(c, ATTENTION_V, c->attr[ATTENTION_KV_HEADS].i, value));
 	OP_TRY(attention_past(c, ATTENTION_PAST_K, k));
-	OP_TRY(attention_past(c, ATTENTION_PAST_V, v));
+	OP_TRY(attention_past(c, ATTENTION_PAST_V, value));
 	OP_TRY(dims_same(c, &q[0], k[0], 0));
-	OP_TRY(dims_same(c, &q[0], v[0], 0));
-	OP_TRY(dims_same(c, &k[1], v[1], 1));
-	OP_TRY(dims_same(c, &k[2], v[2], 2));
+	OP_TRY(dims_same(c, &q[0], value[0], 0));
+	OP_TRY(dims_same(c, &k[1], value[1], 1));
+	OP_TRY(dims_same(c, &k[2], value[2], 2));
 	OP_TRY(dims_same(c, &q[3], k[3], 3));
 	if (q[1] >= 0 && k[1] >= 0 && (k[1] == 0 || q[1] % k[1] != 0))
 		return c->host->fail(OG_BAD_FILE, "Attention can't share %lld heads of keys among %lld heads of queries",
 		                     (long long)k[1], (long long)q[1]);
 	for (int out = 0; out < c->n_out; out++) {
-		const og_dim *d = out == 1 ? k : out == 2 ? v : q;
+		const og_dim *d = out == 1 ? k : out == 2 ? value : q;
 		c->out[out].rank = 4;
 		memcpy(c->out[out].dims, d, 4 * sizeof *d);
 	}
 	if (c->n_out > 3) c->out[3].dims[3] = k[2];
-	c->out[0].dims[3] = v[3];
+	c->out[0].dims[3] = value[3];
 	if (rank == 4) return OG_OK;
 	c->out[0].rank = 3;
 	c->out[0].dims[1] = q[2];
-	c->out[0].dims[2] = v[3];
+	c->out[0].dims[2] = value[3];
 	return dims_mul(c, &c->out[0].dims[2], q[1]);
 }
 
@@ -168,8 +168,8 @@ static void attention_heads(void *arg, int64_t begin, int64_t end)
 			attention_scores(a, batch, head, i, score);
 			for (int64_t d = 0; d < a->v_size; d++) sum[d] = 0.0;
 			for (int64_t j = 0; j < n; j++) {
-				const og_tensor *v = attention_present(a, ATTENTION_V, batch, shared, j, a->v_size, &at);
-				for (int64_t d = 0; d < a->v_size; d++) sum[d] += score[j] * number_get(v, at + d);
+				const og_tensor *value = attention_present(a, ATTENTION_V, batch, shared, j, a->v_size, &at);
+				for (int64_t d = 0; d < a->v_size; d++) sum[d] += score[j] * number_get(value, at + d);
 			}
 			if (y) number_write(y, attention_at(y, batch, head, a->heads, i, a->length, a->v_size), 1, sum, a->v_size);
 		}
@@ -192,7 +192,7 @@ static void attention_join(const attention *a, int which, int64_t size)
 
 static attention attention_of(const og_call *c)
 {
-	const og_tensor *q = c->in[ATTENTION_Q], *k = c->in[ATTENTION_K], *v = c->in[ATTENTION_V];
+	const og_tensor *q = c->in[ATTENTION_Q], *k = c->in[ATTENTION_K], *value = c->in[ATTENTION_V];
 	const og_tensor *past = move_in(c, ATTENTION_PAST_K);
 	int whole = q->rank == 4;
 	attention a = { .call = c, .batch = q->dims[0], .past = past ? past->dims[2] : 0 };
@@ -201,7 +201,7 @@ static attention attention_of(const og_call *c)
 	a.length = q->dims[whole ? 2 : 1];
 	a.kv_length = k->dims[whole ? 2 : 1];
 	a.size = whole ? q->dims[3] : q->dims[2] / a.heads;
-	a.v_size = whole ? v->dims[3] : v->dims[2] / a.kv_heads;
+	a.v_size = whole ? value->dims[3] : value->dims[2] / a.kv_heads;
 	a.scale = c->attr[ATTENTION_SCALE].present ? (double)c->attr[ATTENTION_SCALE].f : 1.0 / sqrt((double)a.size);
 	a.cap = (double)c->attr[ATTENTION_SOFTCAP].f;
 	return a;
@@ -210,7 +210,9 @@ static attention attention_of(const og_call *c)
 static size_t attention_workspace(const og_call *c)
 {
 	attention a = attention_of(c);
-	return sizeof(double) * (size_t)(a.batch * a.heads * (a.past + a.kv_length + a.v_size));
+	double bytes = (double)sizeof(double) * (double)a.batch * (double)a.heads;
+	bytes *= (double)(a.past + a.kv_length + a.v_size);
+	return a.length == 0 ? 0 : bytes < 0x1p60 ? (size_t)bytes : (size_t)1 << 60;
 }
 
 static og_status attention_eval(const og_call *c)
@@ -233,15 +235,15 @@ static og_status attention_eval(const og_call *c)
 		                     (long long)og_count(lengths), (long long)a.batch);
 	attention_join(&a, ATTENTION_K, a.size);
 	attention_join(&a, ATTENTION_V, a.v_size);
-	c->host->parallel(c, a.batch * a.heads, 1, attention_heads, &a);
+	if (a.length > 0) c->host->parallel(c, a.batch * a.heads, 1, attention_heads, &a);
 	return OG_OK;
 }
 
 static double attention_flops(const og_infer *c)
 {
-	const og_shape *q = &c->in[0], *k = &c->in[1], *v = &c->in[2], *past = &c->in[4];
+	const og_shape *q = &c->in[0], *k = &c->in[1], *value = &c->in[2], *past = &c->in[4];
 	double keys = (double)k->dims[k->rank - 2] + (c->n_in > 4 && past->rank == 4 ? (double)past->dims[2] : 0.0);
-	double wider = (double)v->dims[v->rank - 1] / (double)(k->dims[k->rank - 1] ? k->dims[k->rank - 1] : 1);
+	double wider = (double)value->dims[value->rank - 1] / (double)(k->dims[k->rank - 1] ? k->dims[k->rank - 1] : 1);
 	return 2.0 * axis_elements(q, 0) * keys * (1.0 + wider);
 }
 #define ATTENTION_ATTRS \

@@ -42,7 +42,7 @@ static double det_of(double *a, int64_t n)
 static size_t det_workspace(const og_call *c)
 {
 	const og_tensor *x = c->in[0];
-	return sizeof(double) * (size_t)og_span(x, x->rank - 2, x->rank);
+	return og_count(x) > 0 ? sizeof(double) * (size_t)og_span(x, x->rank - 2, x->rank) : 0;
 }
 
 static og_status det_eval(const og_call *c)
