@@ -14,6 +14,14 @@ typedef struct bench_case {
 	double p10, median, p90;             /* seconds of a call */
 } bench_case;
 
+/* The first case of the same batch size, which the others of that size are compared with. */
+static int first_of(const bench_case *cases, int i)
+{
+	int k = 0;
+	while (cases[k].batch != cases[i].batch) k++;
+	return k;
+}
+
 static const char *runtime(const bench_case *c) { return c->peer ? "onnxruntime" : "opgraft"; }
 
 static const char *file_name(const bench_case *c)
@@ -78,7 +86,7 @@ static void report_table(page *p, const bench_case *cases, int n)
 		page_text(p, "%s", file_name(c));
 		fprintf(p->f, "</th><td class=\"left\">%s</td><td>%d</td><td>%d</td>", runtime(c), c->batch, c->net.threads);
 		fprintf(p->f, "<td>%s</td><td>%s\u2013%s</td><td>%.2f</td></tr>\n", text[0], text[1], text[2],
-		        c->median / cases[0].median);
+		        c->median / cases[first_of(cases, i)].median);
 	}
 	fputs("</tbody></table></div>\n", p->f);
 }
@@ -113,16 +121,14 @@ static og_status write_report(const cli_args *a, page *p, const bench_case *case
 	for (int i = 0; i < n; i++)
 		full = page_bars_full(bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
 	for (int i = 0; i < n; i++) {
-		int first = 0;
-		while (cases[first].batch != cases[i].batch) first++;
-		if (first != i) continue;
+		if (first_of(cases, i) != i) continue;
 		snprintf(title, sizeof title, "batch %d", cases[i].batch);
 		page_bars(p, title, bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
 	}
 	fputs("</div>\n<p class=\"note\">Time divided by the batch; shorter is better. All panels have one scale; thin "
 	      "lines go from the 10th to the 90th percentile.</p>\n<h2>Time of a call</h2>\n", p->f);
 	report_table(p, cases, n);
-	fputs("<p class=\"note\">ratio: the median over that of the first line.</p>\n", p->f);
+	fputs("<p class=\"note\">ratio: the median over that of the first line of the same batch size.</p>\n", p->f);
 	return page_close(p);
 }
 
@@ -189,7 +195,7 @@ static og_status bench(const cli_args *a, page *p, bench_case *cases, timing *ti
 	else
 		printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90",
 		       "ratio");
-	for (int i = 0; i < *n; i++) print_case(a, &cases[i], timings[i].n, i, cases[0].median);
+	for (int i = 0; i < *n; i++) print_case(a, &cases[i], timings[i].n, i, cases[first_of(cases, i)].median);
 	if (a->json) printf("]}\n");
 	return OG_OK;
 }
@@ -220,7 +226,7 @@ const cli_verb cli_verb_bench = {
 	.name = "bench", .usage = "MODEL|PLAN...", .what = "time networks side by side",
 	.more = "Runs are interleaved: every round takes a sample of each case, so that a noisy\n"
 	        "moment hits all alike. Prints medians with the 10th and 90th percentile; ratio\n"
-	        "is the median over the first line's.\n\n"
+	        "is the median over that of the first line of the same batch size.\n\n"
 	        "Examples:\n"
 	        "  opgraft bench models/lenet5_*.onnx --batch 1,64 --threads 1\n"
 	        "  opgraft bench net.onnx --peer          beside ONNX Runtime\n"

@@ -180,7 +180,9 @@ static og_status make_buffers(cli_net *net, const cli_args *a)
 		if (status != OG_OK) return status;
 		net->out[i] = net->outputs[i]->data;
 	}
-	return og_session_create(&net->session, net->plan, net->threads);
+	og_status status = og_session_create(&net->session, net->plan, net->threads);
+	if (status == OG_OK) net->threads = og_session_threads(net->session);
+	return status;
 }
 
 static og_status open_net(cli_net *net, const cli_args *a, int batch, og_tensor **given, int n_given)

@@ -193,6 +193,8 @@ typedef struct og_session og_session;
 /* threads: 0 for as many as the plan was built for. The plan must outlive the session. */
 OG_API og_status og_session_create(og_session **out, const og_plan *plan, int threads);
 OG_API void og_session_free(og_session *session);
+/* Threads that the session uses, the caller's included. */
+OG_API int og_session_threads(const og_session *session);
 /* Runs once. inputs[k] and outputs[k] are dense data in the plan's order, dtypes and shapes; any alignment of the
  * element. Inputs bound at build are checked: OG_USAGE when they differ.
  * Allocates nothing. */

@@ -70,6 +70,8 @@ void og_session_free(og_session *s)
 	arena_destroy(s->a);
 }
 
+int og_session_threads(const og_session *s) { return pool_threads(s->threads); }
+
 static og_status set_buffers(og_session *s, const void *const *inputs, void *const *outputs)
 {
 	const og_plan *p = s->plan;

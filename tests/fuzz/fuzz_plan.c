@@ -50,6 +50,22 @@ static void run(const og_plan *p, const uint8_t *data, size_t size)
 	free(out);
 }
 
+/* Three of four changes are to one of the small numbers of which a description is made: what is left is still a plan. */
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+{
+	static const uint8_t zeros[7];
+	uint64_t dice = base_hash(&seed, sizeof seed, size);
+	if (size > 4 * BLOCK && dice % 4) {
+		size_t at = 2 * BLOCK + dice / 4 % (size - 3 * BLOCK);
+		while (at + 8 < size && (!data[at] || memcmp(data + at + 1, zeros, sizeof zeros))) at++;
+		data[at] = (uint8_t)(dice >> 32 & 1 ? data[at] + (dice >> 33 & 1 ? 1 : -1) : (int)(dice >> 34 & 15));
+		return size;
+	}
+	return LLVMFuzzerMutate(data, size, most);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
