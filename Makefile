@@ -101,13 +101,14 @@ $(B)/libopgraft.so: $(OBJ)
 	$(CC) $(SAN) -shared -Wl,-soname,libopgraft.so.0 -Wl,-z,defs -o $@ $(OBJ) $(LIBS)
 $(B)/opgraft: $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a
 	$(CC) $(SAN) -o $@ $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a $(LIBS)
-$(B)/opgraft.pc: Makefile
+$(B)/opgraft.pc: FORCE
 	@mkdir -p $(B)
-	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: opgraft\nDescription: Neural-network operators written once, grafted into any network\nVersion: %s\nLibs: -L$${libdir} -lopgraft\nLibs.private: -lm -ldl -pthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $@
+	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: opgraft\nDescription: Neural-network operators written once, grafted into any network\nVersion: %s\nLibs: -L$${libdir} -lopgraft\nLibs.private: -lm -ldl -pthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 lib: $(B)/libopgraft.a
 
 # ---- tests and tools ----------------------------------------------------------------------------
-units: $(UNIT_BIN) $(TOOLS_BIN)
+units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft.a -lcmocka $(LIBS)

@@ -120,7 +120,7 @@
 #define INT_FORMS(f) OG_INT_SLOTS(f)
 #define BOOL_FORM(f) [OG_BOOL] = f##_BOOL
 #define OTHER(...) .other = (og_map_fn *const[OG_DTYPE_COUNT]){ __VA_ARGS__ }
-#define MAPS(f) .map_inputs = op_##f##_inputs, .map_attrs = op_##f##_attrs, \
+#define MAPS(f) .formula = #f, .map_inputs = op_##f##_inputs, .map_attrs = op_##f##_attrs, \
 	.map = { op_##f##_scalar, op_##f##_avx2, op_##f##_avx512 }, .ref = op_##f##_ref
 /* KERNELS(f) declares kernels that an `#if OP_CPU` section behind it defines as og_status OG_VIEW(f)(const
  * og_call *); CPU(f) names them in OP(). */

@@ -48,7 +48,7 @@ typedef struct og_attr_value {
 	int64_t n;                   /* length of a list or string */
 	const int64_t *ints;
 	const float *floats;
-	const char *s;               /* NUL-terminated */
+	const char *s;               /* NUL-terminated; of a list of strings: all, '|' between them */
 	const og_tensor *t;          /* its data may be unaligned: read it with memcpy */
 } og_attr_value;
 
@@ -142,6 +142,7 @@ typedef struct og_op {
 	og_eval_fn *cpu[OG_ISA_COUNT];           /* faster forms of eval for f32; a NULL slot uses eval */
 	/* Elementwise: the formula's strip kernels. */
 	int map_inputs, map_attrs;   /* the first map_attrs attributes are given as floats */
+	const char *formula;         /* the function's name in the text, for compilers at run time */
 	og_map_fn *map[OG_ISA_COUNT];            /* float32 in; out float32, or bool for MAP_TEST */
 	og_map_fn *ref;              /* the same in double with libm */
 	og_map_fn *const *other;     /* by dtype of the first T input: ints, bool; NULL: none */

@@ -47,8 +47,7 @@ static const char *einsum_parse(einsum *e, const char *equation, int n_in)
 	if (n_in > EINSUM_INPUTS) return "more than 16 inputs are not supported";
 	for (int k = 0; k < n_in && !fault; k++) {
 		fault = einsum_read(&e->in[k], &equation);
-		if (!fault && *equation != (k + 1 < n_in ? ',' : *equation)) fault = "it has fewer terms than there are inputs";
-		if (k + 1 < n_in && !fault) equation++;
+		if (!fault && k + 1 < n_in && *equation++ != ',') fault = "it has fewer terms than there are inputs";
 	}
 	if (fault) return fault;
 	e->given = equation[0] == '-' && equation[1] == '>';

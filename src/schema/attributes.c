@@ -85,7 +85,25 @@ static og_status check_range(const og_attr *d, double value)
 	                 d->high);
 }
 
-static og_status take_value(og_attr_value *v, const og_attr *d, const graph_attr *attr)
+/* A list of strings as one string, '|' between them. */
+static og_status join_strings(og_attr_value *v, arena *a, const graph_attr *attr)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < attr->n; k++) n += strlen(attr->strings[k]) + 1;
+	char *to = arena_alloc(a, n + 1);
+	NEED(to);
+	v->s = to;
+	v->n = n > 0 ? (int64_t)n - 1 : 0;
+	for (size_t k = 0; k < attr->n; k++) {
+		size_t length = strlen(attr->strings[k]);
+		memcpy(to, attr->strings[k], length);
+		to += length;
+		if (k + 1 < attr->n) *to++ = '|';
+	}
+	return OG_OK;
+}
+
+static og_status take_value(og_attr_value *v, arena *a, const og_attr *d, const graph_attr *attr)
 {
 	int type = d->type == OG_ATTR_ENUM ? OG_ATTR_STRING : (int)d->type;
 	if (attr->type == GRAPH_ATTR_OPAQUE)
@@ -110,10 +128,11 @@ static og_status take_value(og_attr_value *v, const og_attr *d, const graph_attr
 		return OG_OK;
 	case OG_ATTR_GRAPH:
 		return OG_OK;
+	case OG_ATTR_STRINGS:
+		return join_strings(v, a, attr);
 	case OG_ATTR_STRING:
 	case OG_ATTR_INTS:
 	case OG_ATTR_FLOATS:
-	case OG_ATTR_STRINGS:
 		v->s = attr->s;
 		v->n = (int64_t)attr->n;
 		v->ints = attr->ints;
@@ -134,7 +153,7 @@ og_status schema_attributes_in(const og_attr_value **out, arena *a, const graph_
 		const graph_attr *attr = schema_attribute(n, d->name, scope);
 		og_status status = OG_OK;
 		values[k] = (og_attr_value){ .i = (int64_t)d->value, .f = (float)d->value };
-		if (attr) status = take_value(&values[k], d, attr);
+		if (attr) status = take_value(&values[k], a, d, attr);
 		else if (d->required) status = base_fail(OG_BAD_FILE, "attribute '%s' is missing", d->name);
 		char words[SCHEMA_WORDS];
 		if (status != OG_OK) return base_fail_in(status, "%s", schema_node_words(words, n));

@@ -44,11 +44,13 @@ static og_status check_counts(const schema_question *q, const graph_node *n)
 		return base_fail(OG_BAD_FILE, "%s takes at most %d inputs, not %d", type, q->inputs.n, n->n_in);
 	if (n->n_out > 0 && !schema_arg_at(&q->outputs, n->n_out - 1))
 		return base_fail(OG_BAD_FILE, "%s makes at most %d outputs, not %d", type, q->outputs.n, n->n_out);
-	if (n->n_out == 0 || (!n->out[0] && !q->outputs.arg[0].variadic))
+	if (n->n_out == 0 || (!n->out[0] && !q->outputs.arg[0].variadic && !q->outputs.arg[0].optional))
 		return base_fail(OG_BAD_FILE, "output '%s' of %s is missing", q->outputs.arg[0].name, type);
-	for (int k = 0; k < q->inputs.n; k++)
-		if (!q->present[k] && !q->inputs.arg[k].optional)
-			return base_fail(OG_BAD_FILE, "input '%s' of %s is missing", q->inputs.arg[k].name, type);
+	for (int k = 0; k < larger(n->n_in, q->inputs.n); k++) {
+		const schema_arg *arg = schema_arg_at(&q->inputs, k);
+		if (!q->present[k] && !arg->optional)
+			return base_fail(OG_BAD_FILE, "input '%s' of %s is missing", arg->name, type);
+	}
 	return OG_OK;
 }
 

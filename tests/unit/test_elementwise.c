@@ -2,7 +2,7 @@
  * of the ref view; every form for integers is what C or Python would give, or what the op's file says instead.
  *
  * OPGRAFT_EXHAUSTIVE=1 tries all 2^32 floats on ops of one input, OPGRAFT_OP=Name only that op, OPGRAFT_SEED=N the values
- * of an earlier run. */
+ * of an earlier run, OPGRAFT_SAMPLE=N only one value of N (under a sanitizer, say). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,9 +107,12 @@ static void check_block(check *c, size_t n)
 static bool check_op(check *c, bool all)
 {
 	double worst = -1;
+	uint32_t sparse = getenv("OPGRAFT_SAMPLE") ? (uint32_t)strtoul(getenv("OPGRAFT_SAMPLE"), NULL, 10) : 1;
+	if (sparse < 1 || sparse > 100) sparse = 1;
 	printf("%-16s %2d", c->op->name, c->op->since);
 	for (int set = 0; ulp_attributes(c->op, set, c->attr); set++) {
-		ulp_samples s = { .inputs = c->op->map_inputs, .stride = all ? 1 : 1021, .rounds = all ? 20000 : 200, .seed = seed };
+		ulp_samples s = { .inputs = c->op->map_inputs, .stride = all ? 1 : 1021 * sparse, .rounds = all ? 20000 : 200 / (int)sparse,
+		                  .seed = seed };
 		if (s.inputs == 1) s.next = ulp_random(&s) % s.stride;
 		c->worst = -1;
 		for (size_t n; (n = ulp_next(&s, c->x)) > 0;) check_block(c, n);
