@@ -10,8 +10,8 @@ static og_status affine_grid_shape(og_infer *c)
 	list size = list_of_input(c, 1);
 	if (size.n == LIST_UNKNOWN) return OG_OK;
 	if ((size.n != 4 && size.n != 5) || (theta->rank >= 0 && theta->rank != 3))
-		return c->host->fail(OG_BAD_FILE, "AffineGrid takes maps [N, 2, 3] with a size of 4 numbers, or [N, 3, 4] with 5, "
-		                     "not %d dimensions with %lld numbers", theta->rank, (long long)size.n);
+		return c->host->fail(OG_BAD_FILE, "AffineGrid takes maps [N, 2, 3] with a size of 4 numbers, or [N, 3, 4] with "
+		                     "5, not %d dimensions with %lld numbers", theta->rank, (long long)size.n);
 	y->rank = (int)size.n;
 	for (int d = 0; d < y->rank; d++) {
 		og_dim own = d == 0 ? list_at(&size, 0) : d < 3 ? size.n - 4 + 1 + d : -1;      /* dimension d of theta */

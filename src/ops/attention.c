@@ -53,8 +53,8 @@ static og_status attention_shape(og_infer *c)
 	og_dim q[4], k[4], value[4];
 	if (rank < 0 || c->in[1].rank < 0 || c->in[2].rank < 0) return OG_OK;
 	if ((rank != 3 && rank != 4) || c->in[1].rank != rank || c->in[2].rank != rank)
-		return c->host->fail(OG_BAD_FILE, "Attention has queries, keys and values of %d, %d and %d dimensions; all must "
-		                     "have 3 or all 4", rank, c->in[1].rank, c->in[2].rank);
+		return c->host->fail(OG_BAD_FILE, "Attention has queries, keys and values of %d, %d and %d dimensions; all "
+		                     "must have 3 or all 4", rank, c->in[1].rank, c->in[2].rank);
 	OP_TRY(attention_view(c, ATTENTION_Q, c->attr[ATTENTION_Q_HEADS].i, q));
 	OP_TRY(attention_view(c, ATTENTION_K, c->attr[ATTENTION_KV_HEADS].i, k));
 	OP_TRY(attention_view(c, ATTENTION_V, c->attr[ATTENTION_KV_HEADS].i, value));
@@ -182,7 +182,8 @@ static void attention_join(const attention *a, int which, int64_t size)
 	const og_tensor *y = move_out(a->call, which == ATTENTION_K ? 1 : 2);
 	int64_t n = a->past + a->kv_length, at;
 	for (int64_t row = 0; y && row < a->batch * a->kv_heads * n; row++) {
-		const og_tensor *t = attention_present(a, which, row / n / a->kv_heads, row / n % a->kv_heads, row % n, size, &at);
+		int64_t head = row / n;
+		const og_tensor *t = attention_present(a, which, head / a->kv_heads, head % a->kv_heads, row % n, size, &at);
 		size_t bytes = og_dtype_bytes(t->dtype);
 		if (size > 0)
 			memcpy((char *)y->data + row * size * (int64_t)bytes, (const char *)t->data + at * (int64_t)bytes,
@@ -250,7 +251,8 @@ static double attention_flops(const og_infer *c)
 	ATTRS(OG_INT("is_causal", 0), OG_INT("kv_num_heads", 0), OG_INT("q_num_heads", 0), \
 	      { .name = "qk_matmul_output_mode", .type = OG_ATTR_INT, .low = 0, .high = 3 }, OG_FLOAT("scale", 0.0), \
 	      OG_FLOAT("softcap", 0.0), OG_INT("softmax_precision", 0))
-#define ATTENTION_TYPES "T1=f32 f64 f16 bf16; T2=f32 f64 f16 bf16; U=f32 f64 f16 bf16 u8 i8 u16 i16 u32 i32 u64 i64 bool"
+#define ATTENTION_TYPES \
+	"T1=f32 f64 f16 bf16; T2=f32 f64 f16 bf16; U=f32 f64 f16 bf16 u8 i8 u16 i16 u32 i32 u64 i64 bool"
 #define ATTENTION_OUTPUTS "Y:T1, present_key:T1?, present_value:T2?, qk_matmul_output:T1?"
 #endif
 

@@ -14,8 +14,8 @@ static og_status bitcast_shape(og_infer *c)
 	og_dtype from = c->in[0].dtype;
 	if (to <= 0 || to >= OG_DTYPE_COUNT || bitcast_bits((og_dtype)to) == 0 ||
 	    (from != OG_NONE && bitcast_bits(from) != bitcast_bits((og_dtype)to)))
-		return c->host->fail(OG_BAD_FILE, "BitCast can't take elements of type %d as type %lld; both must have the same "
-		                     "number of bits", (int)from, (long long)to);
+		return c->host->fail(OG_BAD_FILE, "BitCast can't take elements of type %d as type %lld; both must have the "
+		                     "same number of bits", (int)from, (long long)to);
 	dims_copy(&c->out[0], &c->in[0]);
 	c->out[0].dtype = (og_dtype)to;
 	return OG_OK;

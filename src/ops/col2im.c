@@ -46,8 +46,8 @@ static og_status col2im_shape(og_infer *c)
 	if (!image || !block) return OG_OK;
 	if (og_count(image) != og_count(block) || og_count(image) > OG_MAX_RANK - 2 || og_count(image) < 1 ||
 	    (x->rank >= 0 && x->rank != 3))
-		return c->host->fail(OG_BAD_FILE, "Col2Im has an image of %lld axes, blocks of %lld and columns of %d dimensions; "
-		                     "columns must be [N, C * block, blocks]", (long long)og_count(image),
+		return c->host->fail(OG_BAD_FILE, "Col2Im has an image of %lld axes, blocks of %lld and columns of %d "
+		                     "dimensions; columns must be [N, C * block, blocks]", (long long)og_count(image),
 		                     (long long)og_count(block), x->rank);
 	s.axes = (int)og_count(image);
 	OP_TRY(window_list(c, COL2IM_DILATIONS, s.axes, 1));

@@ -12,7 +12,8 @@ static og_status deform_conv_input(og_infer *c, int k, int64_t per_tap)
 	const og_shape *t = &c->in[k], *weights = &c->in[1], *y = &c->out[0];
 	og_dim channels = per_tap;
 	if (k >= c->n_in || t->rank < 0) return OG_OK;
-	if (t->rank != 4) return c->host->fail(OG_BAD_FILE, "DeformConv has an input %d of %d dimensions, not 4", k, t->rank);
+	if (t->rank != 4)
+		return c->host->fail(OG_BAD_FILE, "DeformConv has an input %d of %d dimensions, not 4", k, t->rank);
 	OP_TRY(dims_mul(c, &channels, c->attr[DEFORM_CONV_OFFSET_GROUP].i));
 	for (int d = 2; d < 4; d++) OP_TRY(dims_mul(c, &channels, weights->dims[d]));
 	for (int d = 0; d < 4; d++) {
@@ -76,7 +77,8 @@ static void deform_conv_elements(void *arg, int64_t begin, int64_t end)
 			double column = (double)(at % w->out[2] * w->stride[2] - w->begin[2] + tap % w->kernel[2] * w->dilation[2]);
 			row += number_get(offset, 2 * moved * windows + at);
 			column += number_get(offset, (2 * moved + 1) * windows + at);
-			sum += number_get(weights, m * t->channels * taps + k) * (mask ? number_get(mask, moved * windows + at) : 1.0) *
+			sum += number_get(weights, m * t->channels * taps + k) *
+			       (mask ? number_get(mask, moved * windows + at) : 1.0) *
 			       deform_conv_read(x, (sample * x->dims[1] + channel) * x->dims[2] * x->dims[3], row, column);
 		}
 		number_put(y, item, sum);

@@ -16,8 +16,8 @@ static og_status grid_sample_shape(og_infer *c)
 	OP_TRY(dims_of_rank(c, y, x->rank));
 	if (x->rank < 0 || grid->rank < 0) return OG_OK;
 	if (x->rank < 3 || grid->rank != x->rank)
-		return c->host->fail(OG_BAD_FILE, "GridSample has an input of %d dimensions and a grid of %d; both must have the "
-		                     "same, 3 or more", x->rank, grid->rank);
+		return c->host->fail(OG_BAD_FILE, "GridSample has an input of %d dimensions and a grid of %d; both must have "
+		                     "the same, 3 or more", x->rank, grid->rank);
 	n = x->dims[0];
 	OP_TRY(dims_same(c, &n, grid->dims[0], 0));
 	OP_TRY(dims_same(c, &axes, grid->dims[grid->rank - 1], grid->rank - 1));
@@ -28,7 +28,11 @@ static og_status grid_sample_shape(og_infer *c)
 }
 
 /* What one axis gives to a point: cells (-1: outside, which is 0) and their weights. */
-typedef struct grid_sample_taps { int n; int64_t cell[GRID_SAMPLE_TAPS]; double weight[GRID_SAMPLE_TAPS]; } grid_sample_taps;
+typedef struct grid_sample_taps {
+	int n;
+	int64_t cell[GRID_SAMPLE_TAPS];
+	double weight[GRID_SAMPLE_TAPS];
+} grid_sample_taps;
 
 /* x, mirrored at both ends until it lies in [low, high]. */
 static double grid_sample_reflect(double x, double low, double high)
@@ -70,7 +74,8 @@ static grid_sample_taps grid_sample_axis(const og_attr_value *attr, double g, in
 	grid_sample_taps taps = { 1, { 0 }, { 1.0 } };
 	x = !(x > -0x1p40) ? -0x1p40 : x < 0x1p40 ? x : 0x1p40;      /* NaN is far outside too */
 	if (mode == GRID_SAMPLE_NEAREST) x = nearbyint(x);
-	if (padding == GRID_SAMPLE_BORDER && (x < low || x > high)) x = x < low ? 0 : (double)(n - 1);
+	if (padding == GRID_SAMPLE_BORDER && mode != GRID_SAMPLE_CUBIC && (x < low || x > high))
+		x = x < low ? 0 : (double)(n - 1);
 	else if (padding == GRID_SAMPLE_REFLECTION) x = grid_sample_reflect(x, low, high);
 	first = (int64_t)floor(x);
 	if (mode == GRID_SAMPLE_LINEAR) {

@@ -46,7 +46,8 @@ static og_status lp_normalization_eval(const og_call *c)
 }
 #endif
 
-OP(lp_normalization, .name = "LpNormalization", .since = 1, .doc = "Lines along an axis divided by their L1 or L2 norm.",
+OP(lp_normalization, .name = "LpNormalization", .since = 1,
+   .doc = "Lines along an axis divided by their L1 or L2 norm.",
    .inputs = "input:T", .outputs = "output:T", .types = "T=f32 f64 f16 bf16",
    ATTRS(OG_INT("axis", -1), OG_INT("p", 2)), .shape = lp_normalization_shape, .eval = lp_normalization_eval,
    .cases = "f32[2,3,4] | f32[2,3,4]; axis=1, p=1")

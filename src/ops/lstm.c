@@ -36,10 +36,14 @@ static void lstm_step(const recurrent *r, recurrent_step *s)
 	}
 }
 
-static og_status lstm_eval(const og_call *c) { return recurrent_run(c, LSTM_GATES, 3, "Sigmoid|Tanh|Tanh", lstm_step); }
+static og_status lstm_eval(const og_call *c)
+{
+	return recurrent_run(c, LSTM_GATES, 3, "Sigmoid|Tanh|Tanh", lstm_step);
+}
 #endif
 
-OP(lstm, .name = "LSTM", .since = 7, .doc = "A layer of long short-term memory over sequences, in one direction or both.",
+OP(lstm, .name = "LSTM", .since = 7,
+   .doc = "A layer of long short-term memory over sequences, in one direction or both.",
    .inputs = "X:T, W:T, R:T, B:T?, sequence_lens:i32?, initial_h:T?, initial_c:T?, P:T?",
    .outputs = "Y:T?, Y_h:T?, Y_c:T?", .types = "T=f32 f64 f16 bf16",
    ATTRS(RECURRENT_ATTRS, OG_INT("input_forget", 0)), .shape = lstm_shape, .eval = lstm_eval,

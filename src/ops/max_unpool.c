@@ -30,8 +30,8 @@ static og_status max_unpool_shape(og_infer *c)
 	}
 	if ((indices->rank >= 0 && indices->rank != x->rank) || c->attr[MAX_UNPOOL_KERNEL].n != axes ||
 	    (given.n >= 0 && given.n != x->rank))
-		return c->host->fail(OG_BAD_FILE, "MaxUnpool has indices, a kernel_shape or an output_shape that do not go with an "
-		                     "input of %d dimensions", x->rank);
+		return c->host->fail(OG_BAD_FILE, "MaxUnpool has indices, a kernel_shape or an output_shape that do not go with "
+		                     "an input of %d dimensions", x->rank);
 	OP_TRY(window_list(c, MAX_UNPOOL_KERNEL, axes, 1));
 	OP_TRY(window_list(c, MAX_UNPOOL_STRIDES, axes, 1));
 	OP_TRY(window_list(c, MAX_UNPOOL_PADS, 2 * axes, 0));
@@ -85,7 +85,8 @@ static og_status max_unpool_eval(const og_call *c)
 }
 #endif
 
-OP(max_unpool, .name = "MaxUnpool", .since = 9, .doc = "The cells that MaxPool chose at their places, zeros between them.",
+OP(max_unpool, .name = "MaxUnpool", .since = 9,
+   .doc = "The cells that MaxPool chose at their places, zeros between them.",
    .inputs = "X:T, I:i64, output_shape:i64?!", .outputs = "output:T", .types = "T=f32 f64 f16 bf16",
    ATTRS({ .name = "kernel_shape", .type = OG_ATTR_INTS, .required = 1 }, OG_INTS("pads"), OG_INTS("strides")),
    .shape = max_unpool_shape, .eval = max_unpool_eval)

@@ -32,7 +32,8 @@ static og_status mel_weight_matrix_eval(const og_call *c)
 	const og_tensor *y = c->out[0];
 	int64_t bins = y->dims[0], bands = y->dims[1];
 	for (int64_t i = 0; i < bands; i++) {
-		double left = mel_bin(c, i, bands + 2), top = mel_bin(c, i + 1, bands + 2), right = mel_bin(c, i + 2, bands + 2);
+		double left = mel_bin(c, i, bands + 2), top = mel_bin(c, i + 1, bands + 2);
+		double right = mel_bin(c, i + 2, bands + 2);
 		for (int64_t j = 0; j < bins; j++) {
 			double x = (double)j, weight = 0.0;
 			if (x >= left && x < top) weight = (x - left) / (top - left);

@@ -43,15 +43,15 @@ static double nms_overlap(const nms *s, int64_t i, int64_t j)
 	return both > 0 ? both / (area[0] + area[1] - both) : 0.0;
 }
 
-/* The box that comes after box `last` (-1: the first) by falling score, the first of equal ones first; -1 at the end. */
+/* The box that comes after box `last` (-1: the first) by falling score, the first of equal ones first; -1: none. */
 static int64_t nms_next(const nms *s, int64_t line, int64_t last)
 {
 	double best = -HUGE_VAL, bound = last < 0 ? HUGE_VAL : number_get(s->scores, line * s->n + last);
 	int64_t found = -1;
 	for (int64_t k = 0; k < s->n; k++) {
 		double score = number_get(s->scores, line * s->n + k);
-		if (!(score < bound || (score == bound && k > last)) || (s->least && !(score > number_get(s->least, 0)))) continue;
-		if (found >= 0 && score <= best) continue;
+		if (!(score < bound || (score == bound && k > last)) || (found >= 0 && score <= best)) continue;
+		if (s->least && !(score > number_get(s->least, 0))) continue;
 		best = score;
 		found = k;
 	}
@@ -88,8 +88,8 @@ static og_status non_max_suppression_shape(og_infer *c)
 	}
 	if (boxes->rank < 0 || scores->rank < 0) return OG_OK;
 	if (boxes->rank != 3 || scores->rank != 3)
-		return c->host->fail(OG_BAD_FILE, "NonMaxSuppression takes boxes [N, boxes, 4] and scores [N, classes, boxes], not "
-		                     "%d and %d dimensions", boxes->rank, scores->rank);
+		return c->host->fail(OG_BAD_FILE, "NonMaxSuppression takes boxes [N, boxes, 4] and scores [N, classes, boxes], "
+		                     "not %d and %d dimensions", boxes->rank, scores->rank);
 	og_dim n = boxes->dims[0], m = boxes->dims[1], four = 4;
 	OP_TRY(dims_same(c, &n, scores->dims[0], 0));
 	OP_TRY(dims_same(c, &m, scores->dims[2], 2));

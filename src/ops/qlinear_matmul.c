@@ -57,11 +57,13 @@ static og_status qlinear_matmul_eval(const og_call *c)
 }
 #endif
 
-OP(qlinear_matmul_10, .name = "QLinearMatMul", .since = 10, .doc = "Matrix product of quantized numbers, quantized again.",
+OP(qlinear_matmul_10, .name = "QLinearMatMul", .since = 10,
+   .doc = "Matrix product of quantized numbers, quantized again.",
    .inputs = "a:T1, a_scale:f32, a_zero_point:T1, b:T2, b_scale:f32, b_zero_point:T2, y_scale:f32, y_zero_point:T3",
    .outputs = "y:T3", .types = "T1=i8 u8; T2=i8 u8; T3=i8 u8", .shape = qlinear_matmul_shape,
    .eval = qlinear_matmul_eval, .flops = qlinear_matmul_flops)
-OP(qlinear_matmul_21, .name = "QLinearMatMul", .since = 21, .doc = "Matrix product of quantized numbers, quantized again.",
+OP(qlinear_matmul_21, .name = "QLinearMatMul", .since = 21,
+   .doc = "Matrix product of quantized numbers, quantized again.",
    .inputs = "a:T1, a_scale:S, a_zero_point:T1, b:T2, b_scale:S, b_zero_point:T2, y_scale:S, y_zero_point:T3",
    .outputs = "y:T3",
    .types = "S=f32 f16 bf16; T1=i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 f8e5m2fnuz; T2=i8 u8 f8e4m3fn f8e4m3fnuz f8e5m2 "

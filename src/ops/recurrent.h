@@ -82,7 +82,8 @@ static const struct { const char *name; int takes_alpha, takes_beta; double alph
 	[RECURRENT_RELU] = { "Relu", 0, 0, 0, 0 }, [RECURRENT_AFFINE] = { "Affine", 1, 1, 1, 0 },
 	[RECURRENT_LEAKY_RELU] = { "LeakyRelu", 1, 0, 0.01, 0 },
 	[RECURRENT_THRESHOLDED_RELU] = { "ThresholdedRelu", 1, 0, 1, 0 },
-	[RECURRENT_SCALED_TANH] = { "ScaledTanh", 1, 1, 1, 1 }, [RECURRENT_HARD_SIGMOID] = { "HardSigmoid", 1, 1, 0.2, 0.5 },
+	[RECURRENT_SCALED_TANH] = { "ScaledTanh", 1, 1, 1, 1 },
+	[RECURRENT_HARD_SIGMOID] = { "HardSigmoid", 1, 1, 0.2, 0.5 },
 	[RECURRENT_ELU] = { "Elu", 1, 0, 1, 0 }, [RECURRENT_SOFTSIGN] = { "Softsign", 0, 0, 0, 0 },
 	[RECURRENT_SOFTPLUS] = { "Softplus", 0, 0, 0, 0 },
 };

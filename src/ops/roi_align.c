@@ -16,13 +16,14 @@ static og_status roi_align_shape(og_infer *c)
 	og_dim n, four = 4;
 	OP_TRY(dims_of_rank(c, y, 4));
 	if (height < 0 || width < 0)
-		return c->host->fail(OG_BAD_FILE, "RoiAlign makes regions of %lld by %lld", (long long)height, (long long)width);
+		return c->host->fail(OG_BAD_FILE, "RoiAlign makes regions of %lld by %lld", (long long)height,
+		                     (long long)width);
 	y->dims[2] = height;
 	y->dims[3] = width;
 	if (x->rank < 0 || rois->rank < 0 || batch->rank < 0) return OG_OK;
 	if (x->rank != 4 || rois->rank != 2 || batch->rank != 1)
-		return c->host->fail(OG_BAD_FILE, "RoiAlign takes X [N, C, H, W], rois [n, 4] and batch_indices [n], not %d, %d and "
-		                     "%d dimensions", x->rank, rois->rank, batch->rank);
+		return c->host->fail(OG_BAD_FILE, "RoiAlign takes X [N, C, H, W], rois [n, 4] and batch_indices [n], not %d, %d "
+		                     "and %d dimensions", x->rank, rois->rank, batch->rank);
 	n = rois->dims[0];
 	OP_TRY(dims_same(c, &n, batch->dims[0], 0));
 	OP_TRY(dims_same(c, &four, rois->dims[1], 1));
@@ -34,16 +35,20 @@ static og_status roi_align_shape(og_infer *c)
 /* One side of a region: where it starts, the length of a part of it, samples in a part. */
 typedef struct roi_side { double start, part; int64_t samples; } roi_side;
 
+/* Regions of float32 are cut up in float32, so that ceil() gives the same number of samples everywhere. */
+static double roi_round(const og_tensor *rois, double x) { return rois->dtype == OG_F64 ? x : (double)(float)x; }
+
 static og_status roi_side_of(const og_call *c, int64_t roi, int axis, roi_side *s)
 {
 	const og_tensor *rois = c->in[1];
 	int half = c->op->since >= 16 && c->attr[ROI_TRANSFORM].i == ROI_HALF_PIXEL;
 	int64_t parts = c->attr[axis == 0 ? ROI_HEIGHT : ROI_WIDTH].i, ratio = c->attr[ROI_RATIO].i;
 	double scale = (double)c->attr[ROI_SCALE].f, shift = half ? 0.5 : 0.0, length;
-	s->start = number_get(rois, roi * 4 + 1 - axis) * scale - shift;
-	length = number_get(rois, roi * 4 + 3 - axis) * scale - shift - s->start;
+	s->start = roi_round(rois, roi_round(rois, number_get(rois, roi * 4 + 1 - axis) * scale) - shift);
+	length = roi_round(rois, roi_round(rois, number_get(rois, roi * 4 + 3 - axis) * scale) - shift);
+	length = roi_round(rois, length - s->start);
 	if (!half) length = fmax(length, 1.0);
-	s->part = length / (double)parts;
+	s->part = roi_round(rois, length / (double)parts);
 	s->samples = ratio > 0 ? ratio : number_whole(ceil(s->part));
 	if (s->samples < 0) s->samples = 0;
 	if (s->samples <= ROI_SAMPLES) return OG_OK;

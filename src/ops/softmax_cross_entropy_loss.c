@@ -15,7 +15,8 @@ static og_status softmax_cross_entropy_loss_eval(const og_call *c)
 	for (int64_t k = 0; log_prob && k < s.outer * s.inner; k++) {
 		int64_t first = k / s.inner * s.n * s.inner + k % s.inner;
 		double sum = loss_log_sum(x, first, s.inner, s.n);
-		for (int64_t i = first; i < first + s.n * s.inner; i += s.inner) number_put(log_prob, i, number_get(x, i) - sum);
+		for (int64_t i = first; i < first + s.n * s.inner; i += s.inner)
+			number_put(log_prob, i, number_get(x, i) - sum);
 	}
 	return loss_run(c, 1);
 }

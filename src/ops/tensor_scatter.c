@@ -15,8 +15,8 @@ static og_status tensor_scatter_shape(og_infer *c)
 	if (x->rank < 0) return OG_OK;
 	OP_TRY(dims_axis(c, &axis, c->attr[TENSOR_SCATTER_AXIS].i, x->rank));
 	if (axis == 0 || (update->rank >= 0 && update->rank != x->rank))
-		return c->host->fail(OG_BAD_FILE, "TensorScatter has axis %d, a cache of %d dimensions and an update of %d; the axis "
-		                     "must not be 0 and both must have the same", axis, x->rank, update->rank);
+		return c->host->fail(OG_BAD_FILE, "TensorScatter has axis %d, a cache of %d dimensions and an update of %d; the "
+		                     "axis must not be 0 and both must have the same", axis, x->rank, update->rank);
 	for (int d = 0; update->rank >= 0 && d < x->rank; d++) {
 		if (d != axis) OP_TRY(dims_same(c, &y->dims[d], update->dims[d], d));
 		else if (x->dims[d] >= 0 && update->dims[d] > x->dims[d])

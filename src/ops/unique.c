@@ -18,7 +18,8 @@ static int unique_compare(const og_tensor *x, const axis_split *s, int64_t i, in
 {
 	int64_t flip = x->dtype == OG_U64 ? INT64_MIN : 0;
 	for (int64_t k = 0; k < s->outer * s->inner; k++) {
-		int64_t first = k / s->inner * s->n * s->inner + k % s->inner, a = first + i * s->inner, b = first + j * s->inner;
+		int64_t first = k / s->inner * s->n * s->inner + k % s->inner;
+		int64_t a = first + i * s->inner, b = first + j * s->inner;
 		int order;
 		if (number_is_float(x->dtype)) {
 			double p = number_get(x, a), q = number_get(x, b);
@@ -81,7 +82,8 @@ static int64_t unique_find(const og_call *c, const axis_split *s, int64_t *kept)
 		int64_t k = n;
 		if (unique_first(x, s, i) != i) continue;
 		n++;
-		for (; c->attr[UNIQUE_SORTED].i && k > 0 && unique_compare(x, s, kept[k - 1], i) > 0; k--) kept[k] = kept[k - 1];
+		for (; c->attr[UNIQUE_SORTED].i && k > 0 && unique_compare(x, s, kept[k - 1], i) > 0; k--)
+			kept[k] = kept[k - 1];
 		kept[k] = i;
 	}
 	return n;

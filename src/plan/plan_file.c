@@ -489,7 +489,7 @@ static void take_step(reader *r, plan_step *s)
 	require_sound(r, bad);
 	if (status == OG_OK && !bad) status = plan_prepare(r->p, s, tactic);
 	if (status == OG_NO_MEMORY) r->no_memory = true;
-	if (status != OG_OK) wrong(r, "a step cannot be prepared");
+	if (status != OG_OK) wrong(r, "a step cannot be prepared, as by a plan of another Opgraft; build it again");
 	else if (s->kernel.packed_bytes != packed) wrong(r, "packed weights have another size than their kernel reads");
 	else if (s->kernel.workspace_bytes > r->p->workspace_bytes) wrong(r, "a step needs more workspace than was planned");
 	else require_sound(r, plan_check_memory(r->p, s));
@@ -569,6 +569,8 @@ static og_status open_plan(reader *r, const file_map *f, const char *path)
 		return base_fail(OG_MISSING, "%s: the plan was built for %s and this machine runs %s; build it again here", path,
 		                 features, r->p->backend->features());
 	}
+	if (strncmp((const char *)f->data + 80, OG_VERSION, 16))        /* kernels and packed weights belong together */
+		return base_fail(OG_BAD_FILE, "%s: the plan was built by Opgraft %.15s, this is %s; build it again", path, f->data + 80, OG_VERSION);
 	r->at = f->data + at;
 	r->end = r->at + n;
 	r->weights = f->data + weights;
