@@ -50,6 +50,7 @@ UNIT_BIN := $(UNIT:tests/%.c=$(B)/tests/%)
 TOOLS_BIN := $(TOOLS:tests/tools/%.c=$(B)/tests/%)
 
 MAKEFLAGS += --no-builtin-rules
+JOBS ?= $(shell nproc)
 .PHONY: all lib units demo test docs install uninstall clean help setup-test fuzz bench FORCE
 all: $(B)/opgraft $(B)/libopgraft.so $(B)/opgraft.pc
 
@@ -133,11 +134,11 @@ setup-test: $(VENV)/.ready
 
 demo:
 	@sh tools/setup.sh build
-	$(MAKE) all
+	$(MAKE) -j$(JOBS) all
 	$(B)/opgraft demo lenet5 --report $(B)/lenet5.html
 
 test: setup-test
-	$(MAKE) all units
+	$(MAKE) -j$(JOBS) all units
 	$(PY) -m pytest -q -ra --durations=10 tests
 
 docs: setup-test all $(B)/tools/opsdoc
@@ -147,13 +148,21 @@ docs: setup-test all $(B)/tools/opsdoc
 bench: $(B)/bench/kernels
 	$(B)/bench/kernels
 
-# Each reader for FUZZ_SECONDS under libFuzzer with both sanitizers; new inputs stay in build/fuzz.
+# Each reader for FUZZ_SECONDS under libFuzzer with both sanitizers, from tests/fuzz/seeds in the form that it reads; new
+# inputs stay in build/fuzz. A file may ask for more memory than there is: that has to be refused.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SEEDS := $(patsubst tests/fuzz/seeds/%.txt,%,$(wildcard tests/fuzz/seeds/*.txt))
 fuzz:
-	$(MAKE) B=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined lib $(FUZZERS:%=build/fuzz/fuzz_%)
-	for f in $(FUZZERS); do mkdir -p build/fuzz/corpus_$$f && build/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -max_len=65536 \
-		-artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f $(wildcard tests/fuzz/seeds) || exit 1; done
+	$(MAKE) B=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined lib build/fuzz/opgraft $(FUZZERS:%=build/fuzz/fuzz_%)
+	mkdir -p $(FUZZERS:%=build/fuzz/corpus_%)
+	cp tests/graph/*.txt tests/fuzz/seeds/*.txt build/fuzz/corpus_text/
+	for s in $(FUZZ_SEEDS); do \
+		build/fuzz/opgraft graft tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_onnx/$$s -q --map Relu=Swish && \
+		build/fuzz/opgraft build tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_plan/$$s -q --threads 1 && \
+		build/fuzz/opgraft build tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_plan/$$s-apart -q --threads 1 --no-fuse || exit 1; done
+	for f in $(FUZZERS); do ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
+		-rss_limit_mb=4096 -malloc_limit_mb=1000000000 -artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f || exit 1; done
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libopgraft.a
 	$(CC) $(BASE) -fsanitize=fuzzer -o $@ $< $(B)/libopgraft.a $(LIBS)
 

@@ -6,7 +6,7 @@ import pytest
 import conformance
 from conftest import OPGRAFT, ROOT
 
-FLOOR = 1250                 # what is reached; never lowered
+FLOOR = 1568
 KNOWN_MISMATCHES = set()
 
 

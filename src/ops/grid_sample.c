@@ -64,7 +64,8 @@ static void grid_sample_cubic(double *weight, double t)
 	}
 }
 
-/* Of an axis of n cells at g in [-1, 1]. */
+/* Of an axis of n cells at g in [-1, 1]. A cubic stays outside the border, where only its cells are moved, as in
+ * PyTorch and ONNX Runtime, where trained networks come from. */
 static grid_sample_taps grid_sample_axis(const og_attr_value *attr, double g, int64_t n)
 {
 	int align = attr[GRID_SAMPLE_ALIGN].i != 0;

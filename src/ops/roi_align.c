@@ -6,7 +6,7 @@
 enum { ROI_MODE, ROI_HEIGHT, ROI_RATIO, ROI_WIDTH, ROI_SCALE, ROI_TRANSFORM };
 enum { ROI_AVERAGE, ROI_MAX };
 enum { ROI_HALF_PIXEL, ROI_OUTPUT_HALF_PIXEL };
-enum { ROI_SAMPLES = 1 << 16 };              /* along one side of a part; more is nonsense */
+enum { ROI_SAMPLES = 1 << 12 };              /* along one side of a part; more is nonsense */
 
 static og_status roi_align_shape(og_infer *c)
 {

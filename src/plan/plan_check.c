@@ -13,11 +13,11 @@ static const char *check_root(const og_plan *p, const plan_value *v)
 			return "a value lies outside the planned memory";
 		return NULL;
 	case PLAN_INPUT:
-		if (v->slot >= p->n_inputs || p->values[p->inputs[v->slot]].bytes != v->bytes) return "an input is not what it should be";
-		return NULL;
+		if (v->slot < p->n_inputs && p->values[p->inputs[v->slot]].bytes == v->bytes) return NULL;
+		return "an input is not what it should be";
 	case PLAN_OUTPUT:
-		if (v->slot >= p->n_outputs || p->values[p->outputs[v->slot]].bytes != v->bytes) return "an output is not what it should be";
-		return NULL;
+		if (v->slot < p->n_outputs && p->values[p->outputs[v->slot]].bytes == v->bytes) return NULL;
+		return "an output is not what it should be";
 	default: return NULL;
 	}
 }
@@ -54,8 +54,8 @@ static const char *check_program(const program *p)
 og_status plan_check_types(const char **bad, const plan_step *s, og_model *scratch)
 {
 	*bad = NULL;
-	if (s->tail) *bad = s->n_out < 1 || s->out_types[0].dtype != OG_F32 ? "a strip program makes something else than float32"
-	                                                                     : check_program(s->tail);
+	if (s->tail && (s->n_out < 1 || s->out_types[0].dtype != OG_F32)) *bad = "a strip program makes no float32";
+	else if (s->tail) *bad = check_program(s->tail);
 	if (*bad || !s->op) return OG_OK;
 	og_status status = schema_check(scratch, s->op, s->attr, s->n_anchor_in, s->in_types, s->n_out, s->out_types);
 	if (status != OG_OK) *bad = "a step's attributes, inputs and outputs do not fit its op";

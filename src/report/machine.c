@@ -46,10 +46,8 @@ static const library libraries[] = {
 static const char *find_library(const library *l)
 {
 	for (int i = 0; i < 5 && l->names[i]; i++) {
-		void *handle = dlopen(l->names[i], RTLD_LAZY | RTLD_LOCAL);
-		bool right = handle && dlsym(handle, l->symbol);
-		if (handle) dlclose(handle);
-		if (right) return l->names[i];
+		void *handle = dlopen(l->names[i], RTLD_LAZY | RTLD_LOCAL);      /* stays: vendors' libraries do not unload cleanly */
+		if (handle && dlsym(handle, l->symbol)) return l->names[i];
 	}
 	return NULL;
 }

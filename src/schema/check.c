@@ -17,11 +17,11 @@ static bool attribute_is_sound(const og_attr *d, const og_attr_value *v)
 	case OG_ATTR_INT:
 	case OG_ATTR_FLOAT: return d->low == d->high || (number >= d->low && number <= d->high);
 	case OG_ATTR_ENUM: return v->i >= 0 && v->i < count_words(d->words);
-	case OG_ATTR_STRING: return !v->present || (v->s && v->n == (int64_t)strlen(v->s));
+	case OG_ATTR_STRING:
+	case OG_ATTR_STRINGS: return !v->present || (v->s && v->n == (int64_t)strlen(v->s));
 	case OG_ATTR_INTS: return v->ints || !v->n;
 	case OG_ATTR_FLOATS: return v->floats || !v->n;
 	case OG_ATTR_TENSOR: return v->t || !v->present;
-	case OG_ATTR_STRINGS:
 	case OG_ATTR_GRAPH: return !v->present;
 	}
 	return false;
