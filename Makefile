@@ -161,7 +161,7 @@ fuzz:
 		build/fuzz/opgraft graft tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_onnx/$$s -q --map Relu=Swish && \
 		build/fuzz/opgraft build tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_plan/$$s -q --threads 1 && \
 		build/fuzz/opgraft build tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_plan/$$s-apart -q --threads 1 --no-fuse || exit 1; done
-	for f in $(FUZZERS); do ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 \
+	for f in $(FUZZERS); do ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=60 \
 		-rss_limit_mb=4096 -malloc_limit_mb=1000000000 -artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f || exit 1; done
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libopgraft.a
 	$(CC) $(BASE) -fsanitize=fuzzer -o $@ $< $(B)/libopgraft.a $(LIBS)

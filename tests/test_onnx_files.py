@@ -77,6 +77,15 @@ def test_official_models(tmp_path, mode):
 
 # ---- what survives -------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_value_that_is_described_twice_is_what_was_said_last(tmp_path, mode):
+    """Found by fuzzing: the type of a value_info, and an output of the same name without one."""
+    model = model_of([helper.make_node("Relu", ["x"], ["y"])])
+    model.graph.value_info.append(info("y"))
+    model.graph.output[0].ClearField("type")
+    copied(save(tmp_path, model), tmp_path / "out.onnx", *MODES[mode])
+
+
 def with_unknown_fields(model):
     """Field 1000, a string, at the end of the model and of its first node."""
     field = b"\xc2\x3e\x05other"

@@ -135,6 +135,11 @@ static og_status apply_info(onnx_reader *r, graph_value *v, graph_bytes bytes)
 	onnx_field f;
 	onnx_value_file *file = value_file(r, v);
 	NEED(file);
+	if (file->info.p) {                          /* said twice: the last one counts, whose bytes are kept */
+		v->doc = NULL;
+		if (!v->constant) v->dtype = OG_NONE;
+		if (!v->constant) v->rank = -1;
+	}
 	file->info = bytes;
 	for (;;) {
 		TRY(onnx_next(&w, &f));
