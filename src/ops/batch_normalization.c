@@ -39,8 +39,8 @@ static og_status batch_normalization_sample(og_infer *c, int k)
 	const og_shape *x = &c->in[0], *b = &c->in[k];
 	if (b->rank < 0) return OG_OK;
 	if (b->rank != x->rank - 1)
-		return c->host->fail(OG_BAD_FILE, "BatchNormalization: input %d has rank %d where a sample has %d; correct the model", k,
-		                     b->rank, x->rank - 1);
+		return c->host->fail(OG_BAD_FILE, "input %d has rank %d where a sample has %d; correct the model", k, b->rank,
+		                     x->rank - 1);
 	for (int d = 0; d < b->rank; d++) {
 		og_dim n = x->dims[d + 1];
 		OP_TRY(dims_same(c, &n, b->dims[d], d));

@@ -25,7 +25,7 @@ static og_status conv_transpose_axis(og_infer *c, const window *w, int k, int ax
 	const og_attr_value *extra = &c->attr[CONV_TRANSPOSE_OUTPUT_PADDING];
 	const og_attr_value *asked = &c->attr[CONV_TRANSPOSE_OUTPUT_SHAPE];
 	og_dim extent = c->in[1].dims[2 + k];
-	if (extent == 0) return c->host->fail(OG_BAD_FILE, "ConvTranspose: a kernel of size 0 has no output");
+	if (extent == 0) return c->host->fail(OG_BAD_FILE, "a kernel of size 0 has no output");
 	*out = c->in[0].dims[2 + k];
 	if (asked->n > 0) *out = asked->ints[asked->n - axes + k];
 	else if (mode == WINDOW_SAME_UPPER || mode == WINDOW_SAME_LOWER) return dims_mul(c, out, w->stride[axis]);

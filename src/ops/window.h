@@ -141,11 +141,11 @@ OG_INLINE og_status window_count(og_infer *c, const window *w, int axis, og_dim 
 {
 	int64_t mode = c->attr[WINDOW_AUTO_PAD].i, s = w->stride[axis];
 	og_dim padded = in, starts = in, extent = kernel;
+	if (kernel == 0) return c->host->fail(OG_BAD_FILE, "a kernel of size 0 has no output");
 	if (mode == WINDOW_SAME_UPPER || mode == WINDOW_SAME_LOWER) {
 		*out = og_dim_do(c, OG_DIM_CEIL_DIV, in, s);
 		return OG_OK;
 	}
-	if (kernel == 0) return c->host->fail(OG_BAD_FILE, "a kernel of size 0 has no output");
 	OP_TRY(dims_add(c, &padded, w->begin[axis] + w->end[axis]));
 	OP_TRY(dims_shift(c, &extent, -1));
 	OP_TRY(dims_mul(c, &extent, w->dilation[axis]));
