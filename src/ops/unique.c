@@ -53,8 +53,8 @@ static og_status unique_shape(og_infer *c)
 	if (value) {
 		axis_split s = unique_split(value, axis);
 		n = s.n;
-		found = 0;
-		for (int64_t i = 0; i < n; i++) found += unique_first(value, &s, i) == i;
+		found = n > 0 && og_count(value) == 0;           /* slices of nothing are equal, however many */
+		for (int64_t i = 0; i < n && og_count(value) > 0; i++) found += unique_first(value, &s, i) == i;
 	}
 	if (axis->present) dims_copy(&c->out[0], x);
 	else c->out[0].rank = 1;
