@@ -96,7 +96,7 @@ OG_API og_status og_model_input(const og_model *model, int k, og_value_info *out
 OG_API og_status og_model_output(const og_model *model, int k, og_value_info *out);
 
 /* How a text result is wanted. Texts are ended by og_text_free. */
-typedef enum og_format { OG_TEXT, OG_JSON } og_format;
+typedef enum og_format { OG_TEXT, OG_JSON, OG_HTML } og_format;
 OG_API void og_text_free(char *text);
 /* Inputs, outputs, ops, parameters, FLOPs and memory of a model. */
 OG_API og_status og_model_describe(char **out, const og_model *model, og_format format);
@@ -111,10 +111,15 @@ typedef struct og_graft_options {
 	const char *rules;
 	/* Or every node of one type: "Relu=Swish" or "Relu=Swish,beta=1.5". */
 	const char *map;
-	/* Or an op by name: the rules that its op file implies. */
+	/* Or an op by name: every place that computes it, however it is spelled. */
 	const char *op;
 	const char *only;            /* glob over node names (or output names where the node has none); NULL: all */
 	int dry_run;                 /* find, change nothing */
+	const char *skip;            /* glob of those to leave alone; NULL: none */
+	/* A value inside a place that others need, or that is a graph output: 0: the place is refused; 1: the nodes that make it stay. */
+	int keep_interior;
+	/* Or the edits themselves, as og_found_edits wrote them. */
+	const char *edits;
 } og_graft_options;
 
 typedef struct og_attribute { const char *name; double value; } og_attribute;
@@ -124,8 +129,10 @@ typedef struct og_match {
 	const char *output;          /* the value that the op produces */
 	const char *const *nodes; int n_nodes;           /* names of the nodes replaced; output name where a node has none */
 	const og_attribute *attributes; int n_attributes;
-	const char *how;             /* "rule", "map" */
+	const char *how;             /* "rule", "map", "meaning", "node" (it is the op already), "edit" */
 	const char *reason;          /* of a refusal; NULL for a match */
+	const char *graph;           /* "" for the main graph, "loop1.body", "domain::Function" */
+	double error;                /* largest relative error that probing found; 0 where nothing was probed */
 } og_match;
 typedef struct og_found {
 	const og_match *matches; size_t n_matches;
@@ -135,7 +142,21 @@ typedef struct og_found {
 /* Replaces what the options say. OG_OK: at least one match; OG_NO: none (the model is unchanged); OG_USAGE: a rule that
  * can't be read, with line and column, or an unknown op. *out (may be NULL) is ended by og_found_free in both cases. */
 OG_API og_status og_graft(og_found **out, og_model *model, const og_graft_options *options);
+/* Where the network computes an op (options->op; NULL: any op that has a name), and near misses. options->rules: where they
+ * would match. Changes nothing. OG_NO: nowhere. */
+OG_API og_status og_find(og_found **out, const og_model *model, const og_graft_options *options);
+/* Ops of Opgraft and of op libraries back into ONNX's own, by the op files' bodies; options may be NULL, of it op, only, skip count. */
+OG_API og_status og_ungraft(og_found **out, og_model *model, const og_graft_options *options);
+/* The edits that og_graft made or (dry_run) would make, as JSON for og_graft_options.edits. */
+OG_API og_status og_found_edits(char **json, const og_found *found);
 OG_API void og_found_free(og_found *found);
+
+/* Cuts a network to what is computed between values, which become its inputs and outputs; weights stay. OG_USAGE: no such value,
+ * or an output that needs more than the inputs. */
+OG_API og_status og_extract(og_model *model, const char *const *inputs, int n_inputs, const char *const *outputs, int n_outputs);
+/* What differs between two networks: nodes, attributes, shapes, weights by norm. OG_OK: nothing; OG_NO: something. *out is made
+ * in both cases; OG_HTML: a page with both side by side. */
+OG_API og_status og_diff(char **out, const og_model *a, const og_model *b, og_format format);
 
 /* ---- plans ----------------------------------------------------------------------------------------------------- */
 
@@ -242,6 +263,9 @@ typedef struct og_op_info {
 } og_op_info;
 OG_API size_t og_op_count(void);
 OG_API og_status og_op_at(size_t k, og_op_info *out);
+/* Loads an op library; its ops are then known like built-in ones until the program ends. OG_MISSING: no such file; OG_BAD_FILE: it is
+ * no op library; OG_UNSUPPORTED: it was built for another version of opgraft/op.h. Never called for a library that the user did not name. */
+OG_API og_status og_ops_load(const char *path);
 /* What this machine offers: processor features, threads, CUDA driver, NVRTC, ONNX Runtime, TensorRT, and what to do. */
 OG_API og_status og_doctor(char **out, og_format format);
 /* "avx512", "avx2" or "scalar": the level that the CPU backend uses here (OPGRAFT_ISA can lower it). */

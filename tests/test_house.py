@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from conftest import BUILD, ROOT
 
 FOLDERS = ["base", "graph", "ops", "schema", "onnx", "surgery", "optimize", "backend", "cpu", "plan", "run", "bridge",
-           "report", "api"]
+           "kit", "report", "api"]
 BUILT = {"ops.inc"}          # headers that make writes
 SOURCES = sorted(path for path in (ROOT / "src").glob("*/*") if path.suffix in (".c", ".h"))
 HEADERS = sorted((ROOT / "include").glob("**/*.h"))

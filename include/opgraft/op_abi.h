@@ -7,7 +7,7 @@
 
 /* ---- what an op is -------------------------------------------------------------------------- */
 
-#define OG_OP_ABI 1u
+#define OG_OP_ABI 2u
 #define OG_DOMAIN "opgraft"          /* the domain of ops that ONNX does not have */
 #define OG_MAX_IN 3                  /* inputs of an elementwise formula */
 #define OG_MAX_MAP_ATTRS 4           /* attributes of an elementwise formula */
@@ -110,6 +110,9 @@ typedef struct og_call {
 	void *context;               /* the host's */
 } og_call;
 
+/* Threads of one launch of a device kernel. */
+typedef struct og_grid { uint32_t blocks[3], threads[3], shared; } og_grid;
+
 /* Strip kernel of an elementwise formula: n elements, every operand contiguous; y may be an x. */
 typedef void og_map_fn(size_t n, void *y, const void *const *x, const float *attr);
 typedef og_status og_eval_fn(const og_call *);
@@ -122,7 +125,9 @@ enum {
 
 typedef struct og_op {
 	uint32_t abi;
-	const char *name;
+	const char *name;            /* the node type in files */
+	const char *called;          /* what people call it, where that differs: runtimes that know a `Swish` of their own look at the
+	                              * type alone, so ours is OgSwish there; NULL: name */
 	const char *domain;          /* NULL: ONNX's own */
 	int since;                   /* first opset version with this meaning */
 	const char *doc;             /* one sentence */
@@ -153,8 +158,30 @@ typedef struct og_op {
 	/* Rules for other spellings that trained networks use, one a line: "Mul(x, Sigmoid(x)) -> opgraft::Swish(x)". */
 	const char *spellings;
 	const char *cases;           /* test shapes: "f32[2,3,4] f32[3]; axis=1 | f32[0,3]" */
+	/* CUDA form of an op that is no formula: names of KERNELs in this file, one per tactic, '|' between them, and the
+	 * geometry of a launch. NULL: none, or derived from the formula. */
+	const char *device;
+	og_status (*grid)(const og_call *, int tactic, og_grid *);       /* data of tensors may be NULL: shapes only */
 	const char *text, *text_end; /* the op file itself */
 } og_op;
+
+/* ---- op libraries --------------------------------------------------------------------------- */
+
+/* Device code for one architecture. It holds every kernel of every op of the library. */
+typedef struct og_image {
+	int arch;                    /* 75, 80, ... 120: a cubin for sm_75, ...; of PTX: the lowest that takes it */
+	int is_ptx;
+	const void *data; size_t n;
+} og_image;
+
+/* What an op library (.so) exports as `og_op_library`. All of it is constant and lives as long as the library. */
+typedef struct og_library {
+	uint32_t abi;                /* OG_OP_ABI; the fields below may be read only when it is the reader's own */
+	uint32_t n_ops, n_images;
+	const og_op *const *ops;
+	const og_image *images;
+	const char *version;         /* of the Opgraft that built it */
+} og_library;
 
 /* ---- helpers for shape rules and eval ------------------------------------------------------- */
 

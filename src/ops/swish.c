@@ -3,7 +3,7 @@
 /* x * sigmoid(beta * x) */
 EXPR v swish(v x, float beta) { return v_gate(x, x, beta); }
 MAP(swish, 1, 1)
-OP(swish, .name = "Swish", .domain = OG_DOMAIN, .since = 1,
+OP(swish, .name = "OgSwish", .called = "Swish", .domain = OG_DOMAIN, .since = 1,
    .doc = "x * sigmoid(beta * x).",
    .inputs = "x:T", .outputs = "y:T", .types = "T=f32 f64 f16 bf16",
    ATTRS(OG_FLOAT("beta", 1.0)), MAPS(swish), .ulp = 2.75,

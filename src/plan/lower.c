@@ -295,9 +295,9 @@ static og_status program_step_of(lowering *l, const graph_node *holder, const gr
 	if (anchor) {
 		s->op = anchor->op;
 		TRY(keep_attributes(p, s, anchor));
-		text_add(&label, anchor->type);
+		text_add(&label, schema_called(anchor->op));
 	}
-	for (int i = 0; i < n; i++) text_printf(&label, "%s%s", anchor || i ? " + " : "", nodes[i]->type);
+	for (int i = 0; i < n; i++) text_printf(&label, "%s%s", anchor || i ? " + " : "", schema_called(nodes[i]->op));
 	char *joined = text_take(&label);
 	s->label = joined ? arena_strdup(p->a, joined) : NULL;
 	base_free(joined);
@@ -329,7 +329,7 @@ static og_status op_step(lowering *l, const graph_node *node)
 	plan_step *s;
 	TRY(new_step(l, &s, node_label(node), node->n_in, node->n_out));
 	s->op = node->op;
-	s->label = arena_strdup(l->p->a, node->type);
+	s->label = arena_strdup(l->p->a, node->op ? schema_called(node->op) : node->type);
 	NEED(s->label);
 	TRY(keep_attributes(l->p, s, node));
 	for (int k = 0; k < node->n_in; k++) TRY(value_number(l, &s->in[k], node->in[k]));

@@ -29,15 +29,16 @@ static int by_type(const void *x, const void *y)
 
 static og_status count_op(summary *s, const graph_node *n)
 {
+	const char *type = n->op ? schema_called(n->op) : n->type;
 	s->nodes++;
 	for (size_t i = 0; i < s->n_ops; i++)
-		if (!strcmp(s->ops[i].type, n->type) && !strcmp(s->ops[i].domain, n->domain)) {
+		if (!strcmp(s->ops[i].type, type) && !strcmp(s->ops[i].domain, n->domain)) {
 			s->ops[i].n++;
 			return OG_OK;
 		}
 	s->ops = arena_grow(s->a, s->ops, s->n_ops, &s->cap_ops, s->n_ops + 1, sizeof *s->ops);
 	NEED(s->ops);
-	s->ops[s->n_ops++] = (op_count){ n->domain, n->type, 1, n->op || graph_function_find(n->owner->model, n->domain, n->type) };
+	s->ops[s->n_ops++] = (op_count){ n->domain, type, 1, n->op || graph_function_find(n->owner->model, n->domain, n->type) };
 	return OG_OK;
 }
 

@@ -8,11 +8,12 @@
 /* ---- the table ------------------------------------------------------------------------------ */
 /* Newest op of that name and domain with since <= version; NULL. Domain "" or NULL: ONNX's own. */
 const og_op *schema_find(const char *domain, const char *name, int64_t version);
-/* By name alone, for what people type: our own domain first, then ONNX's newest. "domain::Name" works too. */
+/* For what people type, a name or what the op is called: our own domain first, then ONNX's newest. "domain::Name" works too. */
 const og_op *schema_find_any(const char *name);
 size_t schema_count(void);
 const og_op *schema_at(size_t k);                   /* in order of domain, name, since */
 const char *schema_domain(const og_op *);           /* never NULL */
+const char *schema_called(const og_op *);           /* what people call it: "Swish" of OgSwish */
 /* Adds the ops of a library; the array must stay. Fails when one's abi differs or its declaration is malformed. */
 og_status schema_add(const og_op *const *ops, size_t n, const char *from);
 

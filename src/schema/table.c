@@ -73,10 +73,22 @@ const og_op *schema_find(const char *domain, const char *name, int64_t version)
 	return op;
 }
 
-/* The newest op of that name in any domain. The table must be locked. */
+const char *schema_called(const og_op *op) { return op->called ? op->called : op->name; }
+
+/* The newest op of a domain (NULL: any) that people call so. The table must be locked. */
+static const og_op *find_called(const char *domain, const char *name)
+{
+	for (size_t k = count; k > 0; k--)
+		if (table[k - 1]->called && strcmp(table[k - 1]->called, name) == 0 &&
+		    (!domain || strcmp(schema_domain(table[k - 1]), domain) == 0)) return table[k - 1];
+	return NULL;
+}
+
+/* The newest op of that name in any domain: ours first, then ONNX's. The table must be locked. */
 static const og_op *find_anywhere(const char *name)
 {
 	const og_op *op = find(OG_DOMAIN, name, INT64_MAX);
+	if (!op) op = find_called(NULL, name);
 	if (!op) op = find("", name, INT64_MAX);
 	for (size_t k = count; !op && k > 0; k--)
 		if (strcmp(table[k - 1]->name, name) == 0) op = table[k - 1];
@@ -93,6 +105,7 @@ const og_op *schema_find_any(const char *name)
 	domain[n] = '\0';
 	lock_to_read();
 	const og_op *op = colons ? find(plain_domain(domain), colons + 2, INT64_MAX) : find_anywhere(name);
+	if (!op && colons) op = find_called(plain_domain(domain), colons + 2);
 	pthread_rwlock_unlock(&lock);
 	return op;
 }

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "schema/schema.h"
-#include "surgery/pattern.h"
+#include "surgery/match.h"
 
 /* ---- what was found -------------------------------------------------------------------------- */
 
@@ -64,7 +64,7 @@ static og_status found_add(found_box *f, const match *m, const double *numbers, 
 	*list = arena_grow(f->a, *list, *n, cap, *n + 1, sizeof **list);
 	NEED(*list);
 	o = &(*list)[(*n)++];
-	*o = (og_match){ .op = arena_strdup(f->a, m->r->right->op->name), .output = arena_strdup(f->a, m->nodes[0]->out[0]->name),
+	*o = (og_match){ .op = arena_strdup(f->a, schema_called(m->r->right->op)), .output = arena_strdup(f->a, m->nodes[0]->out[0]->name),
 	                 .nodes = names, .n_nodes = m->n_nodes, .how = m->r->how,
 	                 .reason = reason ? arena_strdup(f->a, reason) : NULL };
 	if (!o->op || !o->output || (reason && !o->reason)) return base_no_memory();
@@ -254,28 +254,34 @@ static og_status replace(surgeon *s, const match *m, const double *numbers)
 	return OG_OK;
 }
 
-static og_status visit(surgeon *s, const rule *r, graph_node *n)
+static og_status visit(surgeon *s, const match *m)
 {
-	match m;
 	double numbers[PATTERN_MAX_BINDS] = { 0 };
-	if (!n->n_out || !n->out[0] || (s->o->only && !base_glob(s->o->only, node_label(n)))) return OG_OK;
-	if (!match_at(&m, r, n)) return OG_OK;
-	for (int k = 1; k < n->n_out; k++)
-		if (n->out[k]) return found_add(s->found, &m, numbers, "its further outputs are wanted");
-	const char *reason = interior_needed(&m, s->a);
-	if (!reason) reason = attribute_numbers(&m, s->a, numbers);
-	TRY(found_add(s->found, &m, numbers, reason));
-	return reason || s->o->dry_run ? OG_OK : replace(s, &m, numbers);
+	graph_node *root = m->nodes[0];
+	if (s->o->only && !base_glob(s->o->only, node_label(root))) return OG_OK;
+	if (s->o->skip && base_glob(s->o->skip, node_label(root))) return OG_OK;
+	for (int i = 0; i < m->n_nodes; i++)
+		if (m->nodes[i]->mark) return OG_OK;     /* a place before this one has it */
+	for (int k = 1; k < root->n_out; k++)
+		if (root->out[k]) return found_add(s->found, m, numbers, "its further outputs are wanted");
+	const char *reason = interior_needed(m, s->a);
+	if (!reason) reason = attribute_numbers(m, s->a, numbers);
+	TRY(found_add(s->found, m, numbers, reason));
+	if (reason) return OG_OK;
+	for (int i = 0; i < m->n_nodes; i++) m->nodes[i]->mark = s;
+	return replace(s, m, numbers);
 }
 
 static og_status walk(surgeon *s, const rule *r, graph *g)
 {
-	for (graph_node *n = g->first, *next; n; n = next) {
-		next = n->next;
+	match_list l = { .a = s->a };
+	for (graph_node *n = g->first; n; n = n->next) {
+		n->mark = NULL;
 		for (int i = 0; i < n->n_attrs; i++)
 			if (n->attrs[i].g) TRY(walk(s, r, n->attrs[i].g));
-		TRY(visit(s, r, n));
 	}
+	TRY(match_graph(&l, r, g));
+	for (size_t i = 0; i < l.n; i++) TRY(visit(s, l.matches[i]));
 	return OG_OK;
 }
 
@@ -290,7 +296,7 @@ og_status surgery_apply(og_model *m, const surgery_rules *rules, const surgery_o
 		for (int k = 0; status == OG_OK && k < functions; k++)
 			if (strcmp(m->functions[k].domain, OG_DOMAIN)) status = walk(&s, &rules->rules[i], m->functions[k].body);
 	}
-	if (status == OG_OK && !o->dry_run) status = schema_infer(m->main);
+	if (status == OG_OK) status = schema_infer(m->main);
 	arena_destroy(s.a);
 	if (found && status == OG_OK) *found = &s.found->found;
 	else if (s.found) og_found_free(&s.found->found);

@@ -2,12 +2,19 @@
 #include <math.h>
 
 #include "schema/schema.h"
-#include "surgery/pattern.h"
+#include "surgery/match.h"
+
+/* A match while it is tried: copied to go back. */
+typedef struct attempt {
+	const rule *r;
+	binding bound[PATTERN_MAX_VARIABLES];
+	graph_node *nodes[64]; int n_nodes;
+} attempt;
 
 static bool is_type(const graph_node *n, const char *type) { return n && !n->domain[0] && !strcmp(n->type, type); }
 
 /* Nodes that hand input 0 through at inference. */
-static bool transparent(const graph_node *n)
+bool match_transparent(const graph_node *n)
 {
 	if (is_type(n, "Identity")) return true;
 	if (!is_type(n, "Dropout")) return false;
@@ -15,9 +22,9 @@ static bool transparent(const graph_node *n)
 	return n->n_in < 3 || !n->in[2] || (match_constant(n->in[2], &training) && training == 0);
 }
 
-static const og_tensor *constant_tensor(const graph_value *v)
+const og_tensor *match_tensor(const graph_value *v)
 {
-	while (v && !v->constant && transparent(v->producer)) v = v->producer->in[0];
+	while (v && !v->constant && match_transparent(v->producer)) v = v->producer->in[0];
 	if (!v || v->constant || !is_type(v->producer, "Constant")) return v ? v->constant : NULL;
 	const graph_attr *a = graph_attr_find(v->producer, "value");
 	return a && a->type == OG_ATTR_TENSOR ? a->t : NULL;
@@ -25,14 +32,14 @@ static const og_tensor *constant_tensor(const graph_value *v)
 
 bool match_constant(const graph_value *v, double *out)
 {
-	const og_tensor *t = constant_tensor(v);
+	const og_tensor *t = match_tensor(v);
 	int64_t count;
 	if (t) {
 		if (t->dtype == OG_STRING || !base_count(t->dims, t->rank, &count) || count != 1) return false;
 		*out = graph_tensor_double(t, 0);
 		return true;
 	}
-	while (v && transparent(v->producer)) v = v->producer->in[0];
+	while (v && match_transparent(v->producer)) v = v->producer->in[0];
 	if (!v || !is_type(v->producer, "Constant")) return false;
 	const graph_attr *a = graph_attr_find(v->producer, "value_float");
 	if (a) {
@@ -46,12 +53,12 @@ bool match_constant(const graph_value *v, double *out)
 
 static int constant_rank(const graph_value *v)
 {
-	const og_tensor *t = constant_tensor(v);
+	const og_tensor *t = match_tensor(v);
 	return t ? t->rank : 0;
 }
 
 /* A one-element constant broadcasts without changing the result's shape when another input has at least its rank. */
-static bool broadcasts_away(const graph_node *n, int k)
+bool match_broadcasts_away(const graph_node *n, int k)
 {
 	int rank = constant_rank(n->in[k]);
 	if (rank == 0) return true;
@@ -100,7 +107,7 @@ static bool attribute_numbers(const graph_node *n, const pattern_bind *b)
 	return true;
 }
 
-static bool bind_attribute(match *m, const graph_node *n, const pattern_bind *b)
+static bool bind_attribute(attempt *m, const graph_node *n, const pattern_bind *b)
 {
 	double x;
 	if (b->kind == BIND_STRING) return attribute_word(n, b->name, b->string);
@@ -115,9 +122,9 @@ static bool bind_attribute(match *m, const graph_node *n, const pattern_bind *b)
 	return true;
 }
 
-static bool match_node(match *m, const pattern *p, graph_node *n);
+static bool match_node(attempt *m, const pattern *p, graph_node *n);
 
-static bool add_node(match *m, graph_node *n)
+static bool add_node(attempt *m, graph_node *n)
 {
 	for (int i = 0; i < m->n_nodes; i++)
 		if (m->nodes[i] == n) return true;
@@ -127,30 +134,30 @@ static bool add_node(match *m, graph_node *n)
 }
 
 /* Input k of node n against a pattern. */
-static bool match_input(match *m, const pattern *p, graph_node *n, int k)
+static bool match_input(attempt *m, const pattern *p, graph_node *n, int k)
 {
 	graph_value *v = k < n->n_in ? n->in[k] : NULL;
 	double x;
 	if (p->kind == PATTERN_ABSENT || !v) return p->kind == PATTERN_ABSENT && !v;
-	if (p->kind == PATTERN_NUMBER) return match_constant(v, &x) && near(x, p->number) && broadcasts_away(n, k);
+	if (p->kind == PATTERN_NUMBER) return match_constant(v, &x) && near(x, p->number) && match_broadcasts_away(n, k);
 	if (p->kind == PATTERN_VARIABLE) {
 		binding *b = &m->bound[p->variable];
 		if (b->has_number) return false;
 		graph_value *from = v, *to = b->value;
-		while (from && transparent(from->producer)) from = from->producer->in[0];
-		while (to && transparent(to->producer)) to = to->producer->in[0];
+		while (from && match_transparent(from->producer)) from = from->producer->in[0];
+		while (to && match_transparent(to->producer)) to = to->producer->in[0];
 		if (b->value) return from == to;
 		b->value = v;
 		return true;
 	}
-	while (v && transparent(v->producer)) {
+	while (v && match_transparent(v->producer)) {
 		if (!add_node(m, v->producer)) return false;
 		v = v->producer->in[0];
 	}
 	return v && v->producer && v->producer->n_out > 0 && v->producer->out[0] == v && match_node(m, p, v->producer);
 }
 
-static bool match_inputs(match *m, const pattern *p, graph_node *n, bool swapped)
+static bool match_inputs(attempt *m, const pattern *p, graph_node *n, bool swapped)
 {
 	for (int k = 0; k < p->n_args; k++)
 		if (!match_input(m, p->args[k], n, swapped && k < 2 ? 1 - k : k)) return false;
@@ -159,22 +166,50 @@ static bool match_inputs(match *m, const pattern *p, graph_node *n, bool swapped
 	return true;
 }
 
-static bool match_node(match *m, const pattern *p, graph_node *n)
+static bool match_node(attempt *m, const pattern *p, graph_node *n)
 {
 	if (strcmp(p->type, n->type)) return false;
 	if (p->domain ? strcmp(p->domain, n->domain) : n->domain[0] && strcmp(n->domain, OG_DOMAIN)) return false;
 	if (!add_node(m, n)) return false;
 	for (int i = 0; i < p->n_binds; i++)
 		if (!bind_attribute(m, n, &p->binds[i])) return false;
-	match before = *m;
+	attempt before = *m;
 	if (match_inputs(m, p, n, false)) return true;
 	if (p->n_args < 2 || !n->op || !(n->op->flags & OG_COMMUTATIVE)) return false;
 	*m = before;
 	return match_inputs(m, p, n, true);
 }
 
-bool match_at(match *m, const rule *r, graph_node *root)
+static og_status keep(match_list *l, const attempt *m)
 {
-	*m = (match){ .r = r };
-	return match_node(m, r->left, root);
+	match *found = arena_alloc(l->a, sizeof *found);
+	graph_node *root = m->nodes[0];
+	NEED(found);
+	found->r = m->r;
+	memcpy(found->bound, m->bound, sizeof found->bound);
+	found->nodes = arena_array(l->a, (size_t)m->n_nodes, sizeof *found->nodes);
+	found->outputs = arena_array(l->a, 1, sizeof *found->outputs);
+	l->matches = arena_grow(l->a, l->matches, l->n, &l->cap, l->n + 1, sizeof *l->matches);
+	if (!found->nodes || !found->outputs || !l->matches) return base_no_memory();
+	memcpy(found->nodes, m->nodes, (size_t)m->n_nodes * sizeof *found->nodes);
+	found->n_nodes = m->n_nodes;
+	found->outputs[0] = root->out[0];
+	found->n_outputs = 1;
+	l->matches[l->n++] = found;
+	return OG_OK;
+}
+
+og_status match_graph(match_list *l, const rule *r, const graph *g)
+{
+	for (graph_node *n = g->first; n; n = n->next) {
+		attempt m = { .r = r };
+		if (n->n_out && n->out[0] && match_node(&m, r->left, n)) TRY(keep(l, &m));
+	}
+	return OG_OK;
+}
+
+graph_value *match_behind(graph_value *v)
+{
+	while (v && match_transparent(v->producer)) v = v->producer->in[0];
+	return v;
 }

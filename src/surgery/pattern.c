@@ -170,7 +170,10 @@ static og_status take_node(parser *p, pattern *node, const char *name, const cha
 		else if (*p->at != ')') return fail_at(p, p->at, "',' or ')' is expected here");
 	}
 	p->at++;
-	node->op = node->domain ? schema_find(node->domain, node->type, INT32_MAX) : schema_find_any(node->type);
+	const char *full = node->domain ? arena_printf(p->a, "%s::%s", node->domain[0] ? node->domain : "ai.onnx", node->type) : node->type;
+	NEED(full);
+	node->op = schema_find_any(full);
+	if (node->op && (p->right || node->domain)) node->type = node->op->name;
 	if (p->right && !node->op) return fail_at(p, at, "this op is not known; `opgraft op list` shows those that are");
 	return OG_OK;
 }

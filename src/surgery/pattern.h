@@ -43,20 +43,6 @@ struct surgery_rules {
 /* Parses one expression, such as an op's body, into *out; its variables in r. `arrow`: a whole rule. */
 og_status pattern_parse_expression(rule *r, pattern **out, arena *, const char *text);
 
-/* What a variable stands for during a match. */
-typedef struct binding { graph_value *value; bool has_number; double number; } binding;
-
-typedef struct match {
-	const rule *r;
-	binding bound[PATTERN_MAX_VARIABLES];
-	graph_node *nodes[64]; int n_nodes;  /* matched, the root first; nodes looked through as well */
-} match;
-
-/* True when the left side matches at root; fills m. */
-bool match_at(match *m, const rule *r, graph_node *root);
-/* The one element of a constant value; false when it is none. Looks through Identity and Constant nodes. */
-bool match_constant(const graph_value *v, double *out);
-
 /* Gives the model a function for an op of ours, from its body, so that others can run the file; none when it has no body. */
 og_status surgery_add_function(og_model *, const og_op *);
 

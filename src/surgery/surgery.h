@@ -27,14 +27,25 @@ og_status surgery_parse(surgery_rules **out, const char *text);
 void surgery_rules_free(surgery_rules *);
 
 typedef struct surgery_options {
-	const char *only;                    /* glob; NULL: all */
-	bool dry_run;
+	const char *only, *skip;             /* globs over the label of the root: its name, its output's name where it has none; NULL: all, none */
+	bool keep_interior;                  /* values inside that others need stay, with the nodes that make them; else the candidate is refused */
 	bool for_file;                       /* the model will be written: a grafted op must be legal there (opset import, function body) */
 } surgery_options;
-/* Applies rules everywhere (bodies and functions too), first rule first, each in one walk over the nodes in order. A
- * region is replaced only when its interior values are used nowhere else and are no graph outputs. Collects into *found when not NULL.
- * OG_OK also when nothing matched. */
+/* Applies rules everywhere (bodies and functions too), first rule first: all places of one rule are found, then replaced, those that
+ * overlap an earlier one not. Collects into *found when not NULL. OG_OK also when nothing matched. */
 og_status surgery_apply(og_model *, const surgery_rules *, const surgery_options *, og_found **found);
+/* The same for an op by its meaning and by the rules that its op file gives; op NULL: every op. */
+og_status surgery_apply_op(og_model *, const og_op *op, const surgery_options *, og_found **found);
+/* Where ops stand, changing nothing: rules and meaning, the largest place first where two overlap. rules or op may be NULL; both: every op. */
+og_status surgery_find(const og_model *, const surgery_rules *, const og_op *op, const surgery_options *, og_found **found);
+/* The edits that were made, as JSON that surgery_apply_edits takes (see docs/edits.md), and doing them again. */
+og_status surgery_print_edits(text *, const og_found *);
+og_status surgery_apply_edits(og_model *, const char *json, const surgery_options *, og_found **found);
+/* Ops of ours back into primitives by their op files' bodies (op NULL: all of ours and of op libraries). */
+og_status surgery_ungraft(og_model *, const og_op *op, const surgery_options *, og_found **found);
+/* Cuts the model to what lies between values: the inputs become graph inputs, the outputs its outputs. */
+og_status surgery_extract(og_model *, const char *const *inputs, int n_inputs, const char *const *outputs, int n_outputs);
+
 /* The rules for "Relu=Swish,beta=1.5", and those that an op file gives for its op: spellings and body. */
 og_status surgery_map_rules(surgery_rules **out, const char *map);
 og_status surgery_op_rules(surgery_rules **out, const char *op);

@@ -22,7 +22,7 @@ static const char source[] =
 	"  const b: f32[2] = {1, 2}\n"
 	"  const b2: f32[1,1,1,4] = {1, 2, 3, 4}\n"
 	"  c = Conv(x, w, b)\n"
-	"  s = opgraft::Swish(c)\n"
+	"  s = opgraft::OgSwish(c)\n"
 	"  p, i = MaxPool(s) {kernel_shape=[2, 2], strides=[2, 2]}\n"
 	"  g = Gather(p, k) {axis=2}\n"
 	"  l = Less(g, b2)\n"
