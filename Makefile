@@ -38,11 +38,14 @@ LIBS := -lm -ldl -pthread
 
 OPS := $(wildcard src/ops/*.c)
 TEMPLATES := $(wildcard src/cpu/*_tmpl.c)
-SRC := $(filter-out $(OPS) $(TEMPLATES),$(wildcard src/*/*.c))
+# what goes into op libraries refers to the library's own list of ops, so it is an archive of its own
+KIT := $(filter-out %/peer_onnxruntime.c,$(wildcard src/bridge/*.c))
+SRC := $(filter-out $(OPS) $(TEMPLATES) $(KIT),$(wildcard src/*/*.c))
 CLI := $(wildcard cli/*.c)
 UNIT := $(wildcard tests/unit/test_*.c)
 TOOLS := $(wildcard tests/tools/*.c)
 
+KIT_OBJ := $(KIT:%.c=$(B)/%.o)
 OBJ := $(SRC:%.c=$(B)/%.o) $(OPS:%.c=$(B)/%.o) \
        $(foreach i,$(ISAS) ref,$(B)/ops_$(i).o) \
        $(foreach i,$(ISAS),$(TEMPLATES:%.c=$(B)/%.$(i).o))
@@ -52,7 +55,7 @@ TOOLS_BIN := $(TOOLS:tests/tools/%.c=$(B)/tests/%)
 MAKEFLAGS += --no-builtin-rules
 JOBS ?= $(shell nproc)
 .PHONY: all lib units demo test docs install uninstall clean help setup-test fuzz bench FORCE
-all: $(B)/opgraft $(B)/libopgraft.so $(B)/opgraft.pc
+all: $(B)/opgraft $(B)/libopgraft.so $(B)/libopgraft_kit.a $(B)/opgraft.pc
 
 help:
 	@echo "make            the library and the command, in $(B)/"
@@ -71,8 +74,15 @@ $(B)/ops.inc: $(OPS) FORCE
 $(B)/ops_all.c: $(B)/ops.inc
 	@for f in $(OPS); do echo "#include \"$${f#src/}\""; done > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-# what an installed Opgraft includes or shows of its own text: built headers of the op kit
 $(B)/src/schema/table.o: $(B)/ops.inc
+
+# Op libraries take what they need of both archives and drop the rest.
+SECTIONS := -ffunction-sections -fdata-sections
+# How `opgraft op build` compiles op files: as they are compiled here.
+QUOTED = '"$(1)"'
+KIT_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -DNDEBUG $(SAN) -fPIC -fvisibility=hidden -ffp-contract=off -fwrapv -pthread $(SECTIONS)
+$(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKIT_REF=$(call QUOTED,$(LANES_ref)) \
+    $(foreach i,$(ISAS),-DKIT_$(i)=$(call QUOTED,$(LANES_$(i))))
 
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c
@@ -89,7 +99,7 @@ endef
 $(foreach i,$(ISAS),$(eval $(call template_rule,$(i))))
 $(B)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -DOG_VERSION='"$(VERSION)"' -c -o $@ $<
+	$(CC) $(BASE) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -c -o $@ $<
@@ -106,7 +116,10 @@ $(B)/opgraft.pc: FORCE
 	@mkdir -p $(B)
 	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: opgraft\nDescription: Neural-network operators written once, grafted into any network\nVersion: %s\nLibs: -L$${libdir} -lopgraft\nLibs.private: -lm -ldl -pthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-lib: $(B)/libopgraft.a
+$(B)/libopgraft_kit.a: $(KIT_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $(KIT_OBJ)
+lib: $(B)/libopgraft.a $(B)/libopgraft_kit.a
 
 # ---- tests and tools ----------------------------------------------------------------------------
 units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device
@@ -170,7 +183,7 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(B)/libopgraft.a
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/opgraft
 	install -m 755 $(B)/opgraft $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(B)/libopgraft.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 $(B)/libopgraft.a $(B)/libopgraft_kit.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/libopgraft.so $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION)
 	ln -sf libopgraft.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libopgraft.so.0
 	ln -sf libopgraft.so.0 $(DESTDIR)$(PREFIX)/lib/libopgraft.so
@@ -180,11 +193,11 @@ install: all
 	install -m 644 models/*.onnx models/*.idx3 models/*.idx1 models/README.md $(DESTDIR)$(PREFIX)/share/opgraft/models/
 	install -m 644 include/opgraft/*.h $(DESTDIR)$(PREFIX)/include/opgraft/
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.* $(DESTDIR)$(PREFIX)/lib/pkgconfig/opgraft.pc
+	rm -f $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.* $(DESTDIR)$(PREFIX)/lib/libopgraft_kit.a $(DESTDIR)$(PREFIX)/lib/pkgconfig/opgraft.pc
 	rm -rf $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h $(DESTDIR)$(PREFIX)/share/opgraft
 
 %.d: ;
--include $(OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)
+-include $(OBJ:.o=.d) $(KIT_OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)
 
 clean:
 	rm -rf $(B)

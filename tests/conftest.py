@@ -85,6 +85,36 @@ def digits():
     return images[:, None], read_idx(MODELS / "digits-labels.idx1")
 
 
+class Tensorrt:
+    """The real TensorRT-RTX, which wants LD_LIBRARY_PATH when a process starts: scripts run in child processes."""
+
+    def __init__(self, folder):
+        self.env = {**os.environ, "LD_LIBRARY_PATH": str(folder / "lib"), "PYTHONPATH": str(folder / "python")}
+
+    def run(self, script, *args, stdin="", timeout=300, **env):
+        """Runs a Python script that may `import tensorrt_rtx_bindings`."""
+        done = subprocess.run([sys.executable, script, *map(str, args)], input=stdin, capture_output=True, text=True,
+                              env={**self.env, **env}, timeout=timeout)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def drive(self, **request):
+        """What tensorrt_drive.py answers to the request that is described there."""
+        done = self.run(ROOT / "tests" / "tensorrt_drive.py", stdin=json.dumps(request, default=str))
+        assert done.status == 0, f"exit status {done.status}\n{done.out}{done.err}"
+        return json.loads(done.out.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def tensorrt():
+    """The library and its Python API as tools/setup.sh leaves them; OPGRAFT_TENSORRT names another folder to use."""
+    folder = pathlib.Path(os.environ.get("OPGRAFT_TENSORRT", ROOT / "build" / "tensorrt")).resolve()
+    done = subprocess.run(["sh", ROOT / "tools" / "setup.sh", "tensorrt", folder, ROOT / "tests" / "requirements-tensorrt.txt",
+                           sys.executable], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("TensorRT-RTX can't be had here: " + (done.stderr.strip().splitlines() or ["?"])[-1])
+    return Tensorrt(folder)
+
+
 @pytest.fixture(scope="session")
 def resnet50(tmp_path_factory):
     """resnet50("relu") is the path of that ResNet-50, written once a session."""

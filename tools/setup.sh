@@ -1,7 +1,46 @@
 #!/bin/sh
-# setup.sh build | test VENV REQUIREMENTS -- installs what the build or the tests need and the machine lacks: Debian
-# packages and a Python environment. Without root or apt it says what to install and stops.
+# setup.sh build | test VENV REQUIREMENTS | tensorrt FOLDER REQUIREMENTS PYTHON -- installs what the build or the tests need
+# and the machine lacks: Debian packages, a Python environment, the real TensorRT-RTX with its Python API (in FOLDER, for
+# that PYTHON). Without root or apt it says what to install and stops. A second run does nothing.
 set -eu
+
+# FOLDER/python holds the bindings, FOLDER/lib the library. It appears whole or not at all, so that a broken download or
+# two runs at a time do no harm.
+if [ "$1" = tensorrt ]; then
+	folder=$2 requirements=$3 python=$4
+	[ -f "$folder/requirements.txt" ] && cmp -s "$requirements" "$folder/requirements.txt" && exit
+	mkdir -p "$(dirname "$folder")"
+	new=$(mktemp -d "$folder.XXXXXX")
+	trap 'rm -rf "$new"' EXIT
+	"$python" -m pip download -q --disable-pip-version-check --no-deps -d "$new/wheels" -r "$requirements"
+	"$python" - "$new" <<'END'
+import pathlib, re, sys, zipfile
+new = pathlib.Path(sys.argv[1])
+lib = new / "lib"
+lib.mkdir()
+for wheel in new.glob("wheels/*.whl"):
+    with zipfile.ZipFile(wheel) as archive:
+        if "bindings" in wheel.name:
+            archive.extractall(new / "python")
+            continue
+        for member in archive.infolist():
+            name = pathlib.PurePath(member.filename).name
+            if not re.fullmatch(r"libtensorrt_(onnxparser_)?rtx\.so\.[0-9.]+", name):
+                continue
+            member.filename = name
+            archive.extract(member, lib)
+            # its soname, and the name without a number: the parser opens that one at the first plugin node
+            stem = name[:name.index(".so") + 3]
+            (lib / stem).symlink_to(name)
+            (lib / f"{stem}.{name[len(stem) + 1:].split('.')[0]}").symlink_to(name)
+END
+	rm -r "$new/wheels"
+	cp "$requirements" "$new/requirements.txt"
+	chmod 755 "$new"
+	rm -rf "$folder"
+	mv -T "$new" "$folder" 2>/dev/null || cmp -s "$requirements" "$folder/requirements.txt"
+	exit
+fi
 
 missing=
 have() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }

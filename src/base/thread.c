@@ -19,7 +19,8 @@ static const double SPIN_SECONDS = 20e-6;
 #define NEXT_JOB UINT64_C(0x20000)       /* the job's number counts from here up */
 
 struct pool {
-	int threads, started;                /* the caller included; workers */
+	pool_lent lent;                      /* threads: the caller included. run: NULL, or there is nothing behind this member */
+	int started;                         /* workers */
 	double spin;                         /* seconds */
 	pthread_t worker[MOST_THREADS];
 	pthread_mutex_t turn;                /* held by the caller whose job is open */
@@ -45,10 +46,10 @@ static void pause_briefly(void)
 }
 
 /* First unit of piece k: the first units % pieces pieces have one unit more. */
-static int64_t first_unit(const pool *p, int64_t k)
+static int64_t first_unit(int64_t units, int64_t pieces, int64_t k)
 {
-	int64_t more = p->units % p->pieces;
-	return k * (p->units / p->pieces) + (k < more ? k : more);
+	int64_t more = units % pieces;
+	return k * (units / pieces) + (k < more ? k : more);
 }
 
 static void take_pieces(pool *p)
@@ -56,8 +57,8 @@ static void take_pieces(pool *p)
 	for (;;) {
 		int64_t k = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
 		if (k >= p->pieces) return;
-		int64_t begin = first_unit(p, k) * p->grain;
-		p->body(p->arg, begin, k + 1 == p->pieces ? p->n : first_unit(p, k + 1) * p->grain);
+		int64_t begin = first_unit(p->units, p->pieces, k) * p->grain;
+		p->body(p->arg, begin, k + 1 == p->pieces ? p->n : first_unit(p->units, p->pieces, k + 1) * p->grain);
 	}
 }
 
@@ -123,17 +124,39 @@ static void close_job(pool *p)
 	}
 }
 
+/* A loop on lent threads. */
+typedef struct lent_job {
+	int64_t pieces, units, grain, n;
+	void (*body)(void *arg, int64_t begin, int64_t end);
+	void *arg;
+} lent_job;
+
+static void lent_item(void *arg, int64_t k)
+{
+	const lent_job *j = arg;
+	int64_t begin = first_unit(j->units, j->pieces, k) * j->grain;
+	bool was_inside = inside;
+	inside = true;
+	j->body(j->arg, begin, k + 1 == j->pieces ? j->n : first_unit(j->units, j->pieces, k + 1) * j->grain);
+	inside = was_inside;
+}
+
 void pool_run(pool *p, int64_t n, int64_t grain, void (*body)(void *arg, int64_t begin, int64_t end), void *arg)
 {
 	if (n <= 0) return;
 	if (grain < 1) grain = 1;
 	int64_t units = n / grain;
-	if (!p || p->threads == 1 || inside || units < 2) {
+	if (!p || p->lent.threads == 1 || inside || units < 2) {
 		body(arg, 0, n);
 		return;
 	}
+	int64_t pieces = units < PIECES_PER_THREAD * p->lent.threads ? units : PIECES_PER_THREAD * p->lent.threads;
+	if (p->lent.run) {
+		p->lent.run(p->lent.context, pieces, lent_item, &(lent_job){ pieces, units, grain, n, body, arg });
+		return;
+	}
 	pthread_mutex_lock(&p->turn);
-	p->pieces = units < PIECES_PER_THREAD * p->threads ? units : PIECES_PER_THREAD * p->threads;
+	p->pieces = pieces;
 	p->units = units;
 	p->grain = grain;
 	p->n = n;
@@ -168,7 +191,7 @@ og_status pool_create(pool **out, int threads)
 	pool *p = base_alloc_aligned(sizeof *p, _Alignof(pool));
 	NEED(p);
 	memset(p, 0, sizeof *p);
-	p->threads = threads;
+	p->lent.threads = threads;
 	/* Where threads must share a processor a spinning one keeps another from working. */
 	p->spin = threads <= available ? SPIN_SECONDS : 0;
 	pthread_mutex_init(&p->turn, NULL);
@@ -200,4 +223,5 @@ void pool_destroy(pool *p)
 	base_free(p);
 }
 
-int pool_threads(const pool *p) { return p ? p->threads : 1; }
+int pool_threads(const pool *p) { return p ? p->lent.threads : 1; }
+pool *pool_lend(pool_lent *lent) { return (pool *)lent; }

@@ -2,7 +2,8 @@
  * rules on known sizes, and a host for eval and kernels.
  *
  * This folder's library.c, tensorrt.c, onnxruntime.c, device.c go into every op library (.so), from libopgraft_kit.a; what else they
- * need comes out of libopgraft.a one object at a time, so they call nothing that pulls in the table of built-in ops. */
+ * need comes out of libopgraft.a one object at a time, so they call nothing that pulls in the table of built-in ops: of src/base
+ * anything, of src/schema args.c and question.c. */
 #ifndef LIBRARY_H
 #define LIBRARY_H
 
@@ -29,8 +30,13 @@ void library_defaults(og_attr_value *out, const library_op *);
 og_status library_set_number(og_attr_value *out, const library_op *, int k, double value);
 og_status library_set_word(og_attr_value *out, const library_op *, int k, const char *word);     /* of an enum, or a string (borrowed) */
 
-/* Runs the op's shape rule and declaration: dims of in[] are all known (0 or more). Fills dtype, rank, dims of out[]. */
+enum { LIBRARY_MAX_ARGS = 64 };             /* inputs or outputs of one node: the variadic ones count */
+/* Runs the op's shape rule and declaration: dims of in[] are all known (0 or more). Fills dtype, rank, dims of out[]. An input that is
+ * left out has dtype OG_NONE. */
 og_status library_infer(const library_op *, const og_attr_value *, int n_in, const og_shape *in, int n_out, og_shape *out);
+/* The same with dimensions of the caller's making: c->host, op, attr, n_in, n_out and context are set, in[] and c->out have
+ * LIBRARY_MAX_ARGS slots. What is not known stays as c->host->dim says. */
+og_status library_ask(const library_op *, og_infer *c, og_shape *in);
 extern const og_host library_host;          /* one thread; fail keeps the sentence: base_error() */
 
 #endif

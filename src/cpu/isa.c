@@ -1,38 +1,13 @@
-/* isa.c -- which instruction set runs. */
+/* isa.c -- the inner loops of the instruction set that runs. */
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "cpu/kernels.h"
-
-static const char *const isa_names[OG_ISA_COUNT] = {
-	[OG_ISA_SCALAR] = "scalar", [OG_ISA_AVX2] = "avx2", [OG_ISA_AVX512] = "avx512",
-};
-
-static int best_isa(void)
-{
-	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return OG_ISA_SCALAR;
-	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-	    !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) return OG_ISA_AVX2;
-	return OG_ISA_AVX512;
-}
-
-/* The best instruction set that the machine and the mask allow; a mask that is no name allows all. */
-static int allowed_isa(void)
-{
-	const char *mask = getenv("OPGRAFT_ISA");
-	int best = best_isa();
-	for (int i = 0; mask && i < best; i++)
-		if (!strcmp(mask, isa_names[i])) return i;
-	return best;
-}
 
 static cpu_kernels kernels;
 
 static void fill(void)
 {
-	kernels.isa = allowed_isa();
-	kernels.name = isa_names[kernels.isa];
+	kernels.isa = cpu_level(&kernels.name);
 	kernels.lanes = 1;
 	cpu_products_scalar(&kernels);
 	cpu_windows_scalar(&kernels);

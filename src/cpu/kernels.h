@@ -38,6 +38,9 @@ typedef struct cpu_kernels {
 	cpu_unfold_fn *unfold;
 } cpu_kernels;
 
+/* The best instruction set that the machine and OPGRAFT_ISA=scalar|avx2|avx512 allow (a mask that is no name allows all): OG_ISA_*,
+ * and its name where it is wanted. */
+int cpu_level(const char **name);
 /* The kernels for this machine, at most those of OPGRAFT_ISA=scalar|avx2|avx512 (read once). */
 const cpu_kernels *cpu_kernels_here(void);
 

@@ -141,8 +141,31 @@ og_status schema_outputs(schema_args *out, const og_op *op)
 	return schema_arguments(&inputs, out, op);
 }
 
-const schema_arg *schema_arg_at(const schema_args *args, int k)
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+int schema_attr_count(const og_op *op)
 {
-	if (k < args->n) return &args->arg[k];
-	return args->n > 0 && args->arg[args->n - 1].variadic ? &args->arg[args->n - 1] : NULL;
+	int n = 0;
+	while (op->attrs && op->attrs[n].name) n++;
+	return n;
+}
+
+og_status schema_attr_check(const og_attr *d, double value)
+{
+	if (d->low == d->high || (value >= d->low && value <= d->high)) return OG_OK;
+	return base_fail(OG_BAD_FILE, "attribute '%s' is %.9g, but must be in [%.9g, %.9g]", d->name, value, d->low, d->high);
+}
+
+int64_t schema_attr_word(const og_attr *d, const char *s)
+{
+	size_t n = strlen(s);
+	const char *words = d->words;
+	for (int64_t index = 0;; index++) {
+		size_t length = strcspn(words, "|");
+		if (length == n && memcmp(words, s, n) == 0) return index;
+		if (!words[length]) break;
+		words += length + 1;
+	}
+	base_fail(OG_BAD_FILE, "attribute '%s' is '%.60s', but must be one of %s", d->name, s, d->words);
+	return -1;
 }

@@ -45,13 +45,6 @@ static bool is_ignored(const char *name)
 	return false;
 }
 
-static int count_declared(const og_op *op)
-{
-	int n = 0;
-	while (op->attrs && op->attrs[n].name) n++;
-	return n;
-}
-
 static og_status check_names(const graph_node *n)
 {
 	for (int k = 0; k < n->n_attrs; k++) {
@@ -64,25 +57,6 @@ static og_status check_names(const graph_node *n)
 			                 schema_node_words(words, n), name, n->op->since);
 	}
 	return OG_OK;
-}
-
-/* Index of s in "none|tanh"; -1. */
-static int64_t find_word(const char *words, const char *s)
-{
-	size_t n = strlen(s);
-	for (int64_t index = 0;; index++) {
-		size_t length = strcspn(words, "|");
-		if (length == n && memcmp(words, s, n) == 0) return index;
-		if (!words[length]) return -1;
-		words += length + 1;
-	}
-}
-
-static og_status check_range(const og_attr *d, double value)
-{
-	if (d->low == d->high || (value >= d->low && value <= d->high)) return OG_OK;
-	return base_fail(OG_BAD_FILE, "attribute '%s' is %.9g, but must be in [%.9g, %.9g]", d->name, value, d->low,
-	                 d->high);
 }
 
 /* A list of strings as one string, '|' between them. */
@@ -114,15 +88,14 @@ static og_status take_value(og_attr_value *v, arena *a, const og_attr *d, const 
 	case OG_ATTR_INT:
 		v->i = attr->i;
 		v->f = (float)attr->i;
-		return check_range(d, (double)attr->i);
+		return schema_attr_check(d, (double)attr->i);
 	case OG_ATTR_FLOAT:
 		v->f = attr->f;
-		return check_range(d, (double)attr->f);
+		return schema_attr_check(d, (double)attr->f);
 	case OG_ATTR_ENUM:
-		v->i = find_word(d->words, attr->s);
+		v->i = schema_attr_word(d, attr->s);
 		v->f = (float)v->i;
-		if (v->i >= 0) return OG_OK;
-		return base_fail(OG_BAD_FILE, "attribute '%s' is '%.60s', but must be one of %s", d->name, attr->s, d->words);
+		return v->i >= 0 ? OG_OK : OG_BAD_FILE;
 	case OG_ATTR_TENSOR:
 		v->t = attr->t;
 		return OG_OK;
@@ -144,7 +117,7 @@ static og_status take_value(og_attr_value *v, arena *a, const og_attr *d, const 
 
 og_status schema_attributes_in(const og_attr_value **out, arena *a, const graph_node *n, const schema_scope *scope)
 {
-	int declared = count_declared(n->op);
+	int declared = schema_attr_count(n->op);
 	og_attr_value *values = arena_array(a, (size_t)declared, sizeof *values);
 	NEED(values);
 	TRY(check_names(n));

@@ -37,109 +37,12 @@ og_status schema_question_begin(schema_question *q, arena *a, const graph_node *
 	return OG_OK;
 }
 
-static og_status check_counts(const schema_question *q, const graph_node *n)
-{
-	const char *type = n->type;
-	if (n->n_in > 0 && !schema_arg_at(&q->inputs, n->n_in - 1))
-		return base_fail(OG_BAD_FILE, "%s takes at most %d inputs, not %d", type, q->inputs.n, n->n_in);
-	if (n->n_out > 0 && !schema_arg_at(&q->outputs, n->n_out - 1))
-		return base_fail(OG_BAD_FILE, "%s makes at most %d outputs, not %d", type, q->outputs.n, n->n_out);
-	if (n->n_out == 0 || (!n->out[0] && !q->outputs.arg[0].variadic && !q->outputs.arg[0].optional))
-		return base_fail(OG_BAD_FILE, "output '%s' of %s is missing", q->outputs.arg[0].name, type);
-	for (int k = 0; k < larger(n->n_in, q->inputs.n); k++) {
-		const schema_arg *arg = schema_arg_at(&q->inputs, k);
-		if (!q->present[k] && !arg->optional)
-			return base_fail(OG_BAD_FILE, "input '%s' of %s is missing", arg->name, type);
-	}
-	return OG_OK;
-}
-
-static og_dtype first_type(uint32_t types)
-{
-	return types ? (og_dtype)__builtin_ctz(types) : OG_NONE;
-}
-
-static bool is_one_type(uint32_t types) { return types && (types & (types - 1)) == 0; }
-
-/* Checks the types of the inputs against the declaration; *bound: the type of each variable. */
-static og_status unify_inputs(const schema_question *q, const graph_node *n, og_dtype *bound)
-{
-	for (int k = 0; k < n->n_in; k++) {
-		const schema_arg *arg = schema_arg_at(&q->inputs, k);
-		og_dtype t = q->in[k].dtype;
-		if (t == OG_NONE) continue;
-		if (!(arg->types >> t & 1))
-			return base_fail(OG_UNSUPPORTED, "input '%s' of type %s is not supported", arg->name, base_dtype_name(t));
-		if (arg->variable < 0) continue;
-		if (bound[arg->variable] == OG_NONE) bound[arg->variable] = t;
-		if (bound[arg->variable] != t)
-			return base_fail(OG_BAD_FILE, "input '%s' is %s, but must be %s as the inputs before it", arg->name,
-			                 base_dtype_name(t), base_dtype_name(bound[arg->variable]));
-	}
-	return OG_OK;
-}
-
-/* A rule takes an input without type for one left out, so every one that is there gets a type if it can be told. Of one
- * whose value decides shapes any allowed type will do as long as the value is not known. */
-static void complete_inputs(const schema_question *q, const graph_node *n, const og_dtype *bound)
-{
-	for (int k = 0; k < n->n_in; k++) {
-		const schema_arg *arg = schema_arg_at(&q->inputs, k);
-		og_shape *s = &q->in[k];
-		if (s->dtype != OG_NONE || !q->present[k]) continue;
-		if (arg->variable >= 0 && bound[arg->variable] != OG_NONE) s->dtype = bound[arg->variable];
-		else if (is_one_type(arg->types) || arg->value_needed) s->dtype = first_type(arg->types);
-	}
-}
-
-static void start_outputs(const schema_question *q, const graph_node *n, const og_dtype *bound)
-{
-	for (int k = 0; k < larger(n->n_out, q->outputs.n); k++) {
-		const schema_arg *arg = schema_arg_at(&q->outputs, k);
-		og_dtype variable = arg->variable >= 0 ? bound[arg->variable] : OG_NONE;
-		q->out[k].dtype = variable != OG_NONE ? variable : is_one_type(arg->types) ? first_type(arg->types) : OG_NONE;
-		q->out[k].rank = -1;
-	}
-}
-
-static og_status broadcast_dim(og_infer *c, og_dim *to, og_dim other)
-{
-	if (*to > 1 || *to == 0)
-		if (other >= 0 && other != 1 && other != *to)
-			return base_fail(OG_BAD_FILE, "dimensions %lld and %lld do not broadcast", (long long)*to,
-			                 (long long)other);
-	*to = host_dim(c, OG_DIM_BROADCAST, *to, other);
-	return OG_OK;
-}
-
-/* The rule of an op that has none: outputs have the broadcast shape of all inputs. */
-static og_status broadcast_rule(schema_question *q, const graph_node *n)
-{
-	og_shape s = { .rank = 0 };
-	for (int k = 0; k < n->n_in; k++) {
-		if (!q->present[k]) continue;
-		if (q->in[k].rank < 0) return OG_OK;
-		s.rank = larger(s.rank, q->in[k].rank);
-	}
-	for (int d = 0; d < s.rank; d++) s.dims[d] = 1;
-	for (int k = 0; k < n->n_in; k++)
-		for (int d = 0, shift = s.rank - q->in[k].rank; q->present[k] && d < q->in[k].rank; d++)
-			TRY(broadcast_dim(&q->c, &s.dims[shift + d], q->in[k].dims[d]));
-	for (int k = 0; k < larger(n->n_out, q->outputs.n); k++) {
-		q->out[k].rank = s.rank;
-		memcpy(q->out[k].dims, s.dims, sizeof s.dims);
-	}
-	return OG_OK;
-}
-
 static og_status ask(schema_question *q, const graph_node *n)
 {
-	og_dtype bound[2 * SCHEMA_MAX_ARGS] = { OG_NONE };
-	TRY(check_counts(q, n));
-	TRY(unify_inputs(q, n, bound));
-	complete_inputs(q, n, bound);
-	start_outputs(q, n, bound);
-	return n->op->shape ? n->op->shape(&q->c) : broadcast_rule(q, n);
+	const schema_arg *first = &q->outputs.arg[0];
+	if (n->n_out == 0 || (!n->out[0] && !first->variadic && !first->optional))
+		return base_fail(OG_BAD_FILE, "output '%s' of %s is missing", first->name, n->type);
+	return schema_ask(&q->inputs, &q->outputs, &q->c, q->in, q->present);
 }
 
 og_status schema_question_ask(schema_question *q, const graph_node *n)

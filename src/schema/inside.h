@@ -41,10 +41,6 @@ og_status schema_attributes_in(const og_attr_value **out, arena *, const graph_n
 enum { SCHEMA_WORDS = 256 };
 const char *schema_node_words(char words[SCHEMA_WORDS], const graph_node *);
 
-/* Both lists of arguments of an op, with types of one numbering. */
-og_status schema_arguments(schema_args *inputs, schema_args *outputs, const og_op *);
-const schema_arg *schema_arg_at(const schema_args *, int k);      /* the variadic one for the rest; NULL: too many */
-
 /* The op's question about shapes: in and out have a slot for every declared argument at least. */
 typedef struct schema_question {
 	schema_args inputs, outputs;

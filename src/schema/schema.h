@@ -29,6 +29,16 @@ typedef struct schema_arg {
 typedef struct schema_args { int n; schema_arg arg[SCHEMA_MAX_ARGS]; } schema_args;
 og_status schema_inputs(schema_args *out, const og_op *);
 og_status schema_outputs(schema_args *out, const og_op *);
+/* Both lists, with types of one numbering. */
+og_status schema_arguments(schema_args *inputs, schema_args *outputs, const og_op *);
+const schema_arg *schema_arg_at(const schema_args *, int k);      /* the variadic one for the rest; NULL: too many */
+int schema_attr_count(const og_op *);
+og_status schema_attr_check(const og_attr *, double value);          /* OG_BAD_FILE with a sentence: outside its range */
+int64_t schema_attr_word(const og_attr *, const char *word);         /* index among an enum's words; -1 and a sentence */
+/* The declaration's and the shape rule's answer, without a graph: checks counts and types of the inputs, gives outputs their
+ * types and runs the rule; an op without one makes the broadcast of all inputs. in[] and c->out have a slot for each declared
+ * argument at least; what c->host->dim makes of dimensions is the caller's. c->in is set to in. */
+og_status schema_ask(const schema_args *inputs, const schema_args *outputs, og_infer *c, og_shape *in, const bool *present);
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
 /* Sets node->op of every node that has none yet (functions and bodies too) from the opset imports. Unknown ops stay

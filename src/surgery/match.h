@@ -4,8 +4,13 @@
 
 #include "surgery/pattern.h"
 
-/* What a variable stands for during a match. */
-typedef struct binding { graph_value *value; bool has_number; double number; } binding;
+/* What a variable stands for during a match. All empty: an optional input that is left out, or a name of the right side. */
+typedef struct binding {
+	graph_value *value;
+	bool has_number; double number;      /* an attribute's */
+	const graph_attr *attr;              /* an attribute that is a list or a string (inputs that are attributes too) */
+	graph_node *node;                    /* of a name that `where` defines as a node: name[k] is its output k */
+} binding;
 
 typedef struct match {
 	const rule *r;                       /* of a recognised region one that was made for it: its left side is NULL */
@@ -19,14 +24,17 @@ typedef struct match {
 /* Matches in the order of their roots in the graph; near misses apart. All in the arena. */
 typedef struct match_list {
 	arena *a;
+	bool no_misses;                      /* asked for: near misses are not looked for */
 	match **matches; size_t n, cap;
 	match **misses; size_t n_misses, cap_misses;
 } match_list;
 
-/* Everything in this graph (not in bodies inside it) where the rule's left side stands, overlapping ones too, and near misses:
- * the root and at least half of the pattern's nodes fit (or all but one of a pattern of two). Time O(nodes), whatever
- * the number of rules: a rule looks only at nodes of its root's type. */
-og_status match_graph(match_list *, const rule *, const graph *);
+/* Everything in this graph (not in bodies inside it) where the left side of one of the rules stands, overlapping ones
+ * too, and near misses: the nearest of a node that roots no match and is inside of none, when the types of half of the
+ * pattern's nodes fit, of two or more. Time O(nodes + places), whatever the number of rules: a rule looks only at nodes
+ * of its root's type, and the ways to fit it there that are tried are bounded. */
+og_status match_rules(match_list *, const rule *, size_t n, const graph *);
+og_status match_graph(match_list *, const rule *, const graph *);        /* one rule */
 /* The same for ops by meaning: regions of elementwise nodes with one variable input that compute one of the ops. */
 typedef struct recogniser recogniser;
 /* op NULL: every op that is worth a name (elementwise of one variable, with a body of simpler ops). */
@@ -34,9 +42,12 @@ og_status recognise_create(recogniser **out, const og_op *op);
 void recognise_destroy(recogniser *);
 og_status recognise_graph(match_list *, recogniser *, const graph *);
 
-/* Nodes that hand input 0 through at inference: Identity, Dropout, Cast to the type that it has. */
+/* The number that a bind of the right side (number, variable, formula) means in a match. OG_USAGE with a clause: none. */
+og_status match_number(const match *, const pattern_bind *, double *out);
+
+/* Nodes that hand input 0 through to output 0 at inference: Identity, Dropout, Cast to the type that it has. */
 bool match_transparent(const graph_node *);
-/* The value behind transparent nodes. */
+/* The value behind transparent nodes (64 at most are looked through). */
 graph_value *match_behind(graph_value *);
 /* The tensor of a constant (initializer, Constant node of any form, through transparent nodes); NULL when it is none. */
 const og_tensor *match_tensor(const graph_value *);

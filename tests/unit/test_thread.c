@@ -162,9 +162,41 @@ static void test_cost(void **state)
 	assert_true(took[ROUNDS / 2] < 100e-6);
 }
 
+/* Somebody else's threads: two of them, each with every other item. */
+typedef struct lent_half { int64_t first, n; void (*item)(void *arg, int64_t k); void *arg; } lent_half;
+
+static void *lent_work(void *arg)
+{
+	const lent_half *h = arg;
+	for (int64_t k = h->first; k < h->n; k += 2) h->item(h->arg, k);
+	return NULL;
+}
+
+static void lent_run(void *context, int64_t n, void (*item)(void *arg, int64_t k), void *arg)
+{
+	pthread_t other;
+	lent_half even = { 0, n, item, arg }, odd = { 1, n, item, arg };
+	++*(int *)context;
+	assert_int_equal(pthread_create(&other, NULL, lent_work, &odd), 0);
+	lent_work(&even);
+	pthread_join(other, NULL);
+}
+
+static void test_lent_threads(void **state)
+{
+	int calls = 0;
+	pool_lent lent = { .threads = 2, .run = lent_run, .context = &calls };
+	(void)state;
+	assert_int_equal(pool_threads(pool_lend(&lent)), 2);
+	for (int64_t n = 0; n < 40; n++)
+		for (int64_t grain = 1; grain < 9; grain++) run_and_check(pool_lend(&lent), n, grain);
+	assert_true(calls > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lent_threads),
 		cmocka_unit_test(test_every_element_once), cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_many_callers), cmocka_unit_test(test_create), cmocka_unit_test(test_cost),
 	};
