@@ -55,7 +55,7 @@ TOOLS_BIN := $(TOOLS:tests/tools/%.c=$(B)/tests/%)
 MAKEFLAGS += --no-builtin-rules
 JOBS ?= $(shell nproc)
 .PHONY: all lib units demo test docs install uninstall clean help setup-test fuzz bench FORCE
-all: $(B)/opgraft $(B)/libopgraft.so $(B)/libopgraft_kit.a $(B)/opgraft.pc
+all: $(B)/opgraft $(B)/libopgraft.so $(B)/libopgraft_kit.a $(B)/include $(B)/opgraft.pc
 
 help:
 	@echo "make            the library and the command, in $(B)/"
@@ -81,7 +81,8 @@ SECTIONS := -ffunction-sections -fdata-sections
 # How `opgraft op build` compiles op files: as they are compiled here.
 QUOTED = '"$(1)"'
 KIT_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -DNDEBUG $(SAN) -fPIC -fvisibility=hidden -ffp-contract=off -fwrapv -pthread $(SECTIONS)
-$(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKIT_REF=$(call QUOTED,$(LANES_ref)) \
+KIT_LDFLAGS := -shared -Wl,-Bsymbolic -Wl,--gc-sections -Wl,--as-needed -Wl,-S $(if $(SAN),,-Wl,-z,defs)
+$(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKIT_LDFLAGS=$(call QUOTED,$(KIT_LDFLAGS)) -DKIT_REF=$(call QUOTED,$(LANES_ref)) \
     $(foreach i,$(ISAS),-DKIT_$(i)=$(call QUOTED,$(LANES_$(i))))
 
 # ---- compiling ----------------------------------------------------------------------------------
@@ -112,6 +113,10 @@ $(B)/libopgraft.so: $(OBJ)
 	$(CC) $(SAN) -shared -Wl,-soname,libopgraft.so.0 -Wl,-z,defs -o $@ $(OBJ) $(LIBS)
 $(B)/opgraft: $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a
 	$(CC) $(SAN) -o $@ $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a $(LIBS)
+# beside what is built, the headers as an installed Opgraft has them
+$(B)/include: FORCE
+	@mkdir -p $(B)
+	@ln -sfn $(CURDIR)/include $@
 $(B)/opgraft.pc: FORCE
 	@mkdir -p $(B)
 	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: opgraft\nDescription: Neural-network operators written once, grafted into any network\nVersion: %s\nLibs: -L$${libdir} -lopgraft\nLibs.private: -lm -ldl -pthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $@.new
@@ -122,19 +127,19 @@ $(B)/libopgraft_kit.a: $(KIT_OBJ)
 lib: $(B)/libopgraft.a $(B)/libopgraft_kit.a
 
 # ---- tests and tools ----------------------------------------------------------------------------
-units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device
-$(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft.a
+units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft_kit.a $(B)/libopgraft.a
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft.a -lcmocka $(LIBS)
+	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft_kit.a $(B)/libopgraft.a -lcmocka $(LIBS)
 $(B)/tests/%: tests/tools/%.c $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -o $@ $< $(B)/libopgraft.a $(LIBS)
 $(B)/bench/%: bench/%.c $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -Wno-psabi -o $@ $< $(B)/libopgraft.a $(LIBS)
-$(B)/tools/%: tools/%.c $(B)/libopgraft.a
+$(B)/tools/%: tools/%.c $(B)/libopgraft_kit.a $(B)/libopgraft.a
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -Wno-psabi -o $@ $< $(B)/libopgraft.a $(LIBS)
+	$(CC) $(BASE) -Wno-psabi -o $@ $< $(B)/libopgraft_kit.a $(B)/libopgraft.a $(LIBS)
 
 # ---- set-up: what the tests need ----------------------------------------------------------------
 VENV := build/venv

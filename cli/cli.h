@@ -16,6 +16,7 @@ typedef struct cli_verb {
 	const char *what;                    /* one line */
 	const char *more;                    /* paragraphs and examples, lines of at most 80 columns */
 	const cli_option *options;           /* may be NULL */
+	const struct cli_verb *const *parts; /* of a verb in two words: "op build"; NULL ends; NULL: none */
 	int (*run)(const struct cli_args *);
 } cli_verb;
 
@@ -28,10 +29,12 @@ typedef struct cli_args {
 } cli_args;
 
 /* X(verb) one file each: cli_verb_NAME */
-#define CLI_VERBS(X) X(info) X(graft) X(build) X(run) X(check) X(bench) X(profile) X(op) X(doctor) X(demo)
+#define CLI_VERBS(X) X(info) X(find) X(diff) X(extract) X(graft) X(ungraft) X(build) X(run) X(check) X(bench) X(profile) X(op) X(doctor) X(demo)
 #define X(name) extern const cli_verb cli_verb_##name;
 CLI_VERBS(X)
 #undef X
+/* X(part): cli_verb_op_NAME */
+#define CLI_OP_PARTS(X) X(new) X(build) X(test) X(list)
 
 /* ---- arguments ------------------------------------------------------------------------------ */
 const char *cli_option_value(const cli_args *, const char *name);       /* the last one; NULL when not given */
@@ -57,6 +60,12 @@ double cli_now(void);                               /* seconds */
 double cli_quantile(double *x, size_t n, double q); /* sorts x */
 void cli_print_seconds(char *out, size_t n, double seconds);             /* "12.3 us" */
 
+/* ---- surgery ---------------------------------------------------------------------------------- */
+/* Tells places: counts per op, then each with its nodes, then refusals; with --json as og_found_edits has it. */
+og_status cli_print_found(const cli_args *, const og_found *, const char *what);
+/* The whole of a text file, to be freed; tells what is wrong with it. */
+og_status cli_read_text(char **out, const char *path);
+
 /* ---- a network to run ------------------------------------------------------------------------ */
 
 /* A model or plan file with its inputs, as run, check, bench and profile take it. */
@@ -71,13 +80,18 @@ typedef struct cli_net {
 	int threads;
 } cli_net;
 
+#define CLI_OPS_OPTION { "--ops", "LIB.so", "an op library that the network needs (repeatable)" }
+/* Loads what --ops names; main does it for every verb that has the option. 0, or an exit status after printing. */
+int cli_load_ops(const cli_args *);
+bool cli_is_library(const char *path);              /* an ELF file */
 #define CLI_NET_OPTIONS \
 	{ "--input", "NAME=FILE", "value of an input, .npy or .pb (random where not given)" }, \
 	{ "--shape", "NAME=1x3x8", "shape of an input, or NAME=8 for a named dimension" }, \
 	{ "--batch", "N", "size of every input's first dimension" }, \
 	{ "--device", "cpu", "where to run" }, \
 	{ "--threads", "N", "threads to use (default: all processors)" }, \
-	{ "--no-fuse", NULL, "node by node, as the baseline to compare with" }
+	{ "--no-fuse", NULL, "node by node, as the baseline to compare with" }, \
+	CLI_OPS_OPTION
 
 bool cli_is_plan(const char *path);
 /* Loads, builds, makes inputs (given, or random from `seed`), outputs and a session. batch 0: as the options say.

@@ -4,12 +4,14 @@
 static int run(const cli_args *a)
 {
 	char *out = NULL;
-	if (!cli_files(a, 1, 1, "a model or plan file")) return OG_USAGE;
+	if (!cli_files(a, 1, 1, "a model, plan or op library")) return OG_USAGE;
 	og_format format = a->json ? OG_JSON : OG_TEXT;
 	og_plan *plan = NULL;
 	og_model *model = NULL;
 	og_status status;
-	if (cli_is_plan(a->files[0])) {
+	if (cli_is_library(a->files[0])) {
+		status = og_op_library_describe(&out, a->files[0], format);
+	} else if (cli_is_plan(a->files[0])) {
 		status = og_plan_load(&plan, a->files[0]);
 		if (status == OG_OK) status = og_plan_describe(&out, plan, format);
 	} else {
@@ -25,13 +27,13 @@ static int run(const cli_args *a)
 }
 
 const cli_verb cli_verb_info = {
-	.name = "info", .usage = "FILE", .what = "what is in a model or plan",
+	.name = "info", .usage = "FILE", .what = "what is in a model, plan or op library",
 	.more = "Prints inputs, outputs, ops, parameters, work and memory. FLOPs count a multiply\n"
 	        "and an add as two, with symbolic dimensions at 1.\n\n"
 	        "Examples:\n"
 	        "  opgraft info models/lenet5_swish4.onnx\n"
 	        "  opgraft info net.onnx --json | python3 -m json.tool\n"
 	        "  opgraft info net.onnx --graph          every node, in the text form\n",
-	.options = (const cli_option[]){ { "--graph", NULL, "print the graph in the text form" }, { NULL, NULL, NULL } },
+	.options = (const cli_option[]){ { "--graph", NULL, "print the graph in the text form" }, CLI_OPS_OPTION, { NULL, NULL, NULL } },
 	.run = run,
 };

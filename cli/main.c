@@ -37,6 +37,7 @@ static int help_verb(const cli_verb *v)
 {
 	printf("opgraft %s %s\n\n%s\n", v->name, v->usage, v->what);
 	if (v->more) printf("\n%s", v->more);
+	for (int i = 0; v->parts && v->parts[i]; i++) printf("%s  opgraft %-9s %s\n", i ? "" : "\n", v->parts[i]->name, v->parts[i]->what);
 	printf("\nOptions:\n");
 	print_options(v->options);
 	print_options(common);
@@ -242,6 +243,15 @@ static int take_option(cli_args *a, char **argv, int argc, int *i)
 	return -1;
 }
 
+/* "build" of "op build". */
+static const cli_verb *find_part(const cli_verb *v, const char *word, int *from)
+{
+	for (int i = 0; v->parts[i]; i++)
+		if (!strcmp(v->parts[i]->name + strlen(v->name) + 1, word)) return ++*from, v->parts[i];
+	fprintf(stderr, "opgraft %s: '%s' is not one of its parts (opgraft %s --help)\n", v->name, word, v->name);
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static cli_args a;
@@ -251,8 +261,10 @@ int main(int argc, char **argv)
 	for (int i = 0; i < N_VERBS; i++)
 		if (!strcmp(verbs[i]->name, argv[1])) a.verb = verbs[i];
 	if (!a.verb) return fprintf(stderr, "opgraft: '%s' is not a verb (opgraft --help)\n", argv[1]), OG_USAGE;
+	int from = 2;
+	if (a.verb->parts && argc > 2 && argv[2][0] != '-' && !(a.verb = find_part(a.verb, argv[2], &from))) return OG_USAGE;
 	bool only_files = false;
-	for (int i = 2; i < argc; i++) {
+	for (int i = from; i < argc; i++) {
 		if (a.n_options == CLI_MAX_ARGS || a.n_files == CLI_MAX_ARGS) return cli_usage(&a, "there are too many arguments");
 		if (!only_files && !strcmp(argv[i], "--")) {
 			only_files = true;
@@ -263,7 +275,9 @@ int main(int argc, char **argv)
 			a.files[a.n_files++] = argv[i];
 		}
 	}
-	int status = a.verb->run(&a);
+	if (!a.verb->run) return cli_usage(&a, "what to do is needed");
+	int status = cli_load_ops(&a);
+	if (!status) status = a.verb->run(&a);
 	if (fflush(stdout) || ferror(stdout)) {
 		fputs("opgraft: standard output cannot be written\n", stderr);
 		return status ? status : OG_MISSING;

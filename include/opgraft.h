@@ -109,7 +109,7 @@ typedef struct og_graft_options {
 	size_t size;
 	/* Rules, one a line or separated by ';', '#' starts a comment: "Mul(x, Sigmoid(x)) -> Swish(x)". */
 	const char *rules;
-	/* Or every node of one type: "Relu=Swish" or "Relu=Swish,beta=1.5". */
+	/* Or every node of one type: "Relu=Swish" or "Relu=Swish,beta=1.5"; several, done one after the other, with ';' between. */
 	const char *map;
 	/* Or an op by name: every place that computes it, however it is spelled. */
 	const char *op;
@@ -122,7 +122,7 @@ typedef struct og_graft_options {
 	const char *edits;
 } og_graft_options;
 
-typedef struct og_attribute { const char *name; double value; } og_attribute;
+typedef struct og_attribute { const char *name; double value; const char *word; } og_attribute;     /* word: of a string; else NULL */
 /* A place that was (or would be) replaced, or one that almost was and why not. */
 typedef struct og_match {
 	const char *op;              /* "Swish" */
@@ -266,6 +266,29 @@ OG_API og_status og_op_at(size_t k, og_op_info *out);
 /* Loads an op library; its ops are then known like built-in ones until the program ends. OG_MISSING: no such file; OG_BAD_FILE: it is
  * no op library; OG_UNSUPPORTED: it was built for another version of opgraft/op.h. Never called for a library that the user did not name. */
 OG_API og_status og_ops_load(const char *path);
+
+/* An op file, to begin with: one formula, a reduction along the last axis and a map (softmax, norms), or a function of its own. */
+typedef enum og_op_kind { OG_OP_ELEMENTWISE, OG_OP_ROWWISE, OG_OP_GENERAL } og_op_kind;
+/* Writes one to `path`, which must not exist, for an op called `name`. It builds and passes its tests as it is. *note (may be NULL) is NULL or
+ * a sentence about the name, ended by og_text_free. OG_USAGE: no legal name, or the file exists. */
+OG_API og_status og_op_new(const char *path, const char *name, og_op_kind kind, char **note);
+
+typedef struct og_library_options {
+	size_t size;
+	const char *compiler;        /* NULL: CC of the environment, cc, gcc or clang */
+	const char *keep;            /* folder in which all that is made on the way stays; NULL: none does */
+	int no_cuda;                 /* no device code, even if NVRTC is there */
+} og_library_options;
+/* Op files into an op library (.so): a TensorRT plugin library, an ONNX Runtime custom-op library and a library for og_ops_load in one.
+ * `path` is replaced whole or not at all. *log (may be NULL) is what the compiler said, NULL when nothing, ended by og_text_free in any
+ * case. OG_BAD_FILE: file and line of the fault; OG_MISSING: no compiler, or no kit beside this program (OPGRAFT_HOME). */
+OG_API og_status og_op_library_build(const char *const *files, int n_files, const char *path, const og_library_options *options, char **log);
+/* What a library holds, without adding its ops; path NULL: all ops that are known here. */
+OG_API og_status og_op_library_describe(char **out, const char *path, og_format format);
+/* The conformance suite on the ops of a library (op NULL: all). Crashes are caught. OG_OK: all passed; OG_NO: the report *out says what to
+ * mend. *out is made in both cases. */
+OG_API og_status og_op_library_test(char **out, const char *path, const char *op, og_format format);
+
 /* What this machine offers: processor features, threads, CUDA driver, NVRTC, ONNX Runtime, TensorRT, and what to do. */
 OG_API og_status og_doctor(char **out, og_format format);
 /* "avx512", "avx2" or "scalar": the level that the CPU backend uses here (OPGRAFT_ISA can lower it). */

@@ -107,9 +107,10 @@ class Tensorrt:
 @pytest.fixture(scope="session")
 def tensorrt():
     """The library and its Python API as tools/setup.sh leaves them; OPGRAFT_TENSORRT names another folder to use."""
-    folder = pathlib.Path(os.environ.get("OPGRAFT_TENSORRT", ROOT / "build" / "tensorrt")).resolve()
-    done = subprocess.run(["sh", ROOT / "tools" / "setup.sh", "tensorrt", folder, ROOT / "tests" / "requirements-tensorrt.txt",
-                           sys.executable], capture_output=True, text=True)
+    folder = pathlib.Path(os.environ.get("OPGRAFT_TENSORRT", ROOT / "build" / "venv" / "tensorrt")).resolve()
+    wanted = ROOT / "tests" / "requirements-tensorrt.txt"
+    done = subprocess.run(["sh", ROOT / "tools" / "setup.sh", "tensorrt", folder, wanted, sys.executable],
+                          capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip("TensorRT-RTX can't be had here: " + (done.stderr.strip().splitlines() or ["?"])[-1])
     return Tensorrt(folder)

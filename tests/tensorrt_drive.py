@@ -1,16 +1,17 @@
-"""Does with the real TensorRT-RTX what a request says; needs no GPU. Runs in a process of its own: see conftest.Tensorrt.
+"""Does with the real TensorRT-RTX what a request says; needs no GPU. A process of its own: see conftest.Tensorrt.
 
 Standard input is one JSON object:
   libraries   plugin libraries to load, in order
+  reload      true: each is unloaded and loaded once more
   model       an ONNX file to parse; left out: no network
   override    true: plugins go before operators that the parser has itself
   shapes      {input: [smallest, best, largest]}: an optimisation profile
   formats     {input or output: name of a TensorFormat}: the only one allowed for it
   build       false: stop before the engine is built
+  plan_file   where to leave the engine
   create      [[creator, {field: [type, [values]]}, "BUILD" or "RUNTIME"]]: plugins to make
-The last line of standard output is one JSON object: creators, parsed, errors, layers, outputs, plan (bytes), created, log.
+The last line of standard output is one JSON object: creators, created, parsed, errors, layers, outputs, plan, log.
 """
-import ctypes
 import json
 import pathlib
 import sys
@@ -32,7 +33,6 @@ class Log(trt.ILogger):
 
 
 def describe(network):
-    """Layers with what their plugin says of itself."""
     layers = []
     for k in range(network.num_layers):
         layer = network.get_layer(k)
@@ -89,7 +89,10 @@ def main():
     builder = trt.Builder(log)
     registry = trt.get_plugin_registry()
     for library in request.get("libraries", []):
-        registry.load_library(library)
+        handle = registry.load_library(library)
+        if request.get("reload"):
+            registry.deregister_library(handle)
+            registry.load_library(library)
     answer["creators"] = [[c.name, c.plugin_version, c.plugin_namespace,
                            [[f.name, f.type.name] for f in c.field_names]] for c in registry.all_creators]
     answer["created"] = [create(registry, *one) is not None for one in request.get("create", [])]
@@ -98,6 +101,8 @@ def main():
         if network and request.get("build", True):
             plan = build(builder, network, request)
             answer["plan"] = len(plan)
+            if "plan_file" in request:
+                pathlib.Path(request["plan_file"]).write_bytes(plan)
     answer["log"] = log.lines
     print(json.dumps(answer))
 

@@ -190,3 +190,154 @@ def test_rules_from_a_file(tmp_path):
     rules.write_text(f"# the four nodes\n{FOUR_NODES}   # of TensorFlow exports\n\n")
     assert len(ok_json("graft", SWISH4, "-o", tmp_path / "o.onnx", "--rules", rules)["matches"]) == 4
     refused(5, "graft", SWISH4, "-o", tmp_path / "o.onnx", "--rules", tmp_path / "none.txt")
+
+
+# ---- what is kept, what goes ------------------------------------------------------------------------
+
+def test_a_needed_interior_is_kept_when_asked(tmp_path):
+    path = model(tmp_path / "m.onnx", [node("Sigmoid", "x", "s"), node("Mul", "x s", "y"), node("Exp", "s", "z")], ("y", "z"))
+    out = tmp_path / "o.onnx"
+    assert len(ok_json("graft", path, "-o", out, "--op", "Swish", "--keep")["matches"]) == 1
+    assert ops(out) == ["Exp", "Sigmoid", "opgraft::OgSwish"]
+    x = np.linspace(-2, 2, 8, dtype=np.float32).reshape(2, 4)
+    for name in ("y", "z"):
+        assert np.allclose(onnxruntime_infer(out, {"x": x}, name), onnxruntime_infer(path, {"x": x}, name), atol=1e-6)
+
+
+def test_a_body_that_reads_an_interior_counts(tmp_path):
+    def branch(name):
+        return helper.make_graph([node("Neg", "s", name)], name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)])
+    path = model(tmp_path / "m.onnx", [node("Sigmoid", "x", "s"), node("Mul", "x s", "y"), node("ReduceMax", "x", "r", keepdims=0),
+                                       node("Cast", "r", "c", to=TensorProto.BOOL),
+                                       helper.make_node("If", ["c"], ["z"], then_branch=branch("p"), else_branch=branch("q"))],
+                 ("y", "z"))
+    done = run("graft", path, "-o", tmp_path / "o.onnx", "--op", "Swish", "--json")
+    assert done.status == 1 and "also used by node" in json.loads(done.out)["refused"][0]["reason"]
+    assert ok_json("graft", path, "-o", tmp_path / "o.onnx", "--op", "Swish", "--keep")["matches"]
+    assert "Sigmoid" in ops(tmp_path / "o.onnx")
+
+
+def test_a_constant_around_a_body_is_seen_in_it(tmp_path):
+    def branch(name):
+        return helper.make_graph([node("Mul", "x beta", f"{name}m"), node("Sigmoid", f"{name}m", f"{name}s"),
+                                  node("Mul", f"x {name}s", name)], name, [],
+                                 [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)])
+    path = model(tmp_path / "m.onnx", [node("ReduceMax", "x", "r", keepdims=0), node("Cast", "r", "c", to=TensorProto.BOOL),
+                                       helper.make_node("If", ["c"], ["y"], then_branch=branch("p"), else_branch=branch("q"))],
+                 weights=[("beta", 1.5)])
+    found = ok_json("graft", path, "-o", tmp_path / "o.onnx", "--op", "Swish")["matches"]
+    assert [match["attributes"] for match in found] == [{"beta": 1.5}] * 2
+    assert not onnx.load(tmp_path / "o.onnx").graph.initializer
+
+
+def test_names_types_and_constants_after_an_edit(tmp_path):
+    path = model(tmp_path / "m.onnx", [node("Mul", "x b", "m"), node("Sigmoid", "m", "s"), node("Mul", "s x", "y"), node("Add", "x k", "z")],
+                 ("y", "z"), weights=[("b", [1.7]), ("k", [1])], values=["m", "s"])
+    out = tmp_path / "o.onnx"
+    ok("graft", path, "-o", out, "--op", "Swish")
+    graph = onnx.load(out).graph
+    assert [v.name for v in graph.value_info] == [] and [t.name for t in graph.initializer] == ["k"]
+    assert [n.name for n in graph.node] == ["node_y", "node_z"]
+
+
+def test_a_type_that_the_op_does_not_take_refuses_the_place(tmp_path):
+    graph = helper.make_graph([node("Relu", "x", "a"), node("Cast", "a", "i", to=TensorProto.INT32), node("Relu", "i", "y")], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
+                              [helper.make_tensor_value_info("y", TensorProto.INT32, [4])])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), path)
+    found = ok_json("graft", path, "-o", tmp_path / "o.onnx", "--map", "Relu=Swish")
+    assert [match["output"] for match in found["matches"]] == ["a"]
+    assert "i32, which Swish does not take" in found["refused"][0]["reason"]
+
+
+# ---- right sides --------------------------------------------------------------------------------------
+
+def apply_rule(tmp_path, rule, nodes, x, outputs=("y",), weights=(), opset=17, *options):
+    """Types of the nodes after it; what both networks compute must be the same."""
+    path, out = model(tmp_path / "m.onnx", nodes, outputs, weights, opset), tmp_path / "o.onnx"
+    ok("graft", path, "-o", out, "--rule", rule, *options)
+    onnx.checker.check_model(onnx.load(out), full_check=True)
+    for name in outputs:
+        assert np.allclose(onnxruntime_infer(out, {"x": x}, name), onnxruntime_infer(path, {"x": x}, name), atol=1e-5)
+    return onnx.load(out).graph
+
+
+X = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
+
+
+def test_several_nodes_and_a_shared_one(tmp_path):
+    graph = apply_rule(tmp_path, "Softplus(x) -> Log(Add(e, 1)) where e = Exp(x)", [node("Softplus", "x", "y")], X)
+    assert [n.op_type for n in graph.node] == ["Exp", "Constant", "Add", "Log"]
+    graph = apply_rule(tmp_path, "Tanh(x) -> Div(Sub(e, 1), Add(e, 1)) where e = Exp(Mul(x, 2))", [node("Tanh", "x", "y")], X)
+    assert [n.op_type for n in graph.node].count("Exp") == 1 and graph.node[-1].name == "node_y"
+
+
+def test_several_outputs(tmp_path):
+    nodes = [node("Sin", "x", "s"), node("Exp", "s", "y"), node("Neg", "y", "n"), node("Cos", "x", "z")]
+    graph = apply_rule(tmp_path, "Sin(x), Cos(x) -> Cos(Sub(x, 1.5707963)), Sin(Add(x, 1.5707963))", nodes, X, ("n", "z"))
+    assert sorted(n.op_type for n in graph.node) == ["Add", "Constant", "Constant", "Cos", "Exp", "Neg", "Sin", "Sub"]
+
+
+def test_a_place_that_would_close_a_cycle_is_refused(tmp_path):
+    """Both roots at once would need w, which is computed from one of them."""
+    nodes = [node("Sin", "x", "s"), node("Exp", "s", "w"), node("Mul", "x w", "y")]
+    path = model(tmp_path / "m.onnx", nodes, ("y",))
+    rule = "Sin(x), Mul(x, w) -> Sub(Add(Sin(x), w), w), Mul(w, x)"
+    done = run("graft", path, "-o", tmp_path / "o.onnx", "--rule", rule, "--json")
+    assert done.status == 1
+    assert any("cycle" in refusal["reason"] for refusal in json.loads(done.out)["refused"])
+
+
+def test_words_lists_and_left_out_inputs(tmp_path):
+    weights = [("w", np.ones((4, 4)))]
+    graph = apply_rule(tmp_path, "Gelu(x, approximate=a) -> Gelu(x, approximate=a)", [node("Gelu", "x", "y", approximate="tanh")], X, opset=20)
+    assert graph.node[0].attribute[0].s == b"tanh"
+    graph = apply_rule(tmp_path, "Transpose(x, perm=p) -> Transpose(x, perm=p)", [node("Transpose", "x", "t", perm=[1, 0]),
+                                                                                  node("Transpose", "t", "y", perm=[1, 0])], X)
+    assert [list(a.ints) for n in graph.node for a in n.attribute] == [[1, 0], [1, 0]]
+    graph = apply_rule(tmp_path, "Gemm(a, b, c?, transB=t) -> Gemm(a, b, c, transB=t)", [node("Gemm", "x w", "y", transB=1)], X, weights=weights)
+    assert list(graph.node[0].input) == ["x", "w"]
+    graph = apply_rule(tmp_path, "Relu(x) -> Clip(x, 0, _)", [node("Relu", "x", "y")], X)
+    assert len(graph.node[-1].input) == 2
+
+
+def test_several_maps(tmp_path):
+    path = model(tmp_path / "m.onnx", [node("Relu", "x", "a"), node("Neg", "a", "y")])
+    found = ok_json("graft", path, "-o", tmp_path / "o.onnx", "--map", "Relu=Swish", "--map", "Neg=LeakyRelu,alpha=0.25")
+    assert [match["op"] for match in found["matches"]] == ["Swish", "LeakyRelu"]
+    assert ops(tmp_path / "o.onnx") == ["LeakyRelu", "opgraft::OgSwish"]
+    text = ok("graft", path, "--dry-run", "--map", "Relu=Swish", "--map", "Neg=Swish", "--skip", "node_a")
+    assert text.startswith("1 place would be grafted: 1 Swish\n")
+
+
+def test_a_map_between_ops_of_ours(tmp_path):
+    path, out = tmp_path / "g.onnx", tmp_path / "o.onnx"
+    ok("graft", RELU, "-o", path, "--map", "Relu=Swish")
+    ok("graft", path, "-o", out, "--map", "Swish=HardSwish")
+    assert ops(out).count("HardSwish") == 4 and not any("Og" in op for op in ops(out))
+
+
+def test_an_op_by_meaning_and_the_answer_stays(tmp_path):
+    path = model(tmp_path / "m.onnx", [node("Mul", "x b", "m"), node("Exp", "m", "e"), node("Sub", "e minus", "a"), node("Div", "x a", "y")],
+                 weights=[("b", -1.7), ("minus", -1)])
+    out = tmp_path / "o.onnx"
+    assert ok_json("graft", path, "-o", out, "--op", "Swish")["matches"][0]["how"] == "meaning"
+    assert ops(out) == ["opgraft::OgSwish"] and not onnx.load(out).graph.initializer
+    assert np.allclose(onnxruntime_infer(out, {"x": X}, "y"), onnxruntime_infer(path, {"x": X}, "y"), atol=1e-6)
+
+
+def test_a_rule_that_contradicts_the_file_is_refused(tmp_path):
+    path = model(tmp_path / "m.onnx", [node("Relu", "x", "y")])
+    sentence = refused(2, "graft", path, "-o", tmp_path / "o.onnx", "--rule", "Relu(x) -> ReduceSum(x, keepdims=0)")
+    assert "does not fit" in sentence and not (tmp_path / "o.onnx").exists()
+
+
+def test_lines_fit_a_terminal(tmp_path):
+    name = "a/rather/long/name/as/exporters/write/them/"
+    nodes = [helper.make_node("Sigmoid", ["x"], [name + "s"], name=name + "gate"),
+             helper.make_node("Mul", ["x", name + "s"], [name + "y"], name=name + "product"), node("Relu", name + "y", "y")]
+    path = model(tmp_path / "m.onnx", nodes, ("y", name + "s"))
+    done = run("graft", path, "--dry-run", "--op", "Swish")
+    assert done.status == 1 and "refused:" in done.out
+    assert max(len(line) for line in done.out.splitlines() if name not in line) <= 80

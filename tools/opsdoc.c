@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../tests/unit/ulp.h"
+#include "kit/ulp.h"
 #include "schema/schema.h"
 
 enum { STRIDE = 509, ROUNDS = 400 };

@@ -32,8 +32,9 @@
 #endif
 
 #if !OP_DEVICE
-#include "opgraft/op_abi.h"
+#include "opgraft/half.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #endif
 #include "opgraft/vec.h"     /* v, vi, vm, v_sel, v_fma, ... */
@@ -83,9 +84,10 @@
 	og_map_fn op_##f##_scalar, op_##f##_avx2, op_##f##_avx512, op_##f##_ref; \
 	enum { op_##f##_inputs = nin, op_##f##_attrs = nattr };
 #define MAP_TEST MAP
-#else
+#elif !defined(OG_KERNELS)
 #define MAP(f, nin, nattr)
 #define MAP_TEST(f, nin, nattr)
+#define ROWS(f, nin, nattr, ...)
 #endif
 
 #if OP_BASE
@@ -147,6 +149,10 @@ extern const char og_file_text_end[] __attribute__((visibility("hidden")));
 #define KERNELS(f)
 #endif
 #define OP(symbol, ...)
+#endif
+#if !OP_DEVICE || defined(OG_KERNELS)
+#include "opgraft/rows.h"    /* ROWS: reduce along an axis, then map */
+#include "opgraft/device.h"  /* device view: the kernels that MAP, ROWS and KERNEL make */
 #endif
 
 #endif

@@ -120,7 +120,8 @@ typedef og_status og_eval_fn(const og_call *);
 enum {
 	OG_VIEW_OF_INPUT = 1,        /* output 0 is input 0's data under another shape */
 	OG_COMMUTATIVE = 2,          /* inputs 0 and 1 may be swapped */
-	OG_SHARED_BITS = 4           /* only moves data: runs on any dtype of the same width */
+	OG_SHARED_BITS = 4,          /* only moves data: runs on any dtype of the same width */
+	OG_STOPS_NAN = 8             /* a formula that need not give NaN for NaN, such as a selection; op test asks it of all others */
 };
 
 typedef struct og_op {
@@ -151,7 +152,7 @@ typedef struct og_op {
 	og_map_fn *map[OG_ISA_COUNT];            /* float32 in; out float32, or bool for MAP_TEST */
 	og_map_fn *ref;              /* the same in double with libm */
 	og_map_fn *const *other;     /* by dtype of the first T input: ints, bool; NULL: none */
-	double ulp;                  /* largest error of map in ULP against ref; 0: exact */
+	double ulp;                  /* largest error of map in ULP against ref; 0: exact; INFINITY: it has steps, none can be stated */
 	/* What the op is made of, in rule language, over its input and attribute names, so that it can
 	 * be written as an ONNX function or taken apart: "Mul(x, Sigmoid(Mul(x, beta)))". */
 	const char *body;

@@ -3,7 +3,6 @@
 #include "onnx/onnx.h"
 #include "opgraft.h"
 #include "schema/schema.h"
-#include "surgery/surgery.h"
 
 const char *og_error(void) { return base_error(); }
 const char *og_version(void) { return OG_VERSION; }
@@ -128,29 +127,7 @@ og_status og_model_print(char **out, const og_model *m)
 	return status;
 }
 
-/* ---- surgery and reference ------------------------------------------------------------------ */
-
-og_status og_graft(og_found **out, og_model *m, const og_graft_options *options)
-{
-	og_graft_options o = { 0 };
-	surgery_rules *rules;
-	og_found *found = NULL;
-	if (out) *out = NULL;
-	if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-	if (!o.rules + !o.map + !o.op != 2)
-		return base_fail(OG_USAGE, "say what to graft by exactly one of rules, a map or an op");
-	TRY(o.rules ? surgery_parse(&rules, o.rules) : o.map ? surgery_map_rules(&rules, o.map) : surgery_op_rules(&rules, o.op));
-	surgery_options s = { .only = o.only, .skip = o.skip, .keep_interior = o.keep_interior != 0, .for_file = true };
-	og_model *trial = NULL;              /* a dry run does it to a copy */
-	og_status status = o.dry_run ? graph_model_copy(&trial, m) : OG_OK;
-	if (status == OG_OK) status = surgery_apply(o.dry_run ? trial : m, rules, &s, &found);
-	graph_model_destroy(trial);
-	surgery_rules_free(rules);
-	if (status == OG_OK && !found->n_matches) status = base_fail(OG_NO, "nothing matched");
-	if (out && (status == OG_OK || status == OG_NO)) *out = found;
-	else og_found_free(found);
-	return status;
-}
+/* ---- reference ------------------------------------------------------------------------------ */
 
 og_status og_reference_run(const og_model *m, const og_tensor *const *inputs, og_tensor **outputs)
 {

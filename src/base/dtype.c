@@ -21,7 +21,7 @@ const char *base_dtype_name(og_dtype t)
 og_dtype base_dtype_find(const char *s, size_t n)
 {
 	for (int t = OG_NONE + 1; t < OG_DTYPE_COUNT; t++)
-		if (strlen(names[t]) == n && memcmp(names[t], s, n) == 0) return (og_dtype)t;
+		if (n > 0 && names[t][0] == *s && !strncmp(names[t], s, n) && !names[t][n]) return (og_dtype)t;
 	return OG_NONE;
 }
 

@@ -39,6 +39,14 @@ void file_close(file_map *f)
 	*f = (file_map){ 0 };
 }
 
+void file_forget(const file_map *f, const void *p, size_t n)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)f->data, from = (uintptr_t)p;
+	if (f->size == 0 || from < first || n > f->size || from - first > f->size - n) return;
+	uintptr_t begin = (from + page - 1) / page * page, end = (from + n) / page * page;
+	if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 enum { BUFFER_SIZE = 64 << 10 };
 
 struct file_out {
@@ -114,7 +122,7 @@ static void write_out(file_out *f, const uint8_t *data, size_t size)
 	}
 }
 
-static void flush(file_out *f)
+static void empty_buffer(file_out *f)
 {
 	write_out(f, f->buffer, f->used);
 	f->used = 0;
@@ -123,7 +131,7 @@ static void flush(file_out *f)
 void file_write(file_out *f, const void *data, size_t size)
 {
 	f->written += size;
-	if (size > BUFFER_SIZE - f->used) flush(f);
+	if (size > BUFFER_SIZE - f->used) empty_buffer(f);
 	if (size >= BUFFER_SIZE) {
 		write_out(f, data, size);
 	} else if (size > 0) {
@@ -134,17 +142,25 @@ void file_write(file_out *f, const void *data, size_t size)
 
 uint64_t file_tell(const file_out *f) { return f->written; }
 
+static og_status failure(const file_out *f)
+{
+	return f->error == 0 ? OG_OK : base_fail(OG_BAD_FILE, "%s: cannot be written: %s", f->path, strerror(f->error));
+}
+
+og_status file_flush(file_out *f)
+{
+	empty_buffer(f);
+	return failure(f);
+}
+
 og_status file_commit(file_out *f)
 {
-	flush(f);
+	empty_buffer(f);
 	if (close(f->fd) != 0 && f->error == 0) f->error = errno;
 	f->fd = -1;
 	if (f->error == 0 && f->temporary && rename(f->temporary, f->path) != 0) f->error = errno;
-	og_status status = OG_OK;
-	if (f->error != 0) {
-		status = base_fail(OG_BAD_FILE, "%s: cannot be written: %s", f->path, strerror(f->error));
-		if (f->temporary) unlink(f->temporary);
-	}
+	og_status status = failure(f);
+	if (status != OG_OK && f->temporary) unlink(f->temporary);
 	release(f);
 	return status;
 }

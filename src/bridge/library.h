@@ -10,7 +10,9 @@
 #include "opgraft/op_abi.h"
 #include "schema/schema.h"
 
-extern const og_library og_op_library;      /* this library: its file is written by `opgraft op build` */
+/* This library: its file is written by `opgraft op build`. What is exported has default visibility here too, since the strictest of
+ * all declarations counts. */
+__attribute__((visibility("default"))) extern const og_library og_op_library;
 
 /* An op and its declaration, read once. */
 typedef struct library_op {

@@ -154,8 +154,7 @@ void graph_value_remove(graph_value *v)
 	if (v->is_input) {
 		int k = 0;
 		while (g->inputs[k] != v) k++;
-		g->n_inputs--;
-		for (; k < g->n_inputs; k++) g->inputs[k] = g->inputs[k + 1];
+		graph_input_remove(g, k);
 	}
 	map_put(&g->by_name, v->name, NULL);
 	if (v->prev) v->prev->next = v->next; else g->first_value = v->next;
@@ -219,6 +218,23 @@ static int output_count(const graph *g, const graph_value *v)
 	int n = 0;
 	for (int i = 0; i < g->n_outputs; i++) n += g->outputs[i] == v;
 	return n;
+}
+
+void graph_input_remove(graph *g, int k)
+{
+	g->inputs[k]->is_input = false;
+	g->n_inputs--;
+	for (; k < g->n_inputs; k++) g->inputs[k] = g->inputs[k + 1];
+	graph_touch(g);
+}
+
+void graph_output_remove(graph *g, int k)
+{
+	graph_value *v = g->outputs[k];
+	g->n_outputs--;
+	for (; k < g->n_outputs; k++) g->outputs[k] = g->outputs[k + 1];
+	v->is_output = output_count(g, v) > 0;
+	graph_touch(g);
 }
 
 og_status graph_output_set(graph *g, int k, graph_value *v)

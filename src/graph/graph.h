@@ -162,6 +162,9 @@ og_status graph_constant_add(graph_value **out, graph *, const char *name, const
 og_status graph_constant_set(graph_value *, const og_tensor *);
 og_status graph_input_add(graph *, graph_value *);                        /* OG_USAGE when it is one or is computed */
 og_status graph_output_add(graph *, graph_value *);
+/* Takes the k-th out of the list; the value stays. */
+void graph_input_remove(graph *, int k);
+void graph_output_remove(graph *, int k);
 /* The output list keeps its names: puts another value behind output k; the two values swap names. OG_USAGE when
  * v is an input or output, whose name must stay as well: put an Identity between. */
 og_status graph_output_set(graph *, int k, graph_value *v);

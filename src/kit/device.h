@@ -12,17 +12,17 @@ typedef struct kit_source { const char *path, *text; size_t length; } kit_source
 typedef struct kit_device {
 	og_image *images;            /* in the arena: cubins by architecture, then PTX */
 	uint32_t n;
-	const char *compiler;        /* "libnvrtc.so.13 (13.2)"; "" when none was found */
-	const char *skipped;         /* "sm_120": architectures that this NVRTC does not know; "" for none */
+	const char *compiler;        /* "NVRTC 13.0"; "" when none was found */
+	const char *skipped;         /* "sm_75, sm_120": architectures that this NVRTC does not know; "" for none */
 } kit_device;
 
 /* Compiles the files, in this order, as one program in which names outside `#if OP_BASE` are unique. `include` is the folder that
  * has opgraft/op.h. OG_MISSING: there is no NVRTC, and the sentence says how to get it (build the library without images, and say
- * so); OG_BAD_FILE: the first error, as "swish.c:7: ..."; out is all zero but for its strings then. Takes a second or a few. */
+ * so); OG_BAD_FILE: the first error, as "swish.c:7: ...". *out has no images then. Takes some seconds. */
 og_status kit_compile_device(kit_device *out, arena *, const kit_source *sources, size_t n_sources, const char *include);
 
-/* Path or name under which NVRTC loads; NULL when there is none. Looked for under OPGRAFT_NVRTC when that is set, else by the
- * loader, in CUDA's folder, and in what pip installed. Belongs to the arena. */
+/* Path or name under which NVRTC loads; NULL when there is none. It is looked for under OPGRAFT_NVRTC when that is set, else by
+ * the loader, in CUDA's folder, and where pip puts it. Belongs to the arena. */
 const char *kit_find_nvrtc(arena *);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 enum { FIRST_IR_FREE_CONSTANTS = 4, FIRST_IR_FUNCTIONS = 8 };
+enum { CHUNK = 8 << 20, LARGE = 64 << 10 };      /* bytes, of weights on their way from file to file */
 
 /* ---- the model as a message -------------------------------------------------------------------- */
 
@@ -86,9 +87,19 @@ static og_status encode(onnx_writer *w, const onnx_write_options *o)
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
-static void write_pieces(file_out *f, const onnx_out *out)
+/* Weights may be larger than memory: what was written out of a map is forgotten at once. */
+static void write_bytes(file_out *f, const og_model *m, const uint8_t *p, uint64_t n)
 {
-	for (size_t k = 0; k < out->n; k++) file_write(f, out->pieces[k].p, out->pieces[k].n);
+	for (size_t step; n > 0; p += step, n -= step) {
+		step = n > CHUNK ? CHUNK : (size_t)n;
+		file_write(f, p, step);
+		for (size_t k = 0; m && step >= LARGE && k < m->n_files; k++) file_forget(&m->files[k], p, step);
+	}
+}
+
+static void write_pieces(file_out *f, const onnx_writer *w)
+{
+	for (size_t k = 0; k < w->out.n; k++) write_bytes(f, w->m, w->out.pieces[k].p, w->out.pieces[k].n);
 }
 
 static void write_payloads(file_out *f, const onnx_writer *w)
@@ -100,27 +111,31 @@ static void write_payloads(file_out *f, const onnx_writer *w)
 			uint64_t gap = payload->offset - file_tell(f);
 			file_write(f, zeros, gap < sizeof zeros ? (size_t)gap : sizeof zeros);
 		}
-		file_write(f, payload->p, payload->n);
+		write_bytes(f, w->m, payload->p, payload->n);
 	}
 }
 
-/* Both files are written before one takes its name, the data first: a failure leaves what was there. */
+/* Both files are on the disk before one takes its name, the data first: a failure leaves what was there. */
 static og_status write_files(const onnx_writer *w, const char *path)
 {
 	file_out *model, *data = NULL;
+	og_status status = OG_OK;
 	TRY(file_create(&model, path));
 	if (w->n_payloads > 0) {
 		const char *data_path = file_beside(w->out.a, path, w->data_name);
-		og_status status = data_path ? file_create(&data, data_path) : base_no_memory();
-		if (status != OG_OK) {
-			file_abandon(model);
-			return status;
-		}
-		write_payloads(data, w);
+		status = data_path ? file_create(&data, data_path) : base_no_memory();
 	}
-	write_pieces(model, &w->out);
-	og_status status = data ? file_commit(data) : OG_OK;
+	if (status == OG_OK) {
+		write_pieces(model, w);
+		status = file_flush(model);
+	}
+	if (status == OG_OK && data) {
+		write_payloads(data, w);
+		status = file_commit(data);
+		data = NULL;
+	}
 	if (status == OG_OK) return file_commit(model);
+	file_abandon(data);
 	file_abandon(model);
 	return status;
 }
@@ -198,7 +213,7 @@ og_status onnx_write_tensor(const og_tensor *t, const char *name, const char *pa
 	if (w.out.failed) status = base_no_memory();
 	if (status == OG_OK) status = file_create(&f, path);
 	if (status == OG_OK) {
-		write_pieces(f, &w.out);
+		write_pieces(f, &w);
 		status = file_commit(f);
 	}
 	arena_destroy(w.out.a);

@@ -398,8 +398,8 @@ static og_status check_nodes(const graph *g)
 {
 	for (const graph_node *n = g->first; n; n = n->next) {
 		if (!n->op) {
-			return base_fail(OG_UNSUPPORTED, "node '%s': op %s%s%s is not known to Opgraft at this opset", node_label(n), n->domain,
-			                 n->domain[0] ? "::" : "", n->type);
+			return base_fail(OG_UNSUPPORTED, "node '%s': op %s%s%s is not known to Opgraft at this opset%s", node_label(n), n->domain,
+			                 n->domain[0] ? "::" : "", n->type, n->domain[0] ? "; if an op library has it, name that with --ops" : "");
 		}
 		for (int k = 0; k < n->n_in; k++) TRY(check_value(n, n->in[k]));
 		for (int k = 0; k < n->n_out; k++) TRY(check_value(n, n->out[k]));

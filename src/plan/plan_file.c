@@ -14,7 +14,7 @@
 #include "plan/plan_check.h"
 #include "schema/schema.h"
 
-enum { VERSION = 1, HEADER = 128, CHECKED_FROM = 32 };
+enum { VERSION = 2, HEADER = 128, CHECKED_FROM = 32 };
 static const char magic[8] = { 'O', 'G', 'P', 'L', 'A', 'N', '\r', '\n' };
 
 /* ---- writing the description ---------------------------------------------------------------- */
@@ -70,12 +70,19 @@ static void put_attribute(writer *w, const og_attr_value *v)
 	if (v->t) put_tensor_data(w, v->t);
 }
 
+/* Tells one text of an op file from another: a plan runs with the op that it was built with. */
+static uint64_t text_hash(const og_op *op)
+{
+	return op->text ? base_hash(op->text, (size_t)(op->text_end - op->text), 0) : 0;
+}
+
 static void put_op(writer *w, const og_op *op)
 {
 	put_string(w, op ? op->name : NULL);
 	if (!op) return;
 	put_string(w, schema_domain(op));
 	put_int(w, op->since);
+	put_u64(w, text_hash(op));
 }
 
 static void put_program(writer *w, const program *p)
@@ -258,6 +265,7 @@ typedef struct reader {
 	const uint8_t *at, *end;
 	const uint8_t *weights; uint64_t weights_size;
 	const char *bad;                         /* what is wrong, or NULL */
+	og_status lacks;                         /* it is not the file: an op is missing or another; else OG_OK */
 	bool no_memory;
 } reader;
 
@@ -402,14 +410,25 @@ static void take_attribute(reader *r, og_attr_value *v)
 	v->t = has & 4 ? take_tensor_data(r) : NULL;
 }
 
+static void wrong_op(reader *r, og_status status, const char *domain, const char *name, const char *why)
+{
+	r->lacks = status;
+	const char *what = arena_printf(r->p->a, "the plan uses op %.100s%s%.100s, %s", domain ? domain : "", domain && *domain ? "::" : "", name, why);
+	if (!what) r->no_memory = true;
+	wrong(r, what ? what : "memory ran out");
+}
+
 static const og_op *take_op(reader *r)
 {
 	const char *name = take_string(r);
 	if (!name) return NULL;
 	const char *domain = take_string(r);
 	int since = take_int(r, 0, INT32_MAX);
+	uint64_t hash = take_u64(r);
 	const og_op *op = domain ? schema_find(domain, name, since) : NULL;
-	if (!op || op->since != since) wrong(r, "it uses an op that this Opgraft does not have");
+	if (r->bad) return NULL;
+	if (!op || op->since != since) wrong_op(r, OG_MISSING, domain, name, "which is not known here; if it is from an op library, name it with --ops");
+	else if (hash != text_hash(op)) wrong_op(r, OG_BAD_FILE, domain, name, "whose op file was another when the plan was built; build the plan again");
 	return op;
 }
 
@@ -586,6 +605,7 @@ static og_status read_plan(og_plan **out, const file_map *f, const char *name)
 	if (status == OG_OK) {
 		take_plan(&r);
 		if (r.no_memory) status = base_no_memory();
+		else if (r.lacks != OG_OK) status = base_fail(r.lacks, "%s: %s", name, r.bad);
 		else if (r.bad) status = base_fail(OG_BAD_FILE, "%s: the plan is damaged: %s", name, r.bad);
 	}
 	graph_model_destroy(r.scratch);

@@ -10,7 +10,8 @@ typedef struct word { const char *s; size_t n; } word;
 typedef struct reader {
 	const og_op *op;
 	const char *at;
-	word variable[2 * SCHEMA_MAX_ARGS];  /* name of variable k */
+	word variable[2 * SCHEMA_MAX_ARGS];  /* name of variable k, */
+	uint32_t types[2 * SCHEMA_MAX_ARGS]; /* and what it may be */
 	int n_variables;
 } reader;
 
@@ -58,7 +59,7 @@ static og_status read_types(reader *r, word variable, uint32_t *types)
 		if (name.n == 0 || !take(&t, "=")) return malformed(&t, "no 'variable='");
 		while ((type = take_word(&t)).n > 0) {
 			og_dtype dtype = base_dtype_find(type.s, type.n);
-			if (dtype == OG_NONE) return malformed(&t, "a type that is not known");
+			if (dtype == OG_NONE) return t.at = type.s, malformed(&t, "a type that is not known");
 			listed |= UINT32_C(1) << dtype;
 		}
 		if (same(name, variable)) *types = listed;
@@ -77,8 +78,12 @@ static og_status read_type(reader *r, schema_arg *arg)
 	if (fixed != OG_NONE) return OG_OK;
 	for (arg->variable = 0; arg->variable < r->n_variables; arg->variable++)
 		if (same(r->variable[arg->variable], type)) break;
-	if (arg->variable == r->n_variables) r->variable[r->n_variables++] = type;
-	return read_types(r, type, &arg->types);
+	if (arg->variable == r->n_variables) {
+		TRY(read_types(r, type, &r->types[r->n_variables]));
+		r->variable[r->n_variables++] = type;
+	}
+	arg->types = r->types[arg->variable];
+	return OG_OK;
 }
 
 static og_status read_argument(reader *r, schema_arg *arg)

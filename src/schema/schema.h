@@ -32,6 +32,8 @@ og_status schema_outputs(schema_args *out, const og_op *);
 /* Both lists, with types of one numbering. */
 og_status schema_arguments(schema_args *inputs, schema_args *outputs, const og_op *);
 const schema_arg *schema_arg_at(const schema_args *, int k);      /* the variadic one for the rest; NULL: too many */
+/* Checks a declaration against itself: OG_BAD_FILE (another abi: OG_UNSUPPORTED) with the first fault. */
+og_status schema_declared(const og_op *);
 int schema_attr_count(const og_op *);
 og_status schema_attr_check(const og_attr *, double value);          /* OG_BAD_FILE with a sentence: outside its range */
 int64_t schema_attr_word(const og_attr *, const char *word);         /* index among an enum's words; -1 and a sentence */

@@ -126,24 +126,18 @@ const og_op *schema_at(size_t k)
 	return op;
 }
 
-static og_status check(const og_op *op, const char *from)
+/* A library that is loaded twice, or made of a file that is built in: the op stays where it is. */
+static bool same_source(const og_op *a, const og_op *b)
 {
-	schema_args inputs, outputs;
-	if (op->abi != OG_OP_ABI)
-		return base_fail(OG_UNSUPPORTED, "%s: was built for version %u of opgraft/op.h, this is %u; build it again",
-		                 from, op->abi, OG_OP_ABI);
-	if (!op->name || !op->inputs || !op->outputs)
-		return base_fail(OG_USAGE, "%s: an op has no name, inputs or outputs", from);
-	og_status status = schema_arguments(&inputs, &outputs, op);
-	if (status != OG_OK) return base_fail_in(status, "%s", from);
-	if (!op->eval && !op->ref && !(op->flags & OG_VIEW_OF_INPUT))
-		return base_fail(OG_USAGE, "%s: op %s has neither a formula nor eval", from, op->name);
-	return OG_OK;
+	size_t n = a->text ? (size_t)(a->text_end - a->text) : 0;
+	return a == b || (n > 0 && b->text && (size_t)(b->text_end - b->text) == n && !memcmp(a->text, b->text, n));
 }
 
 og_status schema_add(const og_op *const *ops, size_t n, const char *from)
 {
-	for (size_t k = 0; k < n; k++) TRY(check(ops[k], from));
+	for (size_t k = 0; k < n; k++)
+		if (schema_declared(ops[k]) != OG_OK)
+			return base_fail_in(ops[k]->abi == OG_OP_ABI ? OG_BAD_FILE : OG_UNSUPPORTED, "%s", from);
 	pthread_once(&once, sort_built_in);
 	pthread_rwlock_wrlock(&lock);
 	og_status status = OG_OK;
@@ -154,9 +148,9 @@ og_status schema_add(const og_op *const *ops, size_t n, const char *from)
 	for (size_t k = 0; k < n && status == OG_OK; k++) {
 		const og_op *there = find(schema_domain(ops[k]), ops[k]->name, ops[k]->since);
 		if (!there || there->since != ops[k]->since) bigger[total++] = ops[k];
-		else if (there != ops[k])        /* a library that is loaded twice has its ops where they were */
-			status = base_fail(OG_USAGE, "%s: op %s of version %d is there already; rename it or its domain", from,
-			                   ops[k]->name, ops[k]->since);
+		else if (!same_source(there, ops[k]))
+			status = base_fail(OG_USAGE, "%s: op %s::%s of version %d is there already, built in or from another library; load one "
+			                   "of them, or rename this one", from, schema_domain(ops[k]), ops[k]->name, ops[k]->since);
 	}
 	if (status == OG_OK) {
 		const og_op **old = table;

@@ -30,9 +30,9 @@ typedef struct match_list {
 } match_list;
 
 /* Everything in this graph (not in bodies inside it) where the left side of one of the rules stands, overlapping ones
- * too, and near misses: the nearest of a node that roots no match and is inside of none, when the types of half of the
- * pattern's nodes fit, of two or more. Time O(nodes + places), whatever the number of rules: a rule looks only at nodes
- * of its root's type, and the ways to fit it there that are tried are bounded. */
+ * too, and near misses: the nearest of each root when the types of half of the pattern's nodes fit there, of two or more,
+ * and it shares no node with a match or a nearer miss. Time O(nodes + places), whatever the number of rules: a rule looks
+ * only at nodes of its root's type, and the ways to fit it there that are tried are bounded. */
 og_status match_rules(match_list *, const rule *, size_t n, const graph *);
 og_status match_graph(match_list *, const rule *, const graph *);        /* one rule */
 /* The same for ops by meaning: regions of elementwise nodes with one variable input that compute one of the ops. */

@@ -1,37 +1,49 @@
-/* pattern.c -- reading the rule language. */
-#include <ctype.h>
+/* pattern.c -- reading the rule language. What a rule means is checked in pattern_check.c. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "schema/schema.h"
 #include "surgery/pattern.h"
 
+#define TOLERANCE 1e-6
+
 typedef struct parser {
 	const char *start, *at;
 	arena *a;
 	rule *r;
-	bool right;                          /* reading the right side: variables must be known */
-	int depth;
+	bool right;                          /* reading the right side */
+	int depth, parts;
 } parser;
 
-static og_status fail_at(const parser *p, const char *at, const char *what)
+og_status pattern_fail(const char *source, const char *at, const char *format, ...)
 {
+	char what[512];
 	int line = 1, column = 1;
-	for (const char *s = p->start; s < at; s++) {
-		column++;
+	for (const char *s = source; s < at; s++) {
+		if (((unsigned char)*s & 0xC0) != 0x80) column++;       /* bytes that continue a character count for nothing */
 		if (*s == '\n') {
 			line++;
 			column = 1;
 		}
 	}
+	va_list args;
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
 	return base_fail(OG_USAGE, "rule, line %d, column %d: %s", line, column, what);
 }
+
+static og_status fail_at(const parser *p, const char *at, const char *what) { return pattern_fail(p->start, at, "%s", what); }
+
+/* ---- words and numbers ----------------------------------------------------------------------- */
 
 static void skip(parser *p)
 {
 	while (*p->at == ' ' || *p->at == '\t' || *p->at == '\r') p->at++;
 }
 
-/* As skip, and over line ends: inside parentheses a rule may be broken. */
+/* As skip, and over line ends and comments: where a rule can't end yet it may be broken. */
 static void skip_lines(parser *p)
 {
 	for (;;) {
@@ -42,8 +54,9 @@ static void skip_lines(parser *p)
 	}
 }
 
-static bool word_start(char c) { return isalpha((unsigned char)c) || c == '_'; }
-static bool word_part(char c) { return isalnum((unsigned char)c) || c == '_' || c == '.'; }
+static bool digit(char c) { return c >= '0' && c <= '9'; }
+static bool word_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+static bool word_part(char c) { return word_start(c) || digit(c) || c == '.'; }
 
 static og_status take_word(parser *p, const char **out)
 {
@@ -60,6 +73,7 @@ static og_status take_number(parser *p, double *out)
 	char *end;
 	*out = strtod(p->at, &end);
 	if (end == p->at) return fail_at(p, p->at, "a number is expected here");
+	if (!isfinite(*out)) return fail_at(p, p->at, "this number is not finite");
 	p->at = end;
 	return OG_OK;
 }
@@ -67,27 +81,141 @@ static og_status take_number(parser *p, double *out)
 static bool number_start(const char *s)
 {
 	if (*s == '-' || *s == '+') s++;
-	return isdigit((unsigned char)*s) || (*s == '.' && isdigit((unsigned char)s[1]));
+	return digit(*s) || (*s == '.' && digit(s[1]));
 }
 
-static og_status variable_number(parser *p, const char *name, const char *at, int *out)
+/* "~1e-3" behind a number; of 0 the tolerance is absolute and none unless it is said. */
+static og_status take_tolerance(parser *p, double number, double *out)
+{
+	*out = number == 0 ? 0 : TOLERANCE;
+	if (*p->at != '~') return OG_OK;
+	if (p->right) return fail_at(p, p->at, "a tolerance is for numbers of the left side");
+	const char *at = ++p->at;
+	TRY(take_number(p, out));
+	return *out >= 0 && *out < 1 ? OG_OK : fail_at(p, at, "a tolerance lies between 0 and 1");
+}
+
+/* "[2]": which output; -1 where nothing is said. */
+static og_status take_output(parser *p, int *out)
+{
+	double k;
+	*out = -1;
+	if (*p->at != '[') return OG_OK;
+	p->at++;
+	if (!digit(*p->at)) return fail_at(p, p->at, "the number of an output is expected here");
+	TRY(take_number(p, &k));
+	if (k > 63 || k != floor(k) || *p->at != ']') return fail_at(p, p->at, "an output is a whole number up to 63 in [ ]");
+	p->at++;
+	*out = (int)k;
+	return OG_OK;
+}
+
+static og_status take_variable(parser *p, const char *name, const char *at, int *out)
 {
 	for (int i = 0; i < p->r->n_variables; i++)
 		if (!strcmp(p->r->variables[i], name)) {
 			*out = i;
 			return OG_OK;
 		}
-	if (p->right) return fail_at(p, at, "this variable does not stand on the left side");
-	if (p->r->n_variables == PATTERN_MAX_VARIABLES) return fail_at(p, at, "a rule can have 32 variables at most");
+	if (p->r->n_variables == PATTERN_MAX_VARIABLES) return pattern_fail(p->start, at, "a rule has %d names at most", PATTERN_MAX_VARIABLES);
 	*out = p->r->n_variables;
 	p->r->variables[p->r->n_variables++] = name;
 	return OG_OK;
 }
 
+/* Counts a part of the rule; what is deeper or larger than a rule can be is refused. */
+static og_status enter(parser *p)
+{
+	if (++p->depth > PATTERN_MAX_DEPTH) return fail_at(p, p->at, "this rule is nested too deeply");
+	if (++p->parts > PATTERN_MAX_PARTS) return pattern_fail(p->start, p->at, "a rule has %d parts at most", PATTERN_MAX_PARTS);
+	return OG_OK;
+}
+
+/* ---- arithmetic ------------------------------------------------------------------------------ */
+
+static og_status take_sum(parser *p, formula **out);
+
+static og_status new_formula(parser *p, formula **out, formula f)
+{
+	*out = arena_alloc(p->a, sizeof **out);
+	NEED(*out);
+	**out = f;
+	return OG_OK;
+}
+
+/* Joins two into one, at once where both are numbers. */
+static og_status join(parser *p, formula **out, char op, formula *left, formula *right)
+{
+	if (left->op != '#' || right->op != '#') return new_formula(p, out, (formula){ .op = op, .left = left, .right = right });
+	double a = left->number, b = right->number;
+	return new_formula(p, out, (formula){ .op = '#', .number = op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a / b });
+}
+
+static og_status take_factor(parser *p, formula **out)
+{
+	const char *at = p->at, *name;
+	formula f = { .op = '#' };
+	TRY(enter(p));
+	if (number_start(at)) {
+		TRY(take_number(p, &f.number));
+		TRY(new_formula(p, out, f));
+	} else if (*at == '-') {
+		formula *inner, *zero;
+		p->at++;
+		skip_lines(p);
+		TRY(take_factor(p, &inner));
+		TRY(new_formula(p, &zero, f));
+		TRY(join(p, out, '-', zero, inner));
+	} else if (*at == '(') {
+		p->at++;
+		skip_lines(p);
+		TRY(take_sum(p, out));
+		skip_lines(p);
+		if (*p->at != ')') return fail_at(p, p->at, "')' is expected here");
+		p->at++;
+	} else {
+		f.op = 'x';
+		TRY(take_word(p, &name));
+		TRY(take_variable(p, name, at, &f.variable));
+		TRY(new_formula(p, out, f));
+	}
+	p->depth--;
+	return OG_OK;
+}
+
+static og_status take_product(parser *p, formula **out)
+{
+	formula *next;
+	TRY(take_factor(p, out));
+	for (skip(p); *p->at == '*' || *p->at == '/'; skip(p)) {
+		char op = *p->at++;
+		skip_lines(p);
+		TRY(take_factor(p, &next));
+		TRY(join(p, out, op, *out, next));
+	}
+	return OG_OK;
+}
+
+static og_status take_sum(parser *p, formula **out)
+{
+	formula *next;
+	TRY(take_product(p, out));
+	for (skip(p); (*p->at == '+' || *p->at == '-') && p->at[1] != '>'; skip(p)) {
+		char op = *p->at++;
+		skip_lines(p);
+		TRY(take_product(p, &next));
+		TRY(join(p, out, op, *out, next));
+	}
+	return OG_OK;
+}
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
 static og_status take_numbers(parser *p, pattern_bind *b)
 {
 	size_t cap = 0;
 	b->kind = BIND_NUMBERS;
+	b->tolerance = TOLERANCE;
 	p->at++;
 	for (skip_lines(p); *p->at != ']'; skip_lines(p)) {
 		b->numbers = arena_grow(p->a, b->numbers, b->n, &cap, b->n + 1, sizeof *b->numbers);
@@ -101,31 +229,41 @@ static og_status take_numbers(parser *p, pattern_bind *b)
 	return OG_OK;
 }
 
+static og_status take_string(parser *p, pattern_bind *b)
+{
+	const char *at = p->at, *s = ++p->at;
+	while (*p->at && *p->at != '"' && *p->at != '\n') p->at++;
+	if (*p->at != '"') return fail_at(p, at, "this string has no end");
+	b->kind = BIND_STRING;
+	b->string = arena_strndup(p->a, s, (size_t)(p->at++ - s));
+	NEED(b->string);
+	return OG_OK;
+}
+
 static og_status take_bind(parser *p, pattern_bind *b)
 {
-	const char *at = p->at, *name;
+	formula *f;
 	if (*p->at == '[') return take_numbers(p, b);
-	if (*p->at == '"') {
-		const char *s = ++p->at;
-		while (*p->at && *p->at != '"' && *p->at != '\n') p->at++;
-		if (*p->at != '"') return fail_at(p, at, "this string has no end");
-		b->kind = BIND_STRING;
-		b->string = arena_strndup(p->a, s, (size_t)(p->at++ - s));
-		NEED(b->string);
+	if (*p->at == '"') return take_string(p, b);
+	TRY(take_sum(p, &f));
+	if (f->op == '#') {
+		b->kind = BIND_NUMBER;
+		b->number = f->number;
+		if (!isfinite(b->number)) return fail_at(p, b->at, "this number is not finite");
+		return take_tolerance(p, b->number, &b->tolerance);
+	}
+	b->kind = BIND_VARIABLE;
+	b->negative = f->op == '-' && f->left->op == '#' && f->left->number == 0 && f->right->op == 'x';
+	if (b->negative || f->op == 'x') {
+		b->variable = b->negative ? f->right->variable : f->variable;
 		return OG_OK;
 	}
-	if (number_start(p->at)) {
-		b->kind = BIND_NUMBER;
-		return take_number(p, &b->number);
-	}
-	if (*p->at == '-') {
-		b->negative = true;
-		p->at++;
-	}
-	TRY(take_word(p, &name));
-	b->kind = BIND_VARIABLE;
-	return variable_number(p, name, at, &b->variable);
+	b->kind = BIND_FORMULA;
+	b->formula = f;
+	return OG_OK;
 }
+
+/* ---- expressions ----------------------------------------------------------------------------- */
 
 static og_status take_pattern(parser *p, pattern **out);
 
@@ -134,11 +272,14 @@ static og_status take_argument(parser *p, pattern *node)
 {
 	const char *at = p->at, *s = at;
 	while (word_part(*s)) s++;
-	while (*s == ' ') s++;
+	while (*s == ' ' || *s == '\t') s++;
 	if (word_start(*at) && *s == '=') {
 		if (node->n_binds == PATTERN_MAX_BINDS) return fail_at(p, at, "too many attributes");
 		pattern_bind *b = &node->binds[node->n_binds];
+		b->at = at;
 		TRY(take_word(p, &b->name));
+		for (int i = 0; i < node->n_binds; i++)
+			if (!strcmp(node->binds[i].name, b->name)) return fail_at(p, at, "this attribute is already said");
 		p->at = s + 1;
 		skip_lines(p);
 		TRY(take_bind(p, b));
@@ -152,7 +293,7 @@ static og_status take_argument(parser *p, pattern *node)
 	return OG_OK;
 }
 
-static og_status take_node(parser *p, pattern *node, const char *name, const char *at)
+static og_status take_node(parser *p, pattern *node, const char *name)
 {
 	node->kind = PATTERN_NODE;
 	node->type = name;
@@ -163,44 +304,117 @@ static og_status take_node(parser *p, pattern *node, const char *name, const cha
 	}
 	if (*p->at != '(') return fail_at(p, p->at, "'(' is expected here");
 	p->at++;
-	for (skip_lines(p); *p->at != ')'; skip_lines(p)) {
+	skip_lines(p);
+	while (*p->at != ')') {
 		TRY(take_argument(p, node));
 		skip_lines(p);
-		if (*p->at == ',') p->at++;
-		else if (*p->at != ')') return fail_at(p, p->at, "',' or ')' is expected here");
+		if (*p->at != ',' && *p->at != ')') return fail_at(p, p->at, "',' or ')' is expected here");
+		if (*p->at != ',') break;
+		p->at++;
+		skip_lines(p);
+		if (*p->at == ')') return fail_at(p, p->at, "an input or attribute is expected here");
 	}
 	p->at++;
 	const char *full = node->domain ? arena_printf(p->a, "%s::%s", node->domain[0] ? node->domain : "ai.onnx", node->type) : node->type;
 	NEED(full);
 	node->op = schema_find_any(full);
-	if (node->op && (p->right || node->domain)) node->type = node->op->name;
-	if (p->right && !node->op) return fail_at(p, at, "this op is not known; `opgraft op list` shows those that are");
+	if (node->op && node->domain) node->type = node->op->name;
+	TRY(take_output(p, &node->output));
+	if (node->output < 0) node->output = 0;
 	return OG_OK;
+}
+
+/* A number, or arithmetic of numbers. */
+static og_status take_constant(parser *p, pattern *node)
+{
+	formula *f;
+	const char *at = p->at;
+	node->kind = PATTERN_NUMBER;
+	TRY(take_sum(p, &f));
+	if (f->op != '#' || !isfinite(f->number)) return fail_at(p, at, "arithmetic of an input is of finite numbers only");
+	node->number = f->number;
+	return take_tolerance(p, node->number, &node->tolerance);
 }
 
 static og_status take_pattern(parser *p, pattern **out)
 {
-	pattern *node = *out = arena_alloc(p->a, sizeof *node);
 	const char *at = p->at, *name;
+	TRY(enter(p));
+	pattern *node = *out = arena_alloc(p->a, sizeof *node);
 	NEED(node);
+	node->at = at;
 	if (number_start(at)) {
-		node->kind = PATTERN_NUMBER;
-		return take_number(p, &node->number);
-	}
-	if (at[0] == '_' && !word_part(at[1])) {
+		TRY(take_constant(p, node));
+	} else if (at[0] == '_' && !word_part(at[1])) {
 		node->kind = PATTERN_ABSENT;
 		p->at++;
-		return OG_OK;
-	}
-	if (++p->depth > PATTERN_MAX_DEPTH) return fail_at(p, at, "this rule is nested too deeply");
-	TRY(take_word(p, &name));
-	if (*p->at == '(' || (p->at[0] == ':' && p->at[1] == ':')) {
-		TRY(take_node(p, node, name, at));
 	} else {
-		node->kind = PATTERN_VARIABLE;
-		TRY(variable_number(p, name, at, &node->variable));
+		TRY(take_word(p, &name));
+		if (*p->at == '(' || (p->at[0] == ':' && p->at[1] == ':')) {
+			TRY(take_node(p, node, name));
+		} else {
+			node->kind = PATTERN_VARIABLE;
+			TRY(take_variable(p, name, at, &node->variable));
+			node->optional = *p->at == '?';
+			if (node->optional && p->right) return fail_at(p, p->at, "'?' belongs to the left side");
+			if (node->optional) p->at++;
+			TRY(take_output(p, &node->output));
+		}
 	}
 	p->depth--;
+	return OG_OK;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+/* One side: expressions with ',' between them. */
+static og_status take_side(parser *p, pattern **out)
+{
+	int n = 0;
+	for (;; out = &(*out)->next) {
+		if (n++ == PATTERN_MAX_ROOTS) return pattern_fail(p->start, p->at, "a side has %d expressions at most", PATTERN_MAX_ROOTS);
+		TRY(take_pattern(p, out));
+		skip(p);
+		if (*p->at != ',') return OG_OK;
+		p->at++;
+		skip_lines(p);
+	}
+}
+
+static og_status take_definition(parser *p)
+{
+	const char *at = p->at, *name;
+	int variable;
+	TRY(take_word(p, &name));
+	TRY(take_variable(p, name, at, &variable));
+	if (p->r->defined[variable]) return fail_at(p, at, "this name is already defined");
+	skip_lines(p);
+	if (*p->at != '=') return fail_at(p, p->at, "'=' is expected here");
+	p->at++;
+	skip_lines(p);
+	pattern *defined;
+	at = p->at;
+	TRY(take_pattern(p, &defined));
+	if (defined->kind != PATTERN_NODE) return fail_at(p, at, "a name is defined as an op, such as Exp(x)");
+	p->r->defined[variable] = defined;
+	return OG_OK;
+}
+
+/* "where d = Sub(x, m), m = ReduceMean(x)", on the next line too; nothing where there is none. */
+static og_status take_definitions(parser *p)
+{
+	const char *end = p->at;
+	skip_lines(p);
+	if (strncmp(p->at, "where", 5) || word_part(p->at[5])) {
+		p->at = end;
+		return OG_OK;
+	}
+	p->at += 5;
+	do {
+		skip_lines(p);
+		TRY(take_definition(p));
+		skip(p);
+	} while (*p->at == ',' && p->at++);
 	return OG_OK;
 }
 
@@ -208,9 +422,11 @@ og_status pattern_parse_expression(rule *r, pattern **out, arena *a, const char 
 {
 	parser p = { .start = source, .at = source, .a = a, .r = r };
 	skip_lines(&p);
-	TRY(take_pattern(&p, out));
+	TRY(take_side(&p, out));
+	TRY(take_definitions(&p));
 	skip_lines(&p);
-	return *p.at ? fail_at(&p, p.at, "nothing is expected behind the expression") : OG_OK;
+	if (*p.at) return fail_at(&p, p.at, "nothing is expected behind the expression");
+	return pattern_check_expression(r, *out, source);
 }
 
 static og_status take_rule(parser *p, surgery_rules *rules, const char *how)
@@ -219,27 +435,27 @@ static og_status take_rule(parser *p, surgery_rules *rules, const char *how)
 	NEED(rules->rules);
 	rule *r = p->r = &rules->rules[rules->n];
 	*r = (rule){ .how = how };
-	const char *at = p->at;
 	p->right = false;
-	p->depth = 0;
-	TRY(take_pattern(p, &r->left));
-	if (r->left->kind != PATTERN_NODE) return fail_at(p, at, "a rule begins with an op, such as Relu(x)");
+	p->depth = p->parts = 0;
+	TRY(take_side(p, &r->left));
+	TRY(take_definitions(p));
 	skip_lines(p);
 	if (p->at[0] != '-' || p->at[1] != '>') return fail_at(p, p->at, "'->' is expected here");
 	p->at += 2;
 	skip_lines(p);
-	at = p->at;
 	p->right = true;
-	TRY(take_pattern(p, &r->right));
-	if (r->right->kind != PATTERN_NODE) return fail_at(p, at, "the right side of a rule is an op, such as Swish(x)");
+	TRY(take_side(p, &r->right));
+	p->right = false;
+	TRY(take_definitions(p));
 	skip(p);
 	if (*p->at == '#') while (*p->at && *p->at != '\n') p->at++;
 	if (*p->at && *p->at != '\n' && *p->at != ';') return fail_at(p, p->at, "a rule ends with its line or ';'");
+	TRY(pattern_check(r, p->start));
 	rules->n++;
 	return OG_OK;
 }
 
-static og_status parse(surgery_rules **out, const char *source, const char *how)
+og_status pattern_parse_rules(surgery_rules **out, const char *source, const char *how)
 {
 	arena *a = arena_create();
 	surgery_rules *rules = a ? arena_alloc(a, sizeof *rules) : NULL;
@@ -265,106 +481,9 @@ static og_status parse(surgery_rules **out, const char *source, const char *how)
 	return status;
 }
 
-og_status surgery_parse(surgery_rules **out, const char *source) { return parse(out, source, "rule"); }
+og_status surgery_parse(surgery_rules **out, const char *source) { return pattern_parse_rules(out, source, "rule"); }
 
 void surgery_rules_free(surgery_rules *rules)
 {
 	if (rules) arena_destroy(rules->a);
-}
-
-/* ---- rules that are implied ------------------------------------------------------------------ */
-
-/* "Relu=Swish,beta=1.5" says "Relu(x) -> Swish(x, beta=1.5)", with as many inputs as Relu must have. */
-og_status surgery_map_rules(surgery_rules **out, const char *from_to)
-{
-	const char *equals = strchr(from_to, '='), *comma = equals ? strchr(equals, ',') : NULL;
-	if (!equals || equals == from_to || !equals[1] || equals[1] == ',')
-		return base_fail(OG_USAGE, "a map is written From=To or From=To,attribute=value, not '%s'", from_to);
-	arena *a = arena_create();
-	NEED(a);
-	const char *from = arena_strndup(a, from_to, (size_t)(equals - from_to));
-	const char *to = arena_strndup(a, equals + 1, comma ? (size_t)(comma - equals - 1) : strlen(equals + 1));
-	const og_op *op = from ? schema_find_any(from) : NULL;
-	schema_args args = { .n = 1 };
-	text t = { 0 }, inputs = { 0 };
-	og_status status = from && to ? OG_OK : base_no_memory();
-	if (status == OG_OK && op) status = schema_inputs(&args, op);
-	for (int i = 0; i < args.n && (i == 0 || !args.arg[i].optional); i++) text_printf(&inputs, "%sx%d", i ? ", " : "", i);
-	text_printf(&t, "%s(%s) -> %s(%s%s%s)", from, inputs.data ? inputs.data : "", to, inputs.data ? inputs.data : "",
-	            comma ? ", " : "", comma ? comma + 1 : "");
-	text_free(&inputs);
-	char *source = text_take(&t);
-	if (status == OG_OK) status = source ? parse(out, source, "map") : base_no_memory();
-	if (status == OG_USAGE) status = base_fail_in(status, "--map %s", from_to);
-	base_free(source);
-	arena_destroy(a);
-	return status;
-}
-
-/* One reading of an op's body, "EXPRESSION" or "EXPRESSION; attribute=word", as a rule. */
-static void add_body_rule(text *t, const og_op *op, const schema_args *args, const char *body, size_t n)
-{
-	const char *when = memchr(body, ';', n);
-	size_t length = when ? (size_t)(when - body) : n;
-	text_printf(t, "%.*s -> %s%s%s(", (int)length, body, schema_domain(op), schema_domain(op)[0] ? "::" : "", op->name);
-	for (int i = 0; i < args->n; i++) text_printf(t, "%s%s", i ? ", " : "", args->arg[i].name);
-	for (const og_attr *k = op->attrs; k && k->name; k++) {
-		char *expression = NULL;
-		text copy = { 0 };
-		text_addn(&copy, body, length);
-		expression = text_take(&copy);
-		if (expression && strstr(expression, k->name)) text_printf(t, ", %s=%s", k->name, k->name);
-		base_free(expression);
-	}
-	if (when) {                                    /* "; approximate=tanh" */
-		const char *equals = memchr(when, '=', n - length), *name = when + 1;
-		while (*name == ' ') name++;
-		size_t word = equals ? n - (size_t)(equals + 1 - body) : 0;
-		while (word && equals[word] == ' ') word--;
-		if (equals) text_printf(t, ", %.*s=\"%.*s\"", (int)(equals - name), name, (int)word, equals + 1);
-	}
-	text_add(t, ")\n");
-}
-
-/* The rules of an op file: its spellings, and with `bodies` what its body says. */
-static og_status add_op_rules(text *t, const og_op *op, bool bodies)
-{
-	schema_args args;
-	if (op->spellings) text_printf(t, "%s\n", op->spellings);
-	if (!bodies || !op->body) return OG_OK;
-	TRY(schema_inputs(&args, op));
-	for (const char *at = op->body, *end; at; at = *end ? end + 1 : NULL) {
-		end = strchr(at, '|') ? strchr(at, '|') : at + strlen(at);
-		add_body_rule(t, op, &args, at, (size_t)(end - at));
-	}
-	return OG_OK;
-}
-
-static og_status parse_taken(surgery_rules **out, text *t)
-{
-	char *source = text_take(t);
-	NEED(source);
-	og_status status = parse(out, source, "rule");
-	base_free(source);
-	return status;
-}
-
-og_status surgery_op_rules(surgery_rules **out, const char *name)
-{
-	const og_op *op = schema_find_any(name);
-	text t = { 0 };
-	if (!op) return base_fail(OG_USAGE, "op '%s' is not known; `opgraft op list` shows those that are", name);
-	if (!op->body && !op->spellings)
-		return base_fail(OG_USAGE, "op '%s' has no body of simpler ops to look for; give a --rule", name);
-	og_status status = add_op_rules(&t, op, true);
-	if (status == OG_OK) return parse_taken(out, &t);
-	text_free(&t);
-	return status;
-}
-
-og_status surgery_spelling_rules(surgery_rules **out)
-{
-	text t = { 0 };
-	for (size_t i = 0; i < schema_count(); i++) TRY(add_op_rules(&t, schema_at(i), false));
-	return parse_taken(out, &t);
 }

@@ -23,14 +23,14 @@ typedef struct pattern_bind {
 	const char *string;
 	double *numbers; size_t n;
 	const formula *formula;              /* the right side only */
-	const char *at;                      /* where it stands in the rule's text, while that is parsed */
+	const char *at;                      /* where it stands in the text, while that is read */
 } pattern_bind;
 
 typedef struct pattern {
 	pattern_kind kind;
 	const char *domain, *type;           /* of a node; domain NULL: not said */
 	const og_op *op;                     /* of a node of the right side; on the left the newest of that name, or NULL */
-	int output;                          /* of a node, or of a variable that `where` defines as one: which output is meant */
+	int output;                          /* of a node, or of a variable that `where` defines: which output is meant */
 	int variable;
 	bool optional;                       /* x?: the input may be left out */
 	double number, tolerance;            /* relative; absolute when the number is 0 */
@@ -41,6 +41,7 @@ typedef struct pattern {
 	pattern_bind binds[PATTERN_MAX_BINDS]; int n_binds;
 	struct pattern *next;                /* the next root of this side: roots are replaced one by one, or all by the outputs
 	                                      * of the right side's only node; PATTERN_ABSENT on the left: an output not matched */
+	const char *at;                      /* where it stands in the text, while that is read */
 } pattern;
 
 typedef struct rule {
@@ -59,17 +60,19 @@ struct surgery_rules {
 	rule *rules; size_t n, cap;
 };
 
-/* Parses one expression, such as an op's body, into *out; its variables in r. */
+/* Parses an expression, such as an op's body, into *out (several of them: ->next); its names and what `where` says in r. */
 og_status pattern_parse_expression(rule *r, pattern **out, arena *, const char *text);
 /* Parses rules; `how` (static text) goes into each. */
 og_status pattern_parse_rules(surgery_rules **out, const char *text, const char *how);
 
-/* Makes nodes of ops that are not ONNX's legal in a file that others run: imports of their domains (in functions too), all their
- * attributes written, a plugin_namespace for TensorRT, and per op a function of primitives from its body, if it has one. For after
- * all grafts for a file, with types inferred. OG_UNSUPPORTED: nodes of an op need different functions, or its body does not go
- * with the opset. */
-og_status surgery_settle(og_model *);
-/* The function of one op alone, as the nodes that are there need it. */
+/* What the reader calls once it has read a whole rule: says what is wrong with it, and fills what is derived. */
+og_status pattern_check(rule *, const char *text);
+/* The same for expressions that are no rule: outputs are filled, and no name is defined by itself. */
+og_status pattern_check_expression(rule *, pattern *first, const char *text);
+/* OG_USAGE: "rule, line L, column C: ..." of the place `at` in text. */
+og_status pattern_fail(const char *text, const char *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Gives the model a function for an op of ours, from its body, so that others can run the file; none when it has no body. */
 og_status surgery_add_function(og_model *, const og_op *);
 
 #endif

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "ulp.h"
+#include "kit/ulp.h"
 
 #define X(symbol) extern const og_op og_op_##symbol;
 #include "ops.inc"

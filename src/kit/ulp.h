@@ -1,7 +1,7 @@
 /* ulp.h -- for measuring elementwise formulas: the error of a float32 result in units in the last place, attribute
- * values and operands to try. Shared by test_elementwise and tools/opsdoc. */
-#ifndef TESTS_ULP_H
-#define TESTS_ULP_H
+ * values and operands to try. For op test, test_elementwise and tools/opsdoc. */
+#ifndef KIT_ULP_H
+#define KIT_ULP_H
 
 #include <math.h>
 #include <stdbool.h>

@@ -1,0 +1,71 @@
+/* driver.h -- the CUDA driver (libcuda.so.1), opened by name: no CUDA header, nothing linked. */
+#ifndef DRIVER_H
+#define DRIVER_H
+
+#include "base/base.h"
+
+/* X(name, arguments): all return 0 for success. Contexts, modules, functions, streams, events and graphs are pointers, devices ints,
+ * device memory 64-bit addresses, as in the driver API of CUDA 12.
+ * Facts from docs.nvidia.com/cuda/cuda-driver-api, groups Initialization, Context, Module, Memory, Stream, Event, Graph. */
+#define DRIVER_MAP(X)                    /* what an op library calls */ \
+	X(cuGetErrorString, (int error, const char **text)) \
+	X(cuCtxGetCurrent, (void **context)) \
+	X(cuCtxGetDevice, (int *device)) \
+	X(cuDeviceGetAttribute, (int *value, int attribute, int device)) \
+	X(cuModuleLoadData, (void **module, const void *image)) \
+	X(cuModuleUnload, (void *module)) \
+	X(cuModuleGetFunction, (void **function, void *module, const char *name)) \
+	X(cuFuncGetAttribute, (int *value, int attribute, void *function)) \
+	X(cuFuncSetAttribute, (void *function, int attribute, int value)) \
+	X(cuLaunchKernel, (void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, \
+	                   unsigned shared, void *stream, void **arguments, void **extra))
+#define DRIVER_NEWER_MAP(X)              /* NULL in older drivers */ \
+	X(cuCtxGetId, (void *context, unsigned long long *id)) \
+	X(cuFuncLoad, (void *function))
+#define DRIVER_HOST_MAP(X)               /* what a program of our own calls besides, to be a host of op libraries */ \
+	X(cuInit, (unsigned flags)) \
+	X(cuDeviceGet, (int *device, int ordinal)) \
+	X(cuDeviceGetName, (char *name, int length, int device)) \
+	X(cuDevicePrimaryCtxRetain, (void **context, int device)) \
+	X(cuCtxSetCurrent, (void *context)) \
+	X(cuCtxSynchronize, (void)) \
+	X(cuMemGetInfo_v2, (size_t *free, size_t *total)) \
+	X(cuMemAlloc_v2, (uint64_t *p, size_t bytes)) \
+	X(cuMemFree_v2, (uint64_t p)) \
+	X(cuMemsetD8_v2, (uint64_t p, unsigned char value, size_t n)) \
+	X(cuMemcpyHtoD_v2, (uint64_t to, const void *from, size_t bytes)) \
+	X(cuMemcpyDtoH_v2, (void *to, uint64_t from, size_t bytes)) \
+	X(cuMemcpyDtoDAsync_v2, (uint64_t to, uint64_t from, size_t bytes, void *stream)) \
+	X(cuStreamCreate, (void **stream, unsigned flags)) \
+	X(cuStreamDestroy_v2, (void *stream)) \
+	X(cuStreamSynchronize, (void *stream)) \
+	X(cuStreamBeginCapture_v2, (void *stream, int mode)) \
+	X(cuStreamEndCapture, (void *stream, void **graph)) \
+	X(cuGraphInstantiateWithFlags, (void **executable, void *graph, unsigned long long flags)) \
+	X(cuGraphLaunch, (void *executable, void *stream)) \
+	X(cuGraphExecDestroy, (void *executable)) \
+	X(cuGraphDestroy, (void *graph)) \
+	X(cuEventCreate, (void **event, unsigned flags)) \
+	X(cuEventDestroy_v2, (void *event)) \
+	X(cuEventRecord, (void *event, void *stream)) \
+	X(cuEventSynchronize, (void *event)) \
+	X(cuEventElapsedTime, (float *ms, void *from, void *to))
+
+typedef struct driver_api {
+#define X(name, arguments) int (*name) arguments;
+	DRIVER_MAP(X) DRIVER_NEWER_MAP(X) DRIVER_HOST_MAP(X)
+#undef X
+} driver_api;
+
+/* Attributes of devices and functions. */
+enum {
+	DRIVER_PROCESSORS = 16, DRIVER_MAJOR = 75, DRIVER_MINOR = 76, DRIVER_SHARED_MOST = 97,
+	DRIVER_FUNCTION_REGISTERS = 4, DRIVER_FUNCTION_SHARED_MOST = 8
+};
+
+/* The driver, opened once, from any thread; NULL: there is none. Initialises nothing. */
+const driver_api *driver_open(void);
+/* OG_OK for 0; else OG_MISSING and "what: the driver's reason". */
+og_status driver_try(int error, const char *what);
+
+#endif

@@ -1,0 +1,138 @@
+/* describe.c -- what an op library holds, or all ops that are known here. */
+#include <stdio.h>
+
+#include "base/json.h"
+#include "kit/kit.h"
+#include "opgraft.h"
+#include "schema/schema.h"
+
+static const char *kind_of(const og_op *op) { return op->ref ? "elementwise" : "general"; }
+
+static const char *const attr_types[] = { "int", "float", "enum", "string", "ints", "floats", "strings", "tensor", "graph" };
+
+/* "none" of "none|tanh" and 0. */
+static void add_word(text *t, const char *words, int k)
+{
+	for (; k > 0 && strchr(words, '|'); k--) words = strchr(words, '|') + 1;
+	text_addn(t, words, strcspn(words, "|"));
+}
+
+static void attr_text(text *t, const og_attr *d)
+{
+	text_printf(t, "      %-12s %s", d->name, attr_types[d->type]);
+	if (d->required) text_add(t, ", required");
+	else if (d->type == OG_ATTR_INT || d->type == OG_ATTR_FLOAT) text_printf(t, " = %.9g", d->value);
+	else if (d->type == OG_ATTR_ENUM) text_add(t, " = "), add_word(t, d->words, (int)d->value);
+	if (d->words) text_printf(t, " of %s", d->words);
+	if (d->low < d->high) text_printf(t, ", from %.9g to %.9g", d->low, d->high);
+	text_add(t, "\n");
+}
+
+static void op_text(text *t, const og_op *op)
+{
+	const char *domain = schema_domain(op);
+	text_printf(t, "  %s%s%s, version %d, %s\n", domain, *domain ? "::" : "", op->name, op->since, kind_of(op));
+	if (op->doc) text_printf(t, "      %s\n", op->doc);
+	text_printf(t, "      %s -> %s%s%s\n", op->inputs, op->outputs, op->types ? ", " : "", op->types ? op->types : "");
+	for (const og_attr *d = op->attrs; d && d->name; d++) attr_text(t, d);
+	if (op->body) text_printf(t, "      = %s\n", op->body);
+}
+
+static void views_text(text *t, const og_library *l)
+{
+	text_printf(t, "  built by Opgraft %s; GPU code:", l->version);
+	if (!l->n_images) text_add(t, " none");
+	for (uint32_t k = 0; k < l->n_images; k++) text_printf(t, " %s%d", l->images[k].is_ptx ? "PTX from sm_" : "sm_", l->images[k].arch);
+	text_add(t, "\n");
+}
+
+static void attr_json(json *j, const og_attr *d)
+{
+	text word = { 0 };
+	json_begin(j, '{');
+	json_key(j, "name"), json_string(j, d->name);
+	json_key(j, "type"), json_string(j, attr_types[d->type]);
+	if (d->required) json_key(j, "required"), json_bool(j, true);
+	else if (d->type == OG_ATTR_INT || d->type == OG_ATTR_FLOAT) json_key(j, "default"), json_number(j, d->value);
+	else if (d->type == OG_ATTR_ENUM) {
+		add_word(&word, d->words, (int)d->value);
+		json_key(j, "default"), json_string(j, word.data ? word.data : "");
+		text_free(&word);
+	}
+	if (d->words) json_key(j, "words"), json_string(j, d->words);
+	if (d->low < d->high) {
+		json_key(j, "low"), json_number(j, d->low);
+		json_key(j, "high"), json_number(j, d->high);
+	}
+	json_end(j, '}');
+}
+
+static void op_json(json *j, const og_op *op)
+{
+	json_begin(j, '{');
+	json_key(j, "name"), json_string(j, op->name);
+	json_key(j, "called"), json_string(j, schema_called(op));
+	json_key(j, "domain"), json_string(j, schema_domain(op));
+	json_key(j, "since"), json_int(j, op->since);
+	json_key(j, "elementwise"), json_bool(j, op->ref != NULL);
+	json_key(j, "inputs"), json_string(j, op->inputs);
+	json_key(j, "outputs"), json_string(j, op->outputs);
+	json_key(j, "types"), json_string(j, op->types ? op->types : "");
+	json_key(j, "attributes"), json_begin(j, '[');
+	for (const og_attr *d = op->attrs; d && d->name; d++) attr_json(j, d);
+	json_end(j, ']');
+	if (op->body) json_key(j, "body"), json_string(j, op->body);
+	json_key(j, "doc"), json_string(j, op->doc ? op->doc : "");
+	json_end(j, '}');
+}
+
+static void library_json(json *j, const og_library *l)
+{
+	json_begin(j, '{');
+	json_key(j, "ops"), json_begin(j, '[');
+	for (size_t k = 0; k < (l ? l->n_ops : schema_count()); k++) op_json(j, l ? l->ops[k] : schema_at(k));
+	json_end(j, ']');
+	if (l) {
+		json_key(j, "version"), json_string(j, l->version);
+		json_key(j, "images"), json_begin(j, '[');
+		for (uint32_t k = 0; k < l->n_images; k++) {
+			char name[32];
+			snprintf(name, sizeof name, "%s_%d", l->images[k].is_ptx ? "compute" : "sm", l->images[k].arch);
+			json_string(j, name);
+		}
+		json_end(j, ']');
+	}
+	json_end(j, '}');
+}
+
+/* A line an op and version. */
+static void table_text(text *t)
+{
+	size_t n = schema_count();
+	for (size_t k = 0; k < n; k++) {
+		const og_op *op = schema_at(k);
+		char name[64];
+		snprintf(name, sizeof name, "%s%s%s", schema_domain(op), *schema_domain(op) ? "::" : "", op->name);
+		text_printf(t, "%-24s %3d %c %.49s\n", name, op->since, op->ref ? 'e' : ' ', op->doc ? op->doc : "");
+	}
+	text_printf(t, "%zu definitions; e: elementwise, fuses into its neighbours\n", n);
+}
+
+og_status og_op_library_describe(char **out, const char *path, og_format format)
+{
+	const og_library *l = NULL;
+	text t = { 0 };
+	json j = { .need_comma = false };
+	*out = NULL;
+	if (path) TRY(kit_open(&l, path));
+	for (size_t k = 0; l && k < l->n_ops; k++)
+		if (schema_declared(l->ops[k]) != OG_OK) return base_fail_in(OG_BAD_FILE, "%s", path);
+	if (format == OG_JSON) library_json(&j, l);
+	else if (!l) table_text(&t);
+	else {
+		for (size_t k = 0; k < l->n_ops; k++) op_text(&t, l->ops[k]);
+		views_text(&t, l);
+	}
+	*out = text_take(format == OG_JSON ? &j.out : &t);
+	return *out ? OG_OK : base_no_memory();
+}

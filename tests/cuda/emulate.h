@@ -1,0 +1,48 @@
+/* emulate.h -- enough of CUDA C for a C++ compiler to take the kernels of opgraft/device.h, and for libcuda.cc beside it to run them
+ * a thread at a time. What is written in PTX, the test replaces by the functions at the end. */
+#pragma once
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define __CUDACC__ 1
+#define __CUDA_ARCH__ 750
+#define __device__
+#define __global__
+#define __shared__ static                /* blocks run one after the other */
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline, unused))
+#define __grid_constant__
+#define __launch_bounds__(n)
+#define __align__(n) alignas(n)
+
+struct uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+struct emulated_index { unsigned x, y, z; };
+extern emulated_index threadIdx, blockIdx, blockDim, gridDim;
+
+/* In libcuda.cc: threads of a block, or of a warp, wait for each other. */
+extern "C" void emulated_wait(bool warp);
+extern float emulated_slot[1024];
+
+template<class A, class B> static inline A emulated_cast(B b) { A a; memcpy(&a, &b, sizeof a); return a; }
+static inline float __int_as_float(int i) { return emulated_cast<float>(i); }
+static inline float __uint_as_float(unsigned i) { return emulated_cast<float>(i); }
+static inline int __float_as_int(float f) { return emulated_cast<int>(f); }
+static inline unsigned __float_as_uint(float f) { return emulated_cast<unsigned>(f); }
+static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
+static inline float __fsqrt_rn(float x) { return sqrtf(x); }
+static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
+static inline void __syncthreads() { emulated_wait(false); }
+static inline float __shfl_xor_sync(unsigned, float a, int lane)
+{
+	const unsigned me = threadIdx.y * blockDim.x + threadIdx.x;
+	emulated_slot[me] = a;
+	emulated_wait(true);
+	a = emulated_slot[me ^ lane];
+	emulated_wait(true);
+	return a;
+}
+
+static inline float emulated_half_to_float(unsigned short h) { return (float)emulated_cast<_Float16>(h); }
+static inline unsigned short emulated_float_to_half(float f) { return emulated_cast<unsigned short>((_Float16)f); }

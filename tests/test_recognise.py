@@ -1,0 +1,168 @@
+"""Ops by what they compute: every spelling that the generator writes is found, no decoy ever, and near misses say why."""
+import json
+import subprocess
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import recognise_cases
+from conftest import BUILD, ok_json
+
+OPS = [None, "Swish", "Gelu", "Mish", "HardSwish"]
+
+
+def recognise(model, path, *options):
+    """What the tool prints of a model: matches and refused by output, and seconds."""
+    onnx.save(model, path)
+    done = subprocess.run([BUILD / "tests" / "recognise_dump", path, *map(str, options)], capture_output=True, text=True,
+                          timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    return {m["output"]: m for m in found["matches"]}, {m["output"]: m for m in found["refused"]}, found["seconds"]
+
+
+def wrong(found, expected, op, tolerance):
+    """What is not as it should be, template by template."""
+    for value, (name, what) in expected.items():
+        want = what if op is None or (what and what[0] == op) else None
+        match = found.get(value)
+        if (match and match["op"]) != (want and want[0]):
+            yield f"{name}: {match and (match['op'], match['attributes'])}, not {want}"
+        elif match and not match["error"] <= (4e-6 if tolerance < 1e-5 else 1e-2):
+            yield f"{name}: error {match['error']}"
+        elif match and not match["input"].endswith(f"_{name}"):
+            yield f"{name}: of {match['input']}"
+        for key, number in (want[1] if match and want else {}).items():
+            got = match["attributes"][key]
+            if got != number if isinstance(number, str) else abs(got - number) > tolerance * abs(number):
+                yield f"{name}: {key} is {got}, not {number}"
+
+
+def test_the_generator_is_wide():
+    names = list(recognise_cases.SPELLINGS)
+    assert sum(name.startswith("swish_") for name in names) >= 30
+    assert sum(name.startswith("gelu_") for name in names) >= 20 and sum(name.startswith("mish_") for name in names) >= 10
+    assert len(recognise_cases.DECOYS) >= 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_spelling_and_no_decoy(tmp_path, seed):
+    model, expected = recognise_cases.make(seed)
+    for op in OPS:
+        found, _, _ = recognise(model, tmp_path / "m.onnx", *([op] if op else []))
+        assert list(wrong(found, expected, op, 1e-6)) == []
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_types(tmp_path, dtype):
+    model, expected = recognise_cases.make(100, dtype)
+    for op in OPS:
+        found, _, _ = recognise(model, tmp_path / "m.onnx", *([op] if op else []))
+        assert list(wrong(found, expected, op, 2e-3 if dtype == np.float16 else 1e-6)) == []
+
+
+def simple(build, type=TensorProto.FLOAT, shape=(3, 4), opset=20):
+    """A model of one output: build(n, x) with constants as plain initializers."""
+    n = recognise_cases.Net(np.random.default_rng(0), helper.tensor_dtype_to_np_dtype(type).type, plain=True)
+    n.output(build(n, n.input("x", shape)), "y")
+    return n.model(opset)
+
+
+@pytest.mark.parametrize("op, build, attributes, inputs", [
+    ("Clip", lambda n, x: n.Min(n.Relu(x), 6.0), {}, [0, 6]),
+    ("Clip", lambda n, x: n.Max(-2.5, n.Min(x, 0.75)), {}, [-2.5, 0.75]),
+    ("Clip", lambda n, x: n.Neg(n.Min(n.Neg(x), -1.5)), {}, [1.5]),
+    ("Relu", lambda n, x: n.Div(n.Add(x, n.Abs(x)), 2.0), {}, []),
+    ("Abs", lambda n, x: n.Max(x, n.Neg(x)), {}, []),
+    ("Neg", lambda n, x: n.Sub(n.Mul(x, 0.5), n.Mul(x, 1.5)), {}, []),
+    ("Tanh", lambda n, x: (lambda a, b: n.Div(n.Sub(a, b), n.Add(a, b)))(n.Exp(x), n.Exp(n.Neg(x))), {}, []),
+    ("Tanh", lambda n, x: n.Sub(n.Mul(n.Sigmoid(n.Mul(x, 2.0)), 2.0), 1.0), {}, []),
+    ("Tanh", lambda n, x: n.Sub(1.0, n.Div(2.0, n.Add(n.Exp(n.Mul(x, 2.0)), 1.0))), {}, []),
+    ("Sigmoid", lambda n, x: n.Exp(n.Neg(n.Log(n.Add(n.Exp(n.Neg(x)), 1.0)))), {}, []),
+    ("Sqrt", lambda n, x: n.Pow(x, 0.5), {}, []),
+    ("Reciprocal", lambda n, x: n.Div(2.0, n.Add(x, x)), {}, []),
+    ("Elu", lambda n, x: n.Where(n.Less(x, n.tensor(0)), n.Sub(n.Exp(x), 1.0), x), {"alpha": 1}, []),
+])
+def test_an_op_that_was_asked_for(tmp_path, op, build, attributes, inputs):
+    found, _, _ = recognise(simple(build), tmp_path / "m.onnx", op)
+    (match,) = [m for m in found.values() if len(m["nodes"]) == max(len(m["nodes"]) for m in found.values())]
+    assert (match["op"], match["attributes"], match["input"]) == (op, pytest.approx(attributes), "x")
+    assert match["inputs"] == pytest.approx(inputs)
+
+
+def test_a_node_of_another_type_that_is_the_op(tmp_path):
+    model = simple(lambda n, x: n.Swish(x, alpha=1.25), opset=24)
+    found, _, _ = recognise(model, tmp_path / "m.onnx", "Swish")
+    (match,) = found.values()
+    assert match["attributes"] == {"beta": 1.25} and len(match["nodes"]) == 1
+    assert recognise(model, tmp_path / "m.onnx")[0] == {}
+
+
+def test_integers_are_left_alone(tmp_path):
+    model = simple(lambda n, x: n.Max(n.Mul(x, n.tensor(1)), n.tensor(0)), TensorProto.INT32)
+    for op in ("Relu", "Clip"):
+        assert recognise(model, tmp_path / "m.onnx", op)[0] == {}
+
+
+@pytest.mark.parametrize("shape, constant, taken", [
+    ((3, 4), np.ones([]), True), ((3, 4), np.ones([1]), True), ((3, 4), np.ones([1, 1]), True), ((3, 4), np.ones([1, 1, 1]), False),
+    ((3, 4), np.ones([3, 1]), True), ((3, 4), np.ones([4]), True), ((3, 1), np.ones([4]), False), (("N", 4), np.ones([4]), True),
+    (("N", 4), np.ones([2, 1]), False), ((), np.ones([1]), False), ((), np.ones([]), True), ((0, 4), np.ones([4]), True),
+])
+def test_a_constant_may_not_change_the_shape(tmp_path, shape, constant, taken):
+    model = simple(lambda n, x: n.Mul(x, n.Div(1.0, n.Add(n.Exp(n.Neg(x)), n.tensor(constant)))), shape=shape)
+    found, refused, _ = recognise(model, tmp_path / "m.onnx", "Swish")
+    assert len(found) == taken
+    assert taken or "changes the shape by broadcasting" in next(iter(refused.values()))["reason"]
+
+
+@pytest.mark.parametrize("build, reason", [
+    (lambda n, x: n.Mul(x, n.Sigmoid(n.Add(x, 0.01))), "differs by 0.0004"),
+    (lambda n, x: n.Div(n.Mul(x, n.Add(n.Erf(n.Div(x, 2 ** 0.5)), 1.0)), 2.0), "differs by 0.0"),
+    (lambda n, x: n.Mul(x, n.Sigmoid(n.input("z"))), "two variables: 'x' and 'z'"),
+    (lambda n, x: n.Mul(x, n.Sigmoid(n.Mul(x, n.tensor([1, 2, 3, 4])))), "constant 'c_1' has 4 elements (per channel)"),
+])
+def test_near_misses_say_why(tmp_path, build, reason):
+    found, refused, _ = recognise(simple(build), tmp_path / "m.onnx", "Swish")
+    assert found == {} and len(refused) == 1
+    assert next(iter(refused.values()))["reason"].startswith(reason)
+    assert recognise(simple(build), tmp_path / "m.onnx")[1] == {}        # nothing was asked for
+
+
+def chain(count, step):
+    """A model of at least `count` nodes: step(add, v) adds some behind v; add(type, *inputs) is a node."""
+    nodes = []
+
+    def add(type, *inputs):
+        nodes.append(helper.make_node(type, inputs, [f"v{len(nodes)}"]))
+        return f"v{len(nodes) - 1}"
+    v = "x"
+    while len(nodes) < count:
+        v = step(add, v)
+    constants = [helper.make_tensor(f"c{k}", TensorProto.FLOAT, [], [c]) for k, c in enumerate((0.5, 1.0, 2 ** 0.5, 6.0))]
+    constants.append(helper.make_tensor("w", TensorProto.FLOAT, [4, 4, 1, 1], np.ones(16)))
+    graph = helper.make_graph(nodes, "chain", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8])],
+                              [helper.make_tensor_value_info(v, TensorProto.FLOAT, None)], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def pair(add, v):
+    return add("Mul", v, add("Sigmoid", v))
+
+
+def mixed(add, v):
+    v = add("Conv", v, "w")
+    v = add("Add", v, add("Clip", add("Conv", pair(add, v), "w"), "", "c3"))
+    return add("Conv", add("Mul", add("Mul", v, "c0"), add("Add", add("Erf", add("Div", v, "c2")), "c1")), "w")
+
+
+@pytest.mark.parametrize("step", [pair, mixed, lambda add, v: add("Sin", v)], ids=["pairs", "mixed", "unary"])
+@pytest.mark.parametrize("op", [None, "Swish"])
+def test_time_is_linear_and_short(tmp_path, step, op):
+    options = [op] if op else []
+    _, _, small = recognise(chain(10_000, step), tmp_path / "m.onnx", *options, "--repeat", 5)
+    _, _, large = recognise(chain(100_000, step), tmp_path / "m.onnx", *options, "--repeat", 2)
+    assert small < 0.1                   # 10 to 30 ms on an idle machine
+    assert large < 30 * small
