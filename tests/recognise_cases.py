@@ -31,7 +31,8 @@ class Net:
 
     def through(self, value, chance):
         """Sometimes behind nodes that hand it on."""
-        while not self.plain and self.rng.random() < chance:
+        truth = value.startswith(("less_", "greater_"))
+        while not self.plain and not truth and self.rng.random() < chance:
             type = self.rng.choice(["Identity", "Dropout", "Cast"])
             value = self.node(type, [value], **({"to": self.type} if type == "Cast" else {}))
         return value
@@ -41,13 +42,13 @@ class Net:
         self.constants.append(numpy_helper.from_array(np.array(array, dtype=self.dtype), name))
         return name
 
-    def constant(self, number):
-        """The number in one of its forms."""
+    def constant(self, number, scalar=False):
+        """The number in one of its forms, or in one of those of rank 0."""
         with np.errstate(over="ignore"):
             value = self.dtype(number)
-        forms = ["scalar", "one", "splat", "row", "value", "ones", "ranked"]
-        if self.dtype == np.float32:
-            forms += ["value_float", "value_floats"]
+        forms = ["scalar", "value"] + ["value_float"] * (self.dtype == np.float32)
+        if not scalar:
+            forms += ["one", "splat", "row", "ones", "ranked"] + ["value_floats"] * (self.dtype == np.float32)
         form = "scalar" if self.plain else self.rng.choice(forms)
         array = {"one": [value], "splat": np.full(SHAPE, value), "row": np.full(SHAPE[1:], value),
                  "ranked": [[value]], "ones": np.full([1, SHAPE[1]], value)}.get(form, value)
@@ -62,7 +63,8 @@ class Net:
 
     def op(self, type, *inputs, **attributes):
         """Inputs are values or numbers; those of a commutative op stand in any order."""
-        inputs = [self.constant(x) if isinstance(x, (float, int)) else x and self.through(x, 0.05) for x in inputs]
+        inputs = [self.constant(x, type == "Clip") if isinstance(x, (float, int)) else x and self.through(x, 0.05)
+                  for x in inputs]
         if type in ("Add", "Mul", "Max", "Min", "Sum") and self.rng.random() < 0.5:
             inputs.reverse()
         return self.node(type, inputs, **attributes)

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import ROOT, infer, ok, ok_json, refused, run
+from conftest import ROOT, infer, ok, ok_json, refused
 
 OPSETS = range(7, 27)
 TYPES = {"f32": np.float32, "f64": np.float64, "f16": np.float16}
@@ -179,13 +179,68 @@ def test_tensorrt_expands_the_function(tmp_path, tensorrt):
         assert kinds.count("ACTIVATION") >= 3 and "PLUGIN_V3" not in kinds
 
 
-def test_tensorrt_takes_the_plugin(tmp_path, tensorrt):
-    library = tmp_path / "libswish.so"
-    done = run("op", "build", ROOT / "src" / "ops" / "swish.c", "-o", library)
-    if done.status:
-        pytest.skip(f"op build: {done.err}")
-    for opset, dtype in ((9, "f32"), (17, "f32"), (18, "f16")):
-        path = graft_all(chain(tmp_path / "relu.onnx", opset, TYPES[dtype]), tmp_path / "swish.onnx")
-        answer = tensorrt.drive(libraries=[library], model=path, shapes={"x": [[1, 5], [2, 5], [4, 5]]})
-        assert answer["parsed"] and answer["plan"], (opset, dtype, answer["errors"])
-        assert [layer["type"] for layer in answer["layers"]] == ["PLUGIN_V3"] * 3
+# ---- op libraries -------------------------------------------------------------------------------------------------
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+# what each takes the place of, the op, and what it computes
+EXAMPLES = {
+    "SwishBeta": ("Relu(x) -> examples::SwishBeta(x, beta=0.5)", lambda x: x * sigmoid(0.5 * x)),
+    "MishActivation": ("Relu(x) -> examples::MishActivation(x)", lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    "GeluTanh": ("Relu(x) -> examples::GeluTanh(x)", lambda x: 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x ** 3)))),
+    "Snake": ("Relu(x) -> examples::Snake(x, alpha=2)", lambda x: x + np.sin(2 * x) ** 2 / 2),
+    "StarReLU": ("Relu(x) -> examples::StarReLU(x)", lambda x: 0.8944 * np.maximum(x, 0) ** 2 - 0.4472),
+    "SwiGLU": ("Relu(x) -> examples::SwiGLU(x, x)", lambda x: x * sigmoid(x) * x),
+    "PReluChannel": ("Relu(x) -> examples::PReluChannel(x, 0.25)", lambda x: np.where(x < 0, 0.25 * x, x)),
+}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """The example ops that are formulas, built as a user builds them."""
+    path = tmp_path_factory.mktemp("ops") / "libexamples.so"
+    sources = [p for p in sorted((ROOT / "examples" / "ops").glob("*.c")) if any(f'"{name}"' in p.read_text() for name in EXAMPLES)]
+    ok("op", "build", *sources, "-o", path, "--no-cuda", "-q", timeout=600)
+    return path
+
+
+def grafted_example(folder, name, library, opset=17, dtype=np.float32):
+    source, out = chain(folder / "relu.onnx", opset, dtype, count=1), folder / f"{name}.onnx"
+    ok("graft", source, "-o", out, "--rule", EXAMPLES[name][0], "--ops", library)
+    return out
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_op_library_is_not_needed(tmp_path, name, library):
+    for opset, dtype in ((9, np.float32), (13, np.float16), (14, np.float32), (18, np.float16), (22, np.float32)):
+        path = grafted_example(tmp_path, name, library, opset, dtype)
+        model = check(path)
+        assert [n.domain for n in model.graph.node if n.op_type == name] == ["examples"]
+        x = sample(dtype)
+        want, tolerance = EXAMPLES[name][1](x.astype(np.float64)), 1e-5 if dtype == np.float32 else 3e-2
+        assert np.allclose(by_onnxruntime(path, {"x": x}), want, rtol=tolerance, atol=tolerance)
+        if dtype == np.float32:
+            assert np.allclose(infer(tmp_path, path, {"x": x}, "y", "--batch", 4), want, rtol=tolerance, atol=tolerance)
+            assert np.allclose(infer(tmp_path, path, {"x": x}, "y", "--batch", 4, "--ops", library), want, rtol=tolerance, atol=tolerance)
+        plain = tmp_path / "plain.onnx"
+        for options in ((), ("--ops", library)):         # by the file's function, by the library's body
+            ok("ungraft", path, "-o", plain, *options)
+            back = check(plain)
+            assert not back.functions and not [n for n in back.graph.node if n.domain]
+            assert np.allclose(by_onnxruntime(plain, {"x": x}), want, rtol=tolerance, atol=tolerance)
+
+
+def test_tensorrt_takes_the_plugin(tmp_path, tensorrt, library):
+    """One layer where the library is loaded, the function's layers where it is not: of the very same file."""
+    for name in EXAMPLES:
+        for opset, dtype in ((9, np.float32), (18, np.float16)):
+            path = grafted_example(tmp_path, name, library, opset, dtype)
+            request = {"model": path, "shapes": {"x": [[1, 5], [2, 5], [4, 5]]}}
+            for libraries in ([], [library]):
+                answer = tensorrt.drive(libraries=libraries, build=not libraries, **request)
+                assert answer["parsed"], (name, opset, answer["errors"])
+                kinds = [layer["type"] for layer in answer["layers"]]
+                assert kinds.count("PLUGIN_V3") == len(libraries), (name, opset, kinds)
+                assert libraries or answer["plan"], (name, opset)

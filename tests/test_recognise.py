@@ -4,11 +4,12 @@ import subprocess
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 import recognise_cases
-from conftest import BUILD, ok_json
+from conftest import BUILD, ok, ok_json
 
 OPS = [None, "Swish", "Gelu", "Mish", "HardSwish"]
 
@@ -61,6 +62,35 @@ def test_other_types(tmp_path, dtype):
     for op in OPS:
         found, _, _ = recognise(model, tmp_path / "m.onnx", *([op] if op else []))
         assert list(wrong(found, expected, op, 2e-3 if dtype == np.float16 else 1e-6)) == []
+
+
+def test_find_says_how(tmp_path):
+    """The same by the command: what no rule of the op file spells is found by meaning."""
+    model, expected = recognise_cases.make(7)
+    onnx.save(model, tmp_path / "m.onnx")
+    found = {m["output"]: m for m in ok_json("find", tmp_path / "m.onnx", "--op", "Swish")["matches"]}
+    for value, (name, what) in expected.items():
+        assert (value in found) == bool(what and what[0] == "Swish"), name
+        if value in found:
+            assert found[value]["attributes"]["beta"] == pytest.approx(what[1]["beta"], rel=1e-6), name
+            assert found[value]["error"] <= 4e-6
+    assert sum(m["how"] == "meaning" for m in found.values()) >= 25
+
+
+@pytest.mark.parametrize("op", ["Swish", "Gelu", "Mish", "HardSwish"])
+def test_a_grafted_network_computes_the_same(tmp_path, op):
+    model, _ = recognise_cases.make(9)
+    before, after = tmp_path / "before.onnx", tmp_path / "after.onnx"
+    onnx.save(model, before)
+    ok("graft", before, "-o", after, "--op", op)
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    rng = np.random.default_rng(0)
+    inputs = {i.name: 4 * rng.standard_normal(recognise_cases.SHAPE, dtype=np.float32) for i in model.graph.input}
+    want, got = (onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"]).run(None, inputs)
+                 for path in (before, after))
+    for output, w, g in zip(model.graph.output, want, got, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-5, atol=2e-6, err_msg=output.name)
 
 
 def simple(build, type=TensorProto.FLOAT, shape=(3, 4), opset=20):

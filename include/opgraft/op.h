@@ -15,6 +15,9 @@
  *   OP(swish, .name = "Swish", .domain = OG_DOMAIN, .since = 1, .inputs = "x:T", .outputs = "y:T",
  *      .types = "T=f32 f16 bf16 f64", ATTRS(OG_FLOAT("beta", 1.0)), MAPS(swish))
  *
+ * An op that reduces along an axis and then maps is made of formulas too: opgraft/rows.h. Any other op has an eval, and where it is to
+ * run on a GPU a KERNEL of its own: opgraft/device.h.
+ *
  * Every view must compile with contraction off (-ffp-contract=off, -fmad=false): an elementwise
  * fp32 op computes the same bits in every cpu and device view. */
 #ifndef OPGRAFT_OP_H

@@ -144,7 +144,7 @@ typedef struct og_op {
 	og_status (*shape)(og_infer *);          /* NULL: outputs have the broadcast shape of all inputs */
 	og_eval_fn *eval;            /* plain C definition, sums in double; NULL for an elementwise op */
 	double (*flops)(const og_infer *);       /* work on known shapes, multiply and add as two; NULL: one per output element */
-	size_t (*workspace)(const og_call *);    /* bytes for eval and cpu; NULL: none */
+	size_t (*workspace)(const og_call *);    /* bytes for eval and cpu, and as many for device; NULL: none */
 	og_eval_fn *cpu[OG_ISA_COUNT];           /* faster forms of eval for f32; a NULL slot uses eval */
 	/* Elementwise: the formula's strip kernels. */
 	int map_inputs, map_attrs;   /* the first map_attrs attributes are given as floats */
@@ -159,10 +159,12 @@ typedef struct og_op {
 	/* Rules for other spellings that trained networks use, one a line: "Mul(x, Sigmoid(x)) -> opgraft::Swish(x)". */
 	const char *spellings;
 	const char *cases;           /* test shapes: "f32[2,3,4] f32[3]; axis=1 | f32[0,3]" */
-	/* CUDA form of an op that is no formula: names of KERNELs in this file, one per tactic, '|' between them, and the
-	 * geometry of a launch. NULL: none, or derived from the formula. */
+	/* CUDA form of an op that is no formula: names of KERNELs in this file (opgraft/device.h), one per tactic, '|' between them, and
+	 * the geometry of a launch. NULL: none, or derived from the formula. */
 	const char *device;
-	og_status (*grid)(const og_call *, int tactic, og_grid *);       /* data of tensors may be NULL: shapes only */
+	/* data of tensors may be NULL: shapes only. OG_NO: this tactic does not serve these shapes; blocks[0] == 0: there is nothing to
+	 * do. NULL: blocks of 256 threads, as many threads as output 0 has elements. */
+	og_status (*grid)(const og_call *, int tactic, og_grid *);
 	const char *text, *text_end; /* the op file itself */
 } og_op;
 

@@ -87,7 +87,7 @@ OG_INLINE og_status og_rows_shape(og_infer *c, int nattr)
 	int axis;
 	if (x->rank < 0) return OG_OK;
 	axis = x->rank ? og_axis(c->attr[nattr].i, x->rank) : 0;
-	if (axis < 0) return (c->host->fail)(OG_BAD_FILE, "the axis is %lld, but input 0 has %d dimensions; choose one of them",
+	if (axis < 0) return c->host->fail(OG_BAD_FILE, "the axis is %lld, but input 0 has %d dimensions; choose one of them",
 	                                   (long long)c->attr[nattr].i, x->rank);
 	c->out[0].rank = x->rank;
 	for (int d = 0; d < x->rank; d++) c->out[0].dims[d] = x->dims[d];
@@ -98,7 +98,7 @@ OG_INLINE og_status og_rows_shape(og_infer *c, int nattr)
 			og_dim m = c->in[k].dims[d];
 			if (m == 1 || m < 0) continue;
 			if (wide++ || (n >= 0 && m != n))
-				return (c->host->fail)(OG_BAD_FILE, "input %d must have one element or as many as input 0 has along axis %d, "
+				return c->host->fail(OG_BAD_FILE, "input %d must have one element or as many as input 0 has along axis %d, "
 				                     "but its dimension %d is %lld; correct the model", k, axis, d, (long long)m);
 		}
 	}
@@ -214,7 +214,7 @@ EXPR v og_lanes_of(v a, v b, size_t n)
 EXPR v og_rows_fold(og_term_fn *term, int k, int fold, const float *x, int64_t n, const v *r, const float *b)
 {
 	v sum[OG_ROW_VECTORS];
-	float lane[OG_ROW_LANES];
+	float lane[OG_LANES];
 	int64_t i = 0;
 	for (int w = 0; w < OG_ROW_VECTORS; w++) sum[w] = v_splat(fold == OG_FOLD_MAX ? -HUGE_VALF : 0.0f);
 	for (; i + OG_ROW_LANES <= n; i += OG_ROW_LANES)
@@ -224,8 +224,10 @@ EXPR v og_rows_fold(og_term_fn *term, int k, int fold, const float *x, int64_t n
 		size_t left = n - i < OG_LANES ? (size_t)(n - i) : OG_LANES;
 		sum[w] = og_lanes_of(og_fold_two(fold, sum[w], term(k, v_load_n(x + i, left), r, b)), sum[w], left);
 	}
-	for (int w = 0; w < OG_ROW_VECTORS; w++) v_store(lane + w * OG_LANES, sum[w]);
-	for (int half = OG_ROW_LANES / 2; half > 0; half /= 2)
+	for (int half = OG_ROW_VECTORS / 2; half > 0; half /= 2)
+		for (int w = 0; w < half; w++) sum[w] = og_fold_two(fold, sum[w], sum[w + half]);
+	v_store(lane, sum[0]);
+	for (int half = OG_LANES / 2; half > 0; half /= 2)
 		for (int j = 0; j < half; j++)
 			lane[j] = fold == OG_FOLD_MAX ? (lane[j] > lane[j + half] || lane[j] != lane[j] ? lane[j] : lane[j + half])
 			                              : lane[j] + lane[j + half];

@@ -64,7 +64,8 @@ static void find(const graph_node *n, const pattern *p, const char *name, fact *
 	f->is_word = f->attr->type == OG_ATTR_STRING && !f->attr->ref;
 	f->word = f->attr->s;
 	f->n = f->attr->n;
-	f->there = f->is_word || (match_attribute_tensor(f->attr, &f->numbers) && base_count(f->numbers.dims, f->numbers.rank, &f->count));
+	f->there = f->is_word || (match_attribute_tensor(f->attr, &f->numbers) &&
+	                          base_count(f->numbers.dims, f->numbers.rank, &f->count));
 }
 
 /* The rank that axes count from the end of; -1: unknown, or the attribute is no axis. */
@@ -120,7 +121,8 @@ static graph_attr *made_attribute(search *s, const fact *f)
 		a->s = arena_strndup(s->a, f->word, f->n);
 		return a->s ? a : NULL;
 	}
-	bool floats = f->numbers.dtype == OG_F32 || f->numbers.dtype == OG_F64 || f->numbers.dtype == OG_F16 || f->numbers.dtype == OG_BF16;
+	og_dtype type = f->numbers.dtype;
+	bool floats = type == OG_F32 || type == OG_F64 || type == OG_F16 || type == OG_BF16;
 	a->type = floats ? OG_ATTR_FLOATS : OG_ATTR_INTS;
 	a->n = (size_t)f->count;
 	int64_t *to_ints = floats ? NULL : arena_array(s->a, a->n + 1, sizeof *to_ints);
@@ -199,7 +201,7 @@ static og_status formula_number(const match *m, const formula *f, double *out)
 	if (f->op == 'x') return variable_number(m, f->variable, out);
 	TRY(formula_number(m, f->left, &a));
 	TRY(formula_number(m, f->right, &b));
-	*out = f->op == '+' ? a + b : f->op == '-' ? a - b : f->op == '*' ? a * b : a / b;
+	*out = pattern_calculate(f->op, a, b);
 	return OG_OK;
 }
 
@@ -228,7 +230,8 @@ void match_attribute_text(text *t, const graph_node *n, const pattern *p, const 
 		text_printf(t, "%g", graph_tensor_double(&f.numbers, 0));
 	} else {
 		text_add(t, "[");
-		for (int64_t i = 0; i < f.count && i < TEXT_NUMBERS; i++) text_printf(t, "%s%g", i ? ", " : "", graph_tensor_double(&f.numbers, i));
+		for (int64_t i = 0; i < f.count && i < TEXT_NUMBERS; i++)
+			text_printf(t, "%s%g", i ? ", " : "", graph_tensor_double(&f.numbers, i));
 		text_add(t, f.count > TEXT_NUMBERS ? ", ...]" : "]");
 	}
 }

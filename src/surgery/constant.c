@@ -53,7 +53,8 @@ bool match_transparent(const graph_node *n)
 	if (match_is_type(n, "Identity")) return true;
 	if (match_is_type(n, "Cast")) {
 		const graph_attr *to = graph_attr_find(n, "to");
-		return to && to->type == OG_ATTR_INT && !to->ref && n->in[0]->dtype != OG_NONE && to->i == (int64_t)n->in[0]->dtype;
+		int64_t type = (int64_t)n->in[0]->dtype;
+		return to && to->type == OG_ATTR_INT && !to->ref && type != OG_NONE && to->i == type;
 	}
 	if (!match_is_type(n, "Dropout")) return false;
 	return n->n_in < 3 || !n->in[2] || (constant_here(n->in[2], &t) && match_tensor_number(&t, &training) && training == 0);
@@ -82,7 +83,8 @@ bool match_tensor_number(const og_tensor *t, double *out)
 {
 	int64_t count;
 	size_t size = og_dtype_bytes(t->dtype);
-	if (t->dtype == OG_STRING || !size || !t->data || !base_count(t->dims, t->rank, &count) || count < 1 || count > SPLAT_MOST) return false;
+	if (t->dtype == OG_STRING || !size || !t->data || !base_count(t->dims, t->rank, &count)) return false;
+	if (count < 1 || count > SPLAT_MOST) return false;
 	const char *data = t->data;
 	*out = graph_tensor_double(t, 0);
 	return !memcmp(data, data + size, size * (size_t)(count - 1));       /* each element is the one in front of it */

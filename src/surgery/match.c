@@ -49,7 +49,8 @@ static int cost(const miss *m)
 {
 	double x;
 	if (m->kind == MISS_NUMBER) return m->v && match_constant(m->v, &x) ? 1 : 2;
-	return m->kind == MISS_ATTRIBUTE || m->kind == MISS_AGAIN || m->kind == MISS_BROADCASTS || m->kind == MISS_ELEMENTS ? 1 : 2;
+	return m->kind == MISS_ATTRIBUTE || m->kind == MISS_AGAIN || m->kind == MISS_BROADCASTS ||
+	       m->kind == MISS_ELEMENTS ? 1 : 2;
 }
 
 /* A goal fails, for this reason. True: go on without it. */
@@ -181,7 +182,7 @@ static bool assign(search *s, const goal *g)
 	const pattern *p = g->p->operands[g->index];
 	goal rest = *g;
 	rest.index++;
-	bool typed = is_op(s, p), some = false;  /* an op goes where its type is; for a near miss where it can if that is nowhere */
+	bool typed = is_op(s, p), some = false;  /* an op goes where its type is; for a near miss anywhere if that is nowhere */
 	for (int i = 0; s->soft && typed && !some && i < g->n_leaves; i++)
 		some = !(g->used >> i & 1) && leaf_fits(s, p, g->leaves[i].user->in[g->leaves[i].input]);
 	for (int i = 0; i < g->n_leaves; i++) {
@@ -205,7 +206,8 @@ static bool assign(search *s, const goal *g)
 
 /* A chain of nodes of one type, as (a + b) + c, against n operands: opens nodes from leaf `from` on until there are as
  * many leaves, in every way. */
-static bool open_chain(search *s, const pattern *p, const graph_node *top, const leaf *leaves, int n, int from, const goal *next)
+static bool open_chain(search *s, const pattern *p, const graph_node *top, const leaf *leaves, int n, int from,
+                       const goal *next)
 {
 	goal g = { .kind = GOAL_OPERANDS, .p = p, .leaves = leaves, .n_leaves = n, .next = next };
 	if (n == p->n_operands) return solve(s, &g);
@@ -213,7 +215,8 @@ static bool open_chain(search *s, const pattern *p, const graph_node *top, const
 	for (int i = from; i < n; i++) {
 		graph_value *v = match_behind(leaves[i].user->in[leaves[i].input]);
 		graph_node *inner = v && !v->output ? v->producer : NULL;
-		if (!inner || inner->owner != s->g || strcmp(inner->type, top->type) || strcmp(inner->domain, top->domain)) continue;
+		if (!inner || inner->owner != s->g || !same_word(inner->type, top->type)) continue;
+		if (strcmp(inner->domain, top->domain)) continue;
 		if (inner->n_in < 1 || n - 1 + inner->n_in > p->n_operands) continue;
 		if (spent(s)) return false;
 		mark m = here(s);
@@ -231,7 +234,8 @@ static bool open_chain(search *s, const pattern *p, const graph_node *top, const
 		if (whole && open_chain(s, p, top, more, n - 1 + inner->n_in, i, next)) return true;
 		back_to(s, &m);
 	}
-	if (opened || !forgive(s, (miss){ .kind = MISS_OPERANDS, .p = p, .n = top, .input = -1, .count = n })) return false;
+	miss m = { .kind = MISS_OPERANDS, .p = p, .n = top, .input = -1, .count = n };
+	if (opened || !forgive(s, m)) return false;
 	return solve(s, &g);
 }
 
@@ -249,7 +253,11 @@ static bool match_operands(search *s, const pattern *p, graph_node *n, const goa
 
 /* ---- roots behind the first --------------------------------------------------------------------- */
 
-typedef struct path { const pattern *step[2 * PATTERN_MAX_DEPTH]; int n; bool seen[PATTERN_MAX_VARIABLES]; graph_value *from; } path;
+typedef struct path {
+	const pattern *step[2 * PATTERN_MAX_DEPTH]; int n;   /* the root first */
+	bool seen[PATTERN_MAX_VARIABLES];    /* definitions that were looked into */
+	graph_value *from;                   /* what is bound */
+} path;
 
 /* The way from p down to something that is bound. */
 static bool find_path(const search *s, const pattern *p, path *w)
@@ -345,7 +353,8 @@ static outcome node_fits(search *s, const pattern *p, const goal *g, const goal 
 	if (!nothing_more(s, p, n, taken) || s->n_goals + p->n_args > MATCH_MAX_GOALS) return FAILS;
 	for (int k = p->n_args - 1; k >= 0; k--) {
 		goal *more = &s->goals[s->n_goals++];
-		*more = (goal){ .kind = GOAL_VALUE, .p = p->args[k], .v = k < n->n_in ? n->in[k] : NULL, .at = { n, k }, .next = *next };
+		graph_value *v = k < n->n_in ? n->in[k] : NULL;
+		*more = (goal){ .kind = GOAL_VALUE, .p = p->args[k], .v = v, .at = { n, k }, .next = *next };
 		*next = more;
 	}
 	return FITS;
@@ -441,8 +450,8 @@ static bool glance_fits(const search *s, const pattern *p, const graph_node *dir
 	return behind != direct && ((behind && type_fits(type, behind)) || may_be_transparent(type->type));
 }
 
-/* A look at the types of the root's inputs, before anything is searched. *near: one is as the rule has it, or the rule is
- * one op. Returns whether all are. */
+/* A look at the types of the root's inputs, before anything is searched. *near: one is as the rule has it, or the rule
+ * is one op. Returns whether all are. */
 static bool glance(const search *s, const graph_node *root, bool *near)
 {
 	const pattern *p = s->r->left;
@@ -469,7 +478,7 @@ int match_inputs_need(const rule *r, const char *types[PATTERN_MAX_ARGS + 1])
 	int n = 0;
 	for (int k = 0; k < (p->n_operands ? p->n_operands : p->n_args); k++) {
 		const pattern *arg = p->n_operands ? p->operands[k] : p->args[k];
-		const pattern *op = arg->kind == PATTERN_NODE ? arg : arg->kind == PATTERN_VARIABLE ? r->defined[arg->variable] : NULL;
+		const pattern *op = arg->kind == PATTERN_VARIABLE ? r->defined[arg->variable] : arg->kind == PATTERN_NODE ? arg : NULL;
 		if (op && may_be_transparent(op->type)) return 0;
 		if (op) types[n++] = op->type;
 	}
@@ -515,5 +524,6 @@ bool match_miss_at(search *s, graph_node *root)
 	search_at(s, root, MATCH_MISS_STEPS, true);
 	if (s->r->n_nodes > 1) return s->best_fitted >= 2 && 2 * s->best_fitted >= s->r->n_nodes;
 	double x;                                    /* one op alone: what differs must be written in the graph as well */
-	return s->best_fitted && (s->best.kind == MISS_ATTRIBUTE || (s->best.kind == MISS_NUMBER && match_constant(s->best.v, &x)));
+	return s->best_fitted && (s->best.kind == MISS_ATTRIBUTE ||
+	                          (s->best.kind == MISS_NUMBER && s->best.v && match_constant(s->best.v, &x)));
 }

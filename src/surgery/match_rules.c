@@ -1,5 +1,5 @@
-/* match_rules.c -- rules over a graph: every node is held against the rules of its type that have among their inputs an op that
- * makes one of its inputs. */
+/* match_rules.c -- rules over a graph: every node is held against the rules of its type that have among their inputs an
+ * op that makes one of its inputs. */
 #include <stdlib.h>
 
 #include "surgery/search.h"
@@ -38,8 +38,8 @@ static og_status add(match_list *l, match *m)
 	return OG_OK;
 }
 
-static og_status new_match(match **out, arena *a, const rule *r, graph_node *const *nodes, int n_nodes, graph_value *const *outputs,
-                           int n_outputs)
+static og_status new_match(match **out, arena *a, const rule *r, graph_node *const *nodes, int n_nodes,
+                           graph_value *const *outputs, int n_outputs)
 {
 	match *m = *out = arena_alloc(a, sizeof *m);
 	NEED(m);

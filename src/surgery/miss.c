@@ -122,8 +122,11 @@ static void add_reason(text *t, const search *s, const miss *m)
 		else text_printf(t, ", and '%s' was left out before", name);
 		return;
 	case MISS_ATTRIBUTE: add_attribute(t, m); return;
-	case MISS_OPERANDS: text_printf(t, "'%s' joins %d values, where the rule joins %d", match_label(m->n), m->count, m->p->n_operands); return;
-	case MISS_INPUTS: text_printf(t, "'%s' has %d inputs, where the rule has %d", match_label(m->n), m->count, m->p->n_operands); return;
+	case MISS_OPERANDS: case MISS_INPUTS:
+		text_printf(t, m->kind == MISS_INPUTS ? "'%s' has %d inputs, where the rule has %d"
+		                                      : "'%s' joins %d values, where the rule joins %d",
+		            match_label(m->n), m->count, m->p->n_operands);
+		return;
 	case MISS_ROOT: text_printf(t, "there is no %s beside it as the rule needs it", wanted_type(s, m->p)); return;
 	default: text_printf(t, "the rule can stand here in too many ways to try them all"); return;
 	}

@@ -34,7 +34,10 @@ og_status pattern_fail(const char *source, const char *at, const char *format, .
 	return base_fail(OG_USAGE, "rule, line %d, column %d: %s", line, column, what);
 }
 
-static og_status fail_at(const parser *p, const char *at, const char *what) { return pattern_fail(p->start, at, "%s", what); }
+static og_status fail_at(const parser *p, const char *at, const char *what)
+{
+	return pattern_fail(p->start, at, "%s", what);
+}
 
 /* ---- words and numbers ----------------------------------------------------------------------- */
 
@@ -117,7 +120,8 @@ static og_status take_variable(parser *p, const char *name, const char *at, int 
 			*out = i;
 			return OG_OK;
 		}
-	if (p->r->n_variables == PATTERN_MAX_VARIABLES) return pattern_fail(p->start, at, "a rule has %d names at most", PATTERN_MAX_VARIABLES);
+	if (p->r->n_variables == PATTERN_MAX_VARIABLES)
+		return pattern_fail(p->start, at, "a rule has %d names at most", PATTERN_MAX_VARIABLES);
 	*out = p->r->n_variables;
 	p->r->variables[p->r->n_variables++] = name;
 	return OG_OK;
@@ -127,7 +131,8 @@ static og_status take_variable(parser *p, const char *name, const char *at, int 
 static og_status enter(parser *p)
 {
 	if (++p->depth > PATTERN_MAX_DEPTH) return fail_at(p, p->at, "this rule is nested too deeply");
-	if (++p->parts > PATTERN_MAX_PARTS) return pattern_fail(p->start, p->at, "a rule has %d parts at most", PATTERN_MAX_PARTS);
+	if (++p->parts > PATTERN_MAX_PARTS)
+		return pattern_fail(p->start, p->at, "a rule has %d parts at most", PATTERN_MAX_PARTS);
 	return OG_OK;
 }
 
@@ -143,12 +148,18 @@ static og_status new_formula(parser *p, formula **out, formula f)
 	return OG_OK;
 }
 
+double pattern_calculate(char op, double a, double b)
+{
+	return op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a / b;
+}
+
 /* Joins two into one, at once where both are numbers. */
 static og_status join(parser *p, formula **out, char op, formula *left, formula *right)
 {
-	if (left->op != '#' || right->op != '#') return new_formula(p, out, (formula){ .op = op, .left = left, .right = right });
-	double a = left->number, b = right->number;
-	return new_formula(p, out, (formula){ .op = '#', .number = op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a / b });
+	formula f = { .op = op, .left = left, .right = right };
+	if (left->op == '#' && right->op == '#')
+		f = (formula){ .op = '#', .number = pattern_calculate(op, left->number, right->number) };
+	return new_formula(p, out, f);
 }
 
 static og_status take_factor(parser *p, formula **out)
@@ -315,7 +326,8 @@ static og_status take_node(parser *p, pattern *node, const char *name)
 		if (*p->at == ')') return fail_at(p, p->at, "an input or attribute is expected here");
 	}
 	p->at++;
-	const char *full = node->domain ? arena_printf(p->a, "%s::%s", node->domain[0] ? node->domain : "ai.onnx", node->type) : node->type;
+	const char *full = node->type;
+	if (node->domain) full = arena_printf(p->a, "%s::%s", node->domain[0] ? node->domain : "ai.onnx", node->type);
 	NEED(full);
 	node->op = schema_find_any(full);
 	if (node->op && node->domain) node->type = node->op->name;
@@ -372,7 +384,8 @@ static og_status take_side(parser *p, pattern **out)
 {
 	int n = 0;
 	for (;; out = &(*out)->next) {
-		if (n++ == PATTERN_MAX_ROOTS) return pattern_fail(p->start, p->at, "a side has %d expressions at most", PATTERN_MAX_ROOTS);
+		if (n++ == PATTERN_MAX_ROOTS)
+			return pattern_fail(p->start, p->at, "a side has %d expressions at most", PATTERN_MAX_ROOTS);
 		TRY(take_pattern(p, out));
 		skip(p);
 		if (*p->at != ',') return OG_OK;

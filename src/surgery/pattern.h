@@ -60,7 +60,7 @@ struct surgery_rules {
 	rule *rules; size_t n, cap;
 };
 
-/* Parses an expression, such as an op's body, into *out (several of them: ->next); its names and what `where` says in r. */
+/* Parses an expression, such as an op's body, into *out (several: ->next); its names and what `where` says in r. */
 og_status pattern_parse_expression(rule *r, pattern **out, arena *, const char *text);
 /* Parses rules; `how` (static text) goes into each. */
 og_status pattern_parse_rules(surgery_rules **out, const char *text, const char *how);
@@ -71,6 +71,8 @@ og_status pattern_check(rule *, const char *text);
 og_status pattern_check_expression(rule *, pattern *first, const char *text);
 /* OG_USAGE: "rule, line L, column C: ..." of the place `at` in text. */
 og_status pattern_fail(const char *text, const char *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* a op b; op is one of + - * /. */
+double pattern_calculate(char op, double a, double b);
 
 /* Gives the model a function for an op of ours, from its body, so that others can run the file; none when it has no body. */
 og_status surgery_add_function(og_model *, const og_op *);

@@ -56,7 +56,8 @@ static og_status check_op(const checker *c, const pattern *p, bool right)
 		return pattern_fail(c->text, p->at, "%s has %d inputs at most", schema_called(op), most_inputs(op));
 	for (int i = 0; i < p->n_binds; i++)
 		if (!takes(op, p->binds[i].name) && !takes(onnx, p->binds[i].name))
-			return pattern_fail(c->text, p->binds[i].at, "%s has no attribute '%s'", schema_called(op), p->binds[i].name);
+			return pattern_fail(c->text, p->binds[i].at, "%s has no attribute '%s'", schema_called(op),
+			                    p->binds[i].name);
 	return OG_OK;
 }
 
@@ -64,7 +65,8 @@ static og_status check_op(const checker *c, const pattern *p, bool right)
 
 static bool commutative(const pattern *p)
 {
-	if (p->kind != PATTERN_NODE || !p->op || !(p->op->flags & OG_COMMUTATIVE) || p->n_args < 2 || p->n_binds || p->output) return false;
+	if (p->kind != PATTERN_NODE || !p->op || !(p->op->flags & OG_COMMUTATIVE)) return false;
+	if (p->n_args < 2 || p->n_binds || p->output) return false;
 	for (int k = 0; k < p->n_args; k++)
 		if (p->args[k]->kind == PATTERN_ABSENT || p->args[k]->optional) return false;
 	return true;
@@ -72,7 +74,9 @@ static bool commutative(const pattern *p)
 
 static bool associative(const char *type)
 {
-	static const char *const types[] = { "Add", "Mul", "Sum", "Max", "Min", "And", "Or", "Xor", "BitwiseAnd", "BitwiseOr", "BitwiseXor" };
+	static const char *const types[] = {
+		"Add", "Mul", "Sum", "Max", "Min", "And", "Or", "Xor", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
+	};
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
 		if (!strcmp(types[i], type)) return true;
 	return false;
@@ -123,8 +127,10 @@ static void fill_operands(const checker *c, pattern *p)
 static og_status check_output(const checker *c, pattern *p)
 {
 	const pattern *defined = c->r->defined[p->variable];
-	if (c->open[p->variable]) return pattern_fail(c->text, p->at, "'%s' is defined by itself", c->r->variables[p->variable]);
-	if (!defined && p->output > 0) return pattern_fail(c->text, p->at, "only a name that `where` defines has outputs to choose from");
+	if (c->open[p->variable])
+		return pattern_fail(c->text, p->at, "'%s' is defined by itself", c->r->variables[p->variable]);
+	if (!defined && p->output > 0)
+		return pattern_fail(c->text, p->at, "only a name that `where` defines has outputs to choose from");
 	if (p->output < 0) p->output = defined ? defined->output : 0;
 	return OG_OK;
 }
@@ -139,7 +145,8 @@ static og_status left_variable(checker *c, pattern *p)
 	pattern *defined = c->r->defined[v];
 	TRY(check_output(c, p));
 	if (!defined) {
-		if (c->roles[v] == IS_ATTRIBUTE) return pattern_fail(c->text, p->at, "'%s' stands for an attribute and for an input", c->r->variables[v]);
+		if (c->roles[v] == IS_ATTRIBUTE)
+			return pattern_fail(c->text, p->at, "'%s' stands for an attribute and for an input", c->r->variables[v]);
 		c->roles[v] = IS_VALUE;
 		return OG_OK;
 	}
@@ -211,7 +218,8 @@ static og_status right_variable(checker *c, pattern *p)
 	pattern *defined = c->r->defined[v];
 	if (p->optional) return pattern_fail(c->text, p->at, "'?' belongs to the left side");
 	TRY(check_output(c, p));
-	if (!defined && c->roles[v] == UNBOUND) return pattern_fail(c->text, p->at, "this variable does not stand on the left side");
+	if (!defined && c->roles[v] == UNBOUND)
+		return pattern_fail(c->text, p->at, "this variable does not stand on the left side");
 	if (!defined || c->left[v] || c->right[v]) return OG_OK;
 	c->right[v] = c->open[v] = true;
 	TRY(check_right(c, defined));
@@ -221,7 +229,8 @@ static og_status right_variable(checker *c, pattern *p)
 
 static og_status need_number(checker *c, int v, const char *at)
 {
-	if (c->r->defined[v]) return pattern_fail(c->text, at, "'%s' is a value that `where` defines, not a number", c->r->variables[v]);
+	if (c->r->defined[v])
+		return pattern_fail(c->text, at, "'%s' is a value that `where` defines, not a number", c->r->variables[v]);
 	if (c->roles[v] == UNBOUND) return pattern_fail(c->text, at, "this variable does not stand on the left side");
 	if (c->roles[v] == IS_VALUE) c->r->as_number[v] = true;
 	return OG_OK;
@@ -270,10 +279,12 @@ static og_status check_right_roots(checker *c)
 	if (n == lefts && (n == 1 || !absent)) return OG_OK;
 	schema_args outputs;
 	if (n > 1 || first->kind != PATTERN_NODE)
-		return pattern_fail(c->text, first->at, "the sides have %d and %d expressions; write as many, or one op on the right", lefts, n);
+		return pattern_fail(c->text, first->at, "the sides have %d and %d expressions; write as many, or one op on the right",
+		                    lefts, n);
 	TRY(schema_outputs(&outputs, first->op));
 	if (outputs.n >= lefts || (outputs.n && outputs.arg[outputs.n - 1].variadic)) return OG_OK;
-	return pattern_fail(c->text, first->at, "%s has %d outputs, and the left side %d expressions", schema_called(first->op), outputs.n, lefts);
+	return pattern_fail(c->text, first->at, "%s has %d outputs, and the left side %d expressions", schema_called(first->op),
+	                    outputs.n, lefts);
 }
 
 og_status pattern_check(rule *r, const char *source)

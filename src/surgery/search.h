@@ -75,7 +75,7 @@ bool match_tensor_number(const og_tensor *, double *out);               /* of eq
 
 /* ---- attribute.c */
 bool match_near(double have, double want, double tolerance);
-/* True when n has the attribute, as attribute, default or constant input; *taken gets a bit for that input. Sets variables. */
+/* True when n has it, as attribute, default or constant input; *taken gets a bit for that input. Sets variables. */
 bool match_attribute(search *, const graph_node *n, const pattern *p, const pattern_bind *, uint64_t *taken);
 /* What n has under that name as text, for a reason. */
 void match_attribute_text(text *, const graph_node *n, const pattern *p, const pattern_bind *);

@@ -24,8 +24,10 @@ static long live;                        /* blocks of memory */
 
 /* ---- threads of a block ----------------------------------------------------------------------- */
 
-struct thread { ucontext_t context; char *stack; bool done; emulated_index index; long waits[2]; };
+struct thread { ucontext_t context; char *stack; bool done; emulated_index index; };
+struct group { unsigned members, arrived; long turn; };      /* a warp, or (the last one) the block */
 static std::vector<thread> threads;
+static group groups[1024 / WARP + 1];
 static ucontext_t scheduler;
 static unsigned current;
 static const launch *running;
@@ -36,33 +38,41 @@ static void call(const launch *l)
 	else ((void (*)(const og_device_call))l->function)(*(const og_device_call *)l->arguments.data());
 }
 
+static void release(group &g)
+{
+	if (g.arrived < g.members) return;
+	g.arrived = 0;
+	g.turn++;
+}
+
 extern "C" void emulated_wait(bool warp)
 {
-	thread &me = threads[current];
-	const unsigned first = warp ? current / WARP * WARP : 0;
-	const unsigned last = warp ? first + WARP : (unsigned)threads.size();
-	me.waits[warp]++;
-	for (bool all = false; !all;) {
-		all = true;
-		for (unsigned k = first; k < last; k++) all &= threads[k].done || threads[k].waits[warp] >= me.waits[warp];
-		if (all) return;
-		swapcontext(&me.context, &scheduler);
-	}
+	group &g = groups[warp ? current / WARP : 1024 / WARP];
+	const long turn = g.turn;
+	g.arrived++;
+	release(g);
+	while (g.turn == turn) swapcontext(&threads[current].context, &scheduler);
 }
 
 static void begin_thread()
 {
 	call(running);
 	threads[current].done = true;
+	for (group *g : { &groups[current / WARP], &groups[1024 / WARP] }) {
+		g->members--;
+		release(*g);
+	}
 }
 
 static void run_block(const launch *l)
 {
 	running = l;
+	memset(groups, 0, sizeof groups);
 	for (unsigned k = 0; k < threads.size(); k++) {
 		thread &t = threads[k];
 		t.done = false;
-		t.waits[0] = t.waits[1] = 0;
+		groups[k / WARP].members++;
+		groups[1024 / WARP].members++;
 		t.index = { k % l->block.x, k / l->block.x % l->block.y, k / l->block.x / l->block.y };
 		getcontext(&t.context);
 		t.context.uc_stack.ss_sp = t.stack;
