@@ -17,6 +17,7 @@ class Net:
 
     def __init__(self, rng, dtype=np.float32, plain=False):
         self.rng, self.dtype, self.plain = rng, dtype, plain
+        self.flat = False                # of rank 1, size not known
         self.nodes, self.constants, self.inputs, self.outputs, self.used = [], [], [], [], 0
         self.type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
@@ -52,6 +53,8 @@ class Net:
         form = "scalar" if self.plain else self.rng.choice(forms)
         array = {"one": [value], "splat": np.full(SHAPE, value), "row": np.full(SHAPE[1:], value),
                  "ranked": [[value]], "ones": np.full([1, SHAPE[1]], value)}.get(form, value)
+        if self.flat and form in ("splat", "row", "ones", "ranked"):
+            array = [value]
         if form == "value":
             tensor = numpy_helper.from_array(np.array(value, dtype=self.dtype))
             return self.through(self.node("Constant", [], value=tensor), 0.2)
@@ -338,6 +341,25 @@ decoy("sine_gate", lambda n, x, c: n.Mul(x, n.Sigmoid(n.Sin(n.Mul(x, c)))), betw
 decoy("rippled", lambda n, x: n.Add(n.Mul(x, n.Sigmoid(x)), n.Mul(n.Sin(n.Mul(x, 50.0)), 1e-3)))
 decoy("residual", lambda n, x: n.Add(x, n.Mul(x, n.Sigmoid(x))))
 decoy("integer_rounded", lambda n, x: n.Mul(x, n.Sigmoid(n.Floor(x))))
+
+
+class Mutant(Net):
+    """A Net in which one constant in some is off, by a little or by much: its templates may no longer be what they say."""
+
+    def constant(self, number, scalar=False):
+        if self.rng.random() < 0.3:
+            number = float(np.float32(number * (1 + self.rng.choice([-1, 1]) * 10 ** self.rng.uniform(-7, 0))))
+        return super().constant(number, scalar)
+
+
+def mutants(seed):
+    """A model of doubles of all spellings, mutated."""
+    n = Mutant(np.random.default_rng(seed), np.float64)
+    n.flat = True
+    for name, template in SPELLINGS.items():
+        value, _ = template(n, n.input(f"x_{name}", [None]))
+        n.output(value, f"y_{name}")
+    return n.model()
 
 
 def make(seed, dtype=np.float32, only=None):

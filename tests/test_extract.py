@@ -57,7 +57,8 @@ def test_bodies_read_across_the_cut(tmp_path):
     def body(name, value):
         return helper.make_graph([helper.make_node("Neg", [value], [name])], name, [],
                                  [helper.make_tensor_value_info(name, TensorProto.FLOAT, None)])
-    nodes = [helper.make_node("Exp", ["x"], ["v"]), helper.make_node("Relu", ["v"], ["w"]), helper.make_node("Tanh", ["x"], ["dead"]),
+    nodes = [helper.make_node("Exp", ["x"], ["v"]), helper.make_node("Relu", ["v"], ["w"]),
+             helper.make_node("Tanh", ["x"], ["dead"]),
              helper.make_node("If", ["c"], ["y"], then_branch=body("t", "v"), else_branch=body("e", "w"))]
     graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3]),
                                              helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
@@ -93,7 +94,8 @@ def test_residual_networks(tmp_path, resnet50):
 
 @pytest.mark.parametrize("args, word", [
     ([], "-o OUT.onnx"), (["-o", "x.onnx"], "--input or --output"),
-    (["-o", "x.onnx", "--output", "nothing"], "'nothing'"), (["-o", "x.onnx", "--input", "conv1.weight", "--output", "fc1"], "constant"),
+    (["-o", "x.onnx", "--output", "nothing"], "'nothing'"),
+    (["-o", "x.onnx", "--input", "conv1.weight", "--output", "fc1"], "constant"),
     (["-o", "x.onnx", "--output", "fc1,fc1"], "twice"), (["-o", "x.onnx", "--input", "flat,flat"], "twice"),
     (["-o", "x.onnx", "--input", "fc2", "--output", "fc1"], "image")])
 def test_wrong_calls(tmp_path, args, word):

@@ -58,7 +58,8 @@ def test_min_and_max_become_clip_and_dropout_goes(tmp_path, example):
              helper.make_node("Dropout", ["n"], ["y"])]
     graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])],
-                              [numpy_helper.from_array(np.float32(-0.5), "low"), numpy_helper.from_array(np.float32(0.5), "high")])
+                              [numpy_helper.from_array(np.float32(-0.5), "low"),
+                               numpy_helper.from_array(np.float32(0.5), "high")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "in.onnx")
     example("edit", tmp_path / "in.onnx", tmp_path / "out.onnx")
     model = onnx.load(tmp_path / "out.onnx")

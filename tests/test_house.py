@@ -109,7 +109,7 @@ def compile_alone(compiler, header, *flags):
 
 
 @pytest.mark.parametrize("compiler", [C, CXX], ids=["c", "c++"])
-@pytest.mark.parametrize("header", ["opgraft.h", "opgraft/types.h"])
+@pytest.mark.parametrize("header", ["opgraft.h", "opgraft/types.h", "opgraft/graph.h"])
 def test_the_public_header_compiles_alone(header, compiler):
     compile_alone(compiler, ROOT / "include" / header)
 

@@ -136,6 +136,25 @@ def test_an_unknown_op_is_taken_apart_by_its_function(tmp_path):
     assert np.allclose(by_onnxruntime(plain, {"x": x}), swish(x), atol=1e-6)
 
 
+def test_ops_inside_of_an_unknown_ops_function_go_too(tmp_path):
+    source, grafted, plain = chain(tmp_path / "relu.onnx", count=1), tmp_path / "grafted.onnx", tmp_path / "plain.onnx"
+    ok("graft", source, "-o", grafted, "--map", "Relu=Swish,beta=2")
+    model = onnx.load(grafted)
+    inner = model.graph.node[0]
+    f = helper.make_function("acme", "Twice", ["x"], ["y"], [helper.make_node("OgSwish", ["x"], ["t"], domain="opgraft", beta=2.0),
+                                                            helper.make_node("OgSwish", ["t"], ["y"], domain="opgraft", beta=2.0)],
+                             [helper.make_opsetid("", 17), helper.make_opsetid("opgraft", 1)])
+    model.functions.append(f)
+    inner.op_type, inner.domain = "Twice", "acme"
+    del inner.attribute[0]
+    model.opset_import.append(helper.make_opsetid("acme", 1))
+    onnx.save(model, grafted)
+    ok("ungraft", grafted, "-o", plain)
+    is_plain(plain)
+    x = sample(np.float32)
+    assert np.allclose(by_onnxruntime(plain, {"x": x}), swish(x, [2, 2]), atol=1e-6)
+
+
 def test_a_networks_own_functions_stay(tmp_path):
     block = helper.make_function("net", "Block", ["a"], ["b"], [helper.make_node("Neg", ["a"], ["b"])], [helper.make_opsetid("", 17)])
     kind = (TensorProto.FLOAT, [2, 5])

@@ -555,6 +555,17 @@ static void run_copy(void *arg, void *stream)
 	need(cuda->cuMemcpyDtoDAsync_v2(t->p.y, t->p.in[0], t->bytes, stream), "copying");
 }
 
+/* PERIOD numbers of this type, made once. */
+static const void *tame_numbers(og_dtype t)
+{
+	static void *made[OG_DTYPE_COUNT];
+	if (!made[t]) {
+		made[t] = host_memory(PERIOD * og_dtype_bytes(t));
+		fill(made[t], t, PERIOD, true);
+	}
+	return made[t];
+}
+
 /* One line of the table for the call whose shapes are in c->t, in every tactic. */
 static void time_call(call *c, const library_op *l, int n_in, const char *what, void *stream)
 {
@@ -563,12 +574,10 @@ static void time_call(call *c, const library_op *l, int n_in, const char *what, 
 	if (!make_call(c, l, n_in)) return;
 	const size_t n = (size_t)og_count(&c->y), size = og_dtype_bytes(c->t[0].dtype);
 	double moved = (double)(n * og_dtype_bytes(c->y.dtype));
-	float *some = host_memory(PERIOD * sizeof *some);
 	t.p.y = device_memory(n * size);
 	for (int k = 0; k < n_in; k++) {
 		size_t count = (size_t)og_count(&c->t[k]);
-		fill(some, c->t[k].dtype, PERIOD, true);
-		t.p.in[k] = repeat(some, count, size);
+		t.p.in[k] = repeat(tame_numbers(c->t[k].dtype), count, size);
 		moved += (double)(count * size);
 	}
 	t.bytes = n * size;
@@ -583,7 +592,6 @@ static void time_call(call *c, const library_op *l, int n_in, const char *what, 
 	}
 	for (int k = 0; k < n_in; k++) device_free(t.p.in[k]);
 	device_free(t.p.y);
-	free(some);
 }
 
 static void time_op(const library_op *l, og_dtype t, void *stream)
@@ -629,8 +637,9 @@ static double launch_cost(const library_op *l, void *stream)
 	device_step step;
 	placed p;
 	const way plain = { 0 };
+	float zeros[8] = { 0 };
 	library_defaults(c->attr, l);
-	for (int k = 0; k < l->op->map_inputs; k++) c->t[k] = (og_tensor){ .dtype = OG_F32, .rank = 1, .dims = { 8 }, .data = (float[8]){ 0 } };
+	for (int k = 0; k < l->op->map_inputs; k++) c->t[k] = (og_tensor){ .dtype = OG_F32, .rank = 1, .dims = { 8 }, .data = zeros };
 	if (!make_call(c, l, l->op->map_inputs)) stop(1, base_error());
 	need_ok(device_prepare(&step, kernels, l, &c->c, 0));
 	place(&p, c, &plain);

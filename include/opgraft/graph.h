@@ -142,7 +142,8 @@ OG_API og_value *og_node_output(const og_node *node, int k);
  * something is left out. Outputs are values that nothing makes. The model must import the domain when it is saved. */
 OG_API og_status og_node_add(og_node **out, og_graph *graph, const char *domain, const char *type, const char *name,
                              int n_in, og_value *const *in, int n_out, og_value *const *outputs);
-/* The common case: a node of ONNX's own with one output, a new value. Both get the name (NULL: the value a new one, the node none). */
+/* The common case: a node of ONNX's own with one output, a new value. Both get the name; NULL: the value a new one, the
+ * node none. */
 OG_API og_status og_compute(og_value **out, og_graph *graph, const char *type, const char *name, int n_in,
                             og_value *const *in);
 OG_API og_status og_node_set_name(og_node *node, const char *name);

@@ -87,7 +87,7 @@ OG_INLINE og_status og_rows_shape(og_infer *c, int nattr)
 	int axis;
 	if (x->rank < 0) return OG_OK;
 	axis = x->rank ? og_axis(c->attr[nattr].i, x->rank) : 0;
-	if (axis < 0) return c->host->fail(OG_BAD_FILE, "the axis is %lld, but input 0 has %d dimensions; choose one of them",
+	if (axis < 0) return (c->host->fail)(OG_BAD_FILE, "the axis is %lld, but input 0 has %d dimensions; choose one of them",
 	                                   (long long)c->attr[nattr].i, x->rank);
 	c->out[0].rank = x->rank;
 	for (int d = 0; d < x->rank; d++) c->out[0].dims[d] = x->dims[d];
@@ -98,7 +98,7 @@ OG_INLINE og_status og_rows_shape(og_infer *c, int nattr)
 			og_dim m = c->in[k].dims[d];
 			if (m == 1 || m < 0) continue;
 			if (wide++ || (n >= 0 && m != n))
-				return c->host->fail(OG_BAD_FILE, "input %d must have one element or as many as input 0 has along axis %d, "
+				return (c->host->fail)(OG_BAD_FILE, "input %d must have one element or as many as input 0 has along axis %d, "
 				                     "but its dimension %d is %lld; correct the model", k, axis, d, (long long)m);
 		}
 	}

@@ -30,7 +30,8 @@ og_status og_check_node(const og_node *handle)
 {
 	const graph_node *n = handles_node(handle);
 	if (!n) return base_fail(OG_USAGE, "the node handed in is NULL");
-	return n->owner && is_part(n->owner) ? OG_OK : base_fail(OG_USAGE, "node '%s' (%s) was removed from its model", n->name, n->type);
+	if (n->owner && is_part(n->owner)) return OG_OK;
+	return base_fail(OG_USAGE, "node '%s' (%s) was removed from its model", n->name, n->type);
 }
 
 og_status og_check_value(const og_value *handle)
@@ -157,8 +158,8 @@ static void settle(const earlier *e)
 	}
 	for (int i = 0; i < v->rank && v->rank == e->rank; i++)
 		if (v->dims[i] < 0 && (v->dims[i] == GRAPH_DIM_UNKNOWN || e->dims[i] < GRAPH_DIM_UNKNOWN)) v->dims[i] = e->dims[i];
-	if (v->dtype == e->dtype && v->rank == e->rank && (v->rank <= 0 || !memcmp(v->dims, e->dims, (size_t)v->rank * sizeof *v->dims)))
-		return;
+	size_t bytes = (size_t)(v->rank > 0 ? v->rank : 0) * sizeof *v->dims;
+	if (v->dtype == e->dtype && v->rank == e->rank && !memcmp(v->dims, e->dims, bytes)) return;
 	v->info = (graph_bytes){ 0 };
 	graph_touch(v->owner);
 }

@@ -21,9 +21,11 @@ static const char *type_word(og_attribute_type type)
 {
 	static const char *const words[] = {
 		[OG_ATTRIBUTE_NONE] = "nothing", [OG_ATTRIBUTE_INT] = "an integer", [OG_ATTRIBUTE_FLOAT] = "a float",
-		[OG_ATTRIBUTE_STRING] = "a string", [OG_ATTRIBUTE_INTS] = "a list of integers", [OG_ATTRIBUTE_FLOATS] = "a list of floats",
-		[OG_ATTRIBUTE_STRINGS] = "a list of strings", [OG_ATTRIBUTE_TENSOR] = "a tensor", [OG_ATTRIBUTE_GRAPH] = "a graph",
-		[OG_ATTRIBUTE_REFERENCE] = "an attribute of the function's caller", [OG_ATTRIBUTE_OTHER] = "of a kind that Opgraft only keeps",
+		[OG_ATTRIBUTE_STRING] = "a string", [OG_ATTRIBUTE_INTS] = "a list of integers",
+		[OG_ATTRIBUTE_FLOATS] = "a list of floats", [OG_ATTRIBUTE_STRINGS] = "a list of strings",
+		[OG_ATTRIBUTE_TENSOR] = "a tensor", [OG_ATTRIBUTE_GRAPH] = "a graph",
+		[OG_ATTRIBUTE_REFERENCE] = "an attribute of the function's caller",
+		[OG_ATTRIBUTE_OTHER] = "of a kind that Opgraft only keeps",
 	};
 	return words[type];
 }
@@ -137,7 +139,8 @@ static og_status can_set(const og_node *handle, const char *name, const void *va
 	if (!value && n) return base_fail(OG_USAGE, "the value of attribute '%s' is NULL", name);
 	const graph_node *node = handles_node(handle);
 	if (node->n_attrs >= MOST_ATTRIBUTES && !graph_attr_find(node, name))
-		return base_fail(OG_USAGE, "node '%s' (%s) has %d attributes already, which is the most", node->name, node->type, node->n_attrs);
+		return base_fail(OG_USAGE, "node '%s' (%s) has %d attributes already, which is the most", node->name, node->type,
+		                 node->n_attrs);
 	return OG_OK;
 }
 

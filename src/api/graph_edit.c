@@ -34,8 +34,8 @@ static og_status check_new_name(const graph *g, const char *name)
 {
 	if (!*name) return base_fail(OG_USAGE, "a value needs a name that is not empty");
 	if (hides(g, name))
-		return base_fail(OG_USAGE, "a value '%s' in graph '%s' would hide the one around it that is read there; take another name",
-		                 name, g->name);
+		return base_fail(OG_USAGE, "a value '%s' in graph '%s' would hide the one around it that is read there; take "
+		                 "another name", name, g->name);
 	return OG_OK;
 }
 
@@ -43,7 +43,8 @@ og_status og_copy_tensor(og_tensor **out, og_model *m, const og_tensor *t)
 {
 	int64_t count;
 	if (!t) return base_fail(OG_USAGE, "the tensor handed in is NULL");
-	if (t->dtype <= OG_NONE || t->dtype >= OG_DTYPE_COUNT || t->rank < 0 || t->rank > OG_MAX_RANK || !base_count(t->dims, t->rank, &count))
+	bool legal = t->dtype > OG_NONE && t->dtype < OG_DTYPE_COUNT && t->rank >= 0 && t->rank <= OG_MAX_RANK;
+	if (!legal || !base_count(t->dims, t->rank, &count))
 		return base_fail(OG_USAGE, "the tensor handed in has no legal type or shape");
 	if (t->dtype == OG_STRING) return base_fail(OG_UNSUPPORTED, "a tensor of strings cannot be made");
 	if (!t->data && count) return base_fail(OG_USAGE, "the tensor handed in has no data");
@@ -148,13 +149,13 @@ static og_status check_pair(const og_value *of, const og_value *by)
 	if (v->owner->model != w->owner->model)
 		return base_fail(OG_USAGE, "value '%s' is of another model than '%s'", w->name, v->name);
 	if (!is_around(w->owner, v->owner) || (v->is_output && v->owner != w->owner))
-		return base_fail(OG_USAGE, "value '%s' of graph '%s' cannot stand for '%s' of graph '%s'; use one of the same graph", w->name,
-		                 w->owner->name, v->name, v->owner->name);
+		return base_fail(OG_USAGE, "value '%s' of graph '%s' cannot stand for '%s' of graph '%s'; use one of the same graph",
+		                 w->name, w->owner->name, v->name, v->owner->name);
 	for (size_t i = 0; i < v->n_uses; i++)
 		for (const graph *g = v->uses[i].node->owner; g != w->owner; g = g->parent)
 			if (graph_value_find(g, w->name))
-				return base_fail(OG_USAGE, "graph '%s' reads '%s' and has a value '%s' of its own; rename that first", g->name, v->name,
-				                 w->name);
+				return base_fail(OG_USAGE, "graph '%s' reads '%s' and has a value '%s' of its own; rename that first",
+				                 g->name, v->name, w->name);
 	return OG_OK;
 }
 
@@ -373,9 +374,11 @@ og_status og_node_bypass(og_node *handle)
 	if (!in || !out) return base_fail(OG_USAGE, "node '%s' (%s) has no first input or no first output", n->name, n->type);
 	for (int k = 1; k < n->n_out; k++)
 		if (n->out[k] && (n->out[k]->n_uses || n->out[k]->is_output))
-			return base_fail(OG_USAGE, "output '%s' of node '%s' (%s) is read, and nothing else makes it", n->out[k]->name, n->name, n->type);
+			return base_fail(OG_USAGE, "output '%s' of node '%s' (%s) is read, and nothing else makes it", n->out[k]->name,
+			                 n->name, n->type);
 	if (out->is_output && in->owner != out->owner)
-		return base_fail(OG_USAGE, "node '%s' (%s) makes an output of a value around its graph; a node must stay there", n->name, n->type);
+		return base_fail(OG_USAGE, "node '%s' (%s) makes an output of a value around its graph; a node must stay there",
+		                 n->name, n->type);
 	TRY(og_value_replace(handles_of_value(out), handles_of_value(in)));
 	graph_node_remove(n);
 	if (!out->n_uses && !out->is_output) graph_value_remove(out);

@@ -225,8 +225,8 @@ static void put_weights(text *t, const diff_graph *g)
 	for (size_t i = 0; i < g->n_weights; i++)
 		if (g->weights[i].measured && isfinite(g->weights[i].relative) && g->weights[i].relative > longest)
 			longest = g->weights[i].relative;
-	text_add(t, "<h2>Weights</h2>\n<div class=\"wide\"><table>\n<tr><th>name</th><th>type</th><th class=\"n\">elements that differ</th>"
-	         "<th></th><th class=\"n\">max |d|</th><th class=\"n\">relative</th><th></th></tr>\n");
+	text_add(t, "<h2>Weights</h2>\n<div class=\"wide\"><table>\n<tr><th>name</th><th>type</th>"
+	         "<th class=\"n\">elements that differ</th><th></th><th class=\"n\">max |d|</th><th class=\"n\">relative</th><th></th></tr>\n");
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < g->n_weights; i++) {
 			const diff_weight *w = &g->weights[i];

@@ -137,7 +137,8 @@ static void put_stack(sides *s, const diff_side *side, bool left)
 	put_filler(s, left);
 	for (size_t i = 0; i < side->n; i++) {
 		if (hidden && i == STACK_END)
-			text_printf(s->t, "<details class=\"fold\"><summary><div class=\"bar\"><span>%zu more nodes</span></div></summary>", hidden);
+			text_printf(s->t, "<details class=\"fold\"><summary><div class=\"bar\"><span>%zu more nodes</span></div></summary>",
+			            hidden);
 		put_node(s, side->nodes[i], NULL, left);
 		if (hidden && i == side->n - STACK_END - 1) text_add(s->t, "</details>");
 	}
@@ -247,7 +248,8 @@ og_status diff_page_sides(text *t, diff *d, const diff_graph *g, size_t number)
 {
 	sides s = { .t = t, .d = d, .g = g, .number = number };
 	TRY(measure_lanes(&s));
-	text_printf(t, "<div class=\"sides\" style=\"--l:%dpx;--r:%dpx\">\n", s.lanes_a * DIFF_LANE_WIDTH, s.lanes_b * DIFF_LANE_WIDTH);
+	text_printf(t, "<div class=\"sides\" style=\"--l:%dpx;--r:%dpx\">\n", s.lanes_a * DIFF_LANE_WIDTH,
+	            s.lanes_b * DIFF_LANE_WIDTH);
 	for (size_t i = 0, end; i < g->n_rows; i = end) {
 		if (i >= MOST_ROWS && !is_equal(&g->rows[i])) {
 			text_printf(t, "<div class=\"note\">%zu more rows: the JSON has all</div>\n", g->n_rows - i);
@@ -272,9 +274,11 @@ og_status diff_page_sides(text *t, diff *d, const diff_graph *g, size_t number)
 
 void diff_page_strip(text *t, const diff_graph *g, size_t number)
 {
-	double step_a = g->a->n_nodes ? 1000.0 / (double)g->a->n_nodes : 0, step_b = g->b->n_nodes ? 1000.0 / (double)g->b->n_nodes : 0;
+	double step_a = g->a->n_nodes ? 1000.0 / (double)g->a->n_nodes : 0;
+	double step_b = g->b->n_nodes ? 1000.0 / (double)g->b->n_nodes : 0;
 	double at_a = 0, at_b = 0;
-	text_add(t, "<svg viewBox=\"0 0 1000 88\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"both networks as strips\">\n");
+	text_add(t, "<svg viewBox=\"0 0 1000 88\" preserveAspectRatio=\"none\" role=\"img\" "
+	         "aria-label=\"both networks as strips\">\n");
 	for (size_t i = 0, end; i < g->n_rows; i = end) {
 		double a = at_a, b = at_b;
 		const char *kind = row_class(&g->rows[i]);

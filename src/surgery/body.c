@@ -77,8 +77,8 @@ static og_status condition(bool *holds, arena *a, const og_op *op, const graph_n
 	if (k < 0) return malformed(op, s, "the op has no attribute of this name");
 	graph_attr v;
 	if (!value_of(&v, a, &op->attrs[k], n)) *holds = false;
-	else if (v.ref) return base_fail(OG_UNSUPPORTED, "op %s has bodies for values of '%s', which is the attribute of a function here",
-	                                 op->name, name);
+	else if (v.ref) return base_fail(OG_UNSUPPORTED, "op %s has bodies for values of '%s', which is the attribute of a "
+	                                 "function here", op->name, name);
 	else if (v.type == OG_ATTR_STRING) *holds = v.n == strlen(want) && !memcmp(v.s, want, v.n);
 	else if (v.type == OG_ATTR_INT) *holds = (double)v.i == strtod(want, NULL);
 	else if (v.type == OG_ATTR_FLOAT) *holds = v.f == strtof(want, NULL);
@@ -102,7 +102,8 @@ og_status body_choose(body_reading *out, arena *a, const og_op *op, const graph_
 		}
 		if (all) return OG_OK;
 	}
-	return base_fail(OG_NO, "op %s has no body of simpler ops%s", schema_called(op), op->body ? " for these attributes" : "");
+	return base_fail(OG_NO, "op %s has no body of simpler ops%s", schema_called(op),
+	                 op->body ? " for these attributes" : "");
 }
 
 /* The text is read with blanks for what stands in front of it, so that columns are those of the whole body. */
@@ -134,8 +135,8 @@ typedef struct builder {
 
 static og_status unsupported(const builder *b, const char *what, const char *name)
 {
-	return base_fail(OG_UNSUPPORTED, "the body of op %s: %s '%s'; the model imports opset %lld", b->b->op->name, what, name,
-	                 (long long)b->at->opset);
+	return base_fail(OG_UNSUPPORTED, "the body of op %s: %s '%s'; the model imports opset %lld", b->b->op->name, what,
+	                 name, (long long)b->at->opset);
 }
 
 static bool in_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
@@ -146,7 +147,8 @@ static og_status wrong(const builder *b, const char *word, const char *what)
 	const char *body = b->b->op->body, *at = strstr(body, word);
 	size_t n = strlen(word);
 	while (at && ((at > body && in_word(at[-1])) || in_word(at[n]))) at = strstr(at + 1, word);
-	return base_fail(OG_USAGE, "op %s, column %td of its body: '%s' %s", b->b->op->name, at ? at - body + 1 : 1, word, what);
+	return base_fail(OG_USAGE, "op %s, column %td of its body: '%s' %s", b->b->op->name, at ? at - body + 1 : 1, word,
+	                 what);
 }
 
 /* In a function names are its own; elsewhere they must be new to the model. */
@@ -249,7 +251,8 @@ static og_status cast(const builder *b, graph_value **v, og_dtype from)
 static og_status add_numbers(const builder *b, graph_value **out, kind k, int rank, const double *x, int64_t count)
 {
 	bool tensor = k == KIND_TENSOR;
-	og_dtype dtype = k == KIND_WHOLE ? OG_I64 : k == KIND_TRUTH ? OG_BOOL : b->at->dtype != OG_NONE ? b->at->dtype : OG_F32;
+	og_dtype known = b->at->dtype != OG_NONE ? b->at->dtype : OG_F32;
+	og_dtype dtype = k == KIND_WHOLE ? OG_I64 : k == KIND_TRUTH ? OG_BOOL : known;
 	og_tensor *t = graph_tensor_new(b->at->g->model->a, dtype, rank, &count);
 	NEED(t);
 	for (int64_t i = 0; i < count; i++) store(t, i, x[i]);
@@ -257,12 +260,12 @@ static og_status add_numbers(const builder *b, graph_value **out, kind k, int ra
 	return tensor ? cast(b, out, dtype) : OG_OK;
 }
 
-/* The attribute `ref` of the function that this is in, as a value. Constant takes single numbers since opset 12; before, a slope
- * of -1 is the one way from a float attribute to a tensor. */
+/* The attribute `ref` of the function that this is in, as a value. Constant takes single numbers since opset 12;
+ * before, the slope at -1 is the one way from a float attribute to a tensor. */
 static og_status add_reference(builder *b, graph_value **out, kind k, int type, const char *ref)
 {
-	static const char *const fields[] = { [OG_ATTR_INT] = "value_int", [OG_ATTR_FLOAT] = "value_float", [OG_ATTR_INTS] = "value_ints",
-	                                      [OG_ATTR_FLOATS] = "value_floats" };
+	static const char *const fields[] = { [OG_ATTR_INT] = "value_int", [OG_ATTR_FLOAT] = "value_float",
+	                                      [OG_ATTR_INTS] = "value_ints", [OG_ATTR_FLOATS] = "value_floats" };
 	bool whole = type == OG_ATTR_INT || type == OG_ATTR_INTS;
 	graph_node *n;
 	if (!whole && k == KIND_WHOLE) return wrong(b, ref, "is no whole number, which its place takes");
@@ -291,20 +294,19 @@ static og_status add_attribute(builder *b, graph_value **out, kind k, int d)
 	const graph_attr *given = b->at->node ? graph_attr_find(b->at->node, attr->name) : NULL;
 	graph_attr v;
 	*out = NULL;
-	if (attr->type != OG_ATTR_INT && attr->type != OG_ATTR_FLOAT && attr->type != OG_ATTR_INTS && attr->type != OG_ATTR_FLOATS)
+	bool list = attr->type == OG_ATTR_INTS || attr->type == OG_ATTR_FLOATS;
+	if (!list && attr->type != OG_ATTR_INT && attr->type != OG_ATTR_FLOAT)
 		return wrong(b, attr->name, "is an attribute without numbers and can't be computed with");
 	if (!b->at->node || (given && given->ref)) {
 		if (!given && d < 64 && b->at->absent >> d & 1) return OG_OK;
 		return add_reference(b, out, k, (int)attr->type, given ? given->ref : attr->name);
 	}
 	if (!value_of(&v, b->a, attr, b->at->node)) return OG_OK;
-	bool list = attr->type == OG_ATTR_INTS || attr->type == OG_ATTR_FLOATS;
 	size_t n = list ? v.n : 1;
 	double *x = arena_array(b->a, n + 1, sizeof *x);
 	NEED(x);
-	for (size_t i = 0; i < n; i++)
-		x[i] = v.type == OG_ATTR_INT ? (double)v.i : v.type == OG_ATTR_FLOAT ? (double)v.f : v.type == OG_ATTR_INTS ? (double)v.ints[i]
-		                                                                                   : (double)v.floats[i];
+	for (size_t i = 0; list && i < n; i++) x[i] = v.type == OG_ATTR_INTS ? (double)v.ints[i] : (double)v.floats[i];
+	if (!list) x[0] = v.type == OG_ATTR_INT ? (double)v.i : (double)v.f;
 	return add_numbers(b, out, k, list ? 1 : 0, x, (int64_t)n);
 }
 
@@ -418,8 +420,8 @@ static og_status find_op(const builder *b, const og_op **op, schema_args *args, 
 	int64_t since = b->at->opset;
 	if (!schema_find("", p->type, INT64_MAX)) return wrong(b, p->type, "is no op of ONNX");
 	while (!schema_find("", p->type, since)) since++;
-	return base_fail(OG_UNSUPPORTED, "the body of op %s uses %s, which ONNX has since opset %lld; the model imports opset %lld",
-	                 b->b->op->name, p->type, (long long)since, (long long)b->at->opset);
+	return base_fail(OG_UNSUPPORTED, "the body of op %s uses %s, which ONNX has since opset %lld; the model imports opset "
+	                 "%lld", b->b->op->name, p->type, (long long)since, (long long)b->at->opset);
 }
 
 static int input_named(const schema_args *args, const char *name)
@@ -429,8 +431,8 @@ static int input_named(const schema_args *args, const char *name)
 	return -1;
 }
 
-/* Axes, limits and the like are attributes in some opsets and inputs in others: a body may be written either way. An input that
- * is an attribute here: */
+/* Axes, limits and the like are attributes in some opsets and inputs in others: a body may be written either way. An
+ * input that is an attribute here: */
 static og_status argument_as_attribute(builder *b, graph_node *n, const og_op *op, const pattern *p, int k)
 {
 	schema_args newest;
@@ -440,8 +442,8 @@ static og_status argument_as_attribute(builder *b, graph_node *n, const og_op *o
 	int d = arg ? body_attribute(op, arg->name) : -1;
 	if (x->kind == PATTERN_ABSENT) return OG_OK;
 	if (d < 0) return wrong(b, p->type, "has more inputs than the op takes");
-	pattern_bind as = { .name = op->attrs[d].name, .kind = x->kind == PATTERN_NUMBER ? BIND_NUMBER : BIND_VARIABLE, .number = x->number,
-	                    .variable = x->variable };
+	pattern_bind as = { .name = op->attrs[d].name, .kind = x->kind == PATTERN_NUMBER ? BIND_NUMBER : BIND_VARIABLE,
+	                    .number = x->number, .variable = x->variable };
 	if (x->kind == PATTERN_NODE) return unsupported(b, "in this opset a number is needed for the attribute", as.name);
 	return bind(b, n, &op->attrs[d], &as);
 }
@@ -484,7 +486,8 @@ static og_status build_node(builder *b, graph_node **out, const pattern *p)
 	for (int i = 0; i < p->n_binds; i++) {
 		int d = body_attribute(op, p->binds[i].name);
 		if (d >= 0) TRY(bind(b, *out, &op->attrs[d], &p->binds[i]));
-		else if (input_named(&args, p->binds[i].name) < 0) return wrong(b, p->binds[i].name, "is no attribute of this node's op");
+		else if (input_named(&args, p->binds[i].name) < 0)
+			return wrong(b, p->binds[i].name, "is no attribute of this node's op");
 	}
 	return OG_OK;
 }

@@ -26,11 +26,11 @@ typedef struct body_place {
 	const graph_node *node;              /* whose attributes become constants; NULL: they are attributes of a function */
 	uint64_t absent;                     /* bit k: attribute k is given by no call of the function */
 	graph_value *const *in; int n_in;    /* by the op's inputs; NULL: left out */
-	og_dtype dtype;                      /* of constants among tensors; OG_NONE: as the first input when it runs (CastLike) */
+	og_dtype dtype;                      /* of constants among tensors; OG_NONE: the first input's, by CastLike */
 } body_place;
 
-/* Makes the nodes; out[k] gets a value of the graph for each output of the op, n_out of them. OG_UNSUPPORTED: the opset lacks what
- * the body is written with. */
+/* Makes the nodes; out[k] gets a value of the graph for each output of the op, n_out of them. OG_UNSUPPORTED: the opset
+ * lacks what the body is written with. */
 og_status body_build(graph_value **out, int n_out, const body_reading *, const body_place *);
 
 /* Which attribute of the op has that name; -1: none. */

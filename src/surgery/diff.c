@@ -63,7 +63,8 @@ static og_status compare_constants(diff *d, diff_graph *g, diff_row **row_of)
 		const graph_value *w = v->mark;
 		if (!v->constant) continue;
 		bool paired = w && w->constant;
-		diff_weight x = { .name_a = v->name, .a = v->constant, .name_b = paired ? w->name : NULL, .b = paired ? w->constant : NULL };
+		diff_weight x = { .name_a = v->name, .a = v->constant };
+		if (paired) x.name_b = w->name, x.b = w->constant;
 		size_t before = g->n_weights;
 		if (paired) TRY(diff_weights_compare(d, g, &x, message_of(v), message_of(w)));
 		else TRY(diff_weights_put(d, g, &x));

@@ -129,7 +129,8 @@ static bool same_attr(const graph_attr *a, const graph_attr *b)
 	case OG_ATTR_STRING: return a->n == b->n && !memcmp(a->s, b->s, a->n);
 	case OG_ATTR_TENSOR: return diff_weights_same(a->t, b->t);
 	case OG_ATTR_GRAPH: return true;
-	case GRAPH_ATTR_OPAQUE: return a->source.n == b->source.n && (!a->source.n || !memcmp(a->source.p, b->source.p, a->source.n));
+	case GRAPH_ATTR_OPAQUE:
+		return a->source.n == b->source.n && (!a->source.n || !memcmp(a->source.p, b->source.p, a->source.n));
 	default: return same_list(a, b);
 	}
 }

@@ -351,7 +351,7 @@ static og_status take_match(og_match *to, arena *a, const json_value *v)
 }
 
 /* What graft --dry-run wrote, by hand changed or not. */
-static og_status take_edit(edit **out, found_box *f, const json_value *v, map *places, replace_place **p, const surgery_options *o)
+static og_status take_edit(edit **out, found_box *f, const json_value *v, const map *places, replace_place **p, const surgery_options *o)
 {
 	edit *e = *out = arena_alloc(f->a, sizeof *e);
 	NEED(e);
@@ -398,7 +398,7 @@ static og_status infer_new(const edit *e, const graph *g)
 	return OG_OK;
 }
 
-static og_status do_edit(found_box *f, const json_value *v, map *places, const surgery_options *o)
+static og_status do_edit(found_box *f, const json_value *v, const map *places, const surgery_options *o)
 {
 	edit *e;
 	replace_place *p = NULL;
@@ -412,7 +412,7 @@ static og_status do_edit(found_box *f, const json_value *v, map *places, const s
 static og_status do_edits(og_model *m, const char *source, const surgery_options *o, found_box *f)
 {
 	const json_value *root;
-	replace_places places = { 0 };
+	replace_places places;
 	map by_path = { 0 };
 	TRY(json_parse(&root, f->a, source, strlen(source)));
 	const json_value *list = json_member(root, "matches");
@@ -420,8 +420,7 @@ static og_status do_edits(og_model *m, const char *source, const surgery_options
 		return base_fail(OG_BAD_FILE, "edits are an object with a list of 'matches', as graft --dry-run --json writes");
 	TRY(replace_find_places(&places, f->a, m));
 	og_status status = OG_OK;
-	for (size_t i = 0; status == OG_OK && i < places.n; i++)
-		if (!map_get(&by_path, places.place[i].path)) status = map_put(&by_path, places.place[i].path, &places.place[i]);
+	for (size_t i = places.n; status == OG_OK && i-- > 0;) status = map_put(&by_path, places.place[i].path, &places.place[i]);
 	for (size_t i = 0; status == OG_OK && i < list->count; i++) {
 		status = do_edit(f, &list->items[i], &by_path, o);
 		if (status != OG_OK && status != OG_NO_MEMORY) base_fail_in(status, "edit %zu", i);

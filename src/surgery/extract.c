@@ -8,7 +8,6 @@ typedef struct cut {
 	const graph_value **stack; size_t n; /* values that are needed, still to be followed */
 } cut;
 
-/* The message of a value that is not there names the closest thing: the list of what it may have been. */
 static og_status find(const cut *c, const char *name, graph_value **out)
 {
 	*out = name ? graph_value_find(c->m->main, name) : NULL;
@@ -23,8 +22,8 @@ static og_status find_inputs(cut *c, const char *const *names, int n)
 		if (v->constant)
 			return base_fail(OG_USAGE, "value '%s' cannot become an input: it is a constant; name one that is computed", v->name);
 		if (v->dtype == OG_NONE)
-			return base_fail(OG_USAGE, "value '%s' cannot become an input: its type is not known, as the op that makes it is not",
-			                 v->name);
+			return base_fail(OG_USAGE, "value '%s' cannot become an input: its type is not known, as the op that makes it "
+			                 "is not", v->name);
 		for (int k = 0; k < i; k++)
 			if (c->in[k] == v) return base_fail(OG_USAGE, "input '%s' is named twice", v->name);
 		c->in[c->n_in++] = v;
@@ -82,8 +81,8 @@ static og_status check_inputs(const cut *c)
 		bool listed = v->constant || !v->mark;
 		for (int k = 0; k < c->n_in && !listed; k++) listed = c->in[k] == v;
 		if (!listed)
-			return base_fail(OG_USAGE, "the outputs need more than these inputs: add '%s' to them, or a value between it and them",
-			                 v->name);
+			return base_fail(OG_USAGE, "the outputs need more than these inputs: add '%s' to them, or a value between it and "
+			                 "them", v->name);
 	}
 	return OG_OK;
 }

@@ -57,8 +57,8 @@ static og_status import_in_function(og_model *m, graph_function *f, const og_op 
 	return OG_OK;
 }
 
-/* A function's attribute that a call leaves out has no value in its body: so all are written. The plugin_namespace is what makes
- * TensorRT's parser prefer a plugin to a function; empty is the namespace of a library that gives none. */
+/* A function's attribute that a call leaves out has no value in its body: so all are written. The plugin_namespace is
+ * what makes TensorRT's parser prefer a plugin to a function; empty is the namespace of a library that gives none. */
 static og_status complete_node(graph_node *n)
 {
 	arena *a = n->owner->model->a;
@@ -138,8 +138,8 @@ static og_status common_form(form *f, arena *a, const og_op *op, const places *p
 		TRY(form_of(&other, a, op, p->at[i].n, opset));
 		const char *what = f->of ? difference(f, &other) : NULL;
 		if (what)
-			return base_fail(OG_UNSUPPORTED, "nodes '%s' and '%s' use op %s %s, and a file can hold one function of an op; graft one of "
-			                 "them only", label(f->of), label(p->at[i].n), schema_called(op), what);
+			return base_fail(OG_UNSUPPORTED, "nodes '%s' and '%s' use op %s %s, and a file can hold one function of an op; "
+			                 "graft one of them only", label(f->of), label(p->at[i].n), schema_called(op), what);
 		if (!f->of) *f = other;
 	}
 	if (!f->of) TRY(form_of(f, a, op, NULL, opset));
@@ -162,15 +162,15 @@ static og_status add_inputs(graph *g, const schema_args *args, int n, graph_valu
 static og_status add_outputs(graph *g, const schema_args *args, graph_value **out)
 {
 	for (int k = 0; k < args->n; k++) {
-		bool again = out[k]->is_input || out[k]->is_output;
-		if (again) {
+		const char *name = graph_value_find(g, args->arg[k].name) ? NULL : args->arg[k].name;
+		if (out[k]->is_input || out[k]->is_output) {
 			graph_node *same;
 			TRY(graph_node_add(&same, g, NULL, "", "Identity", "", 1, 1));
 			TRY(graph_set_input(same, 0, out[k]));
-			TRY(graph_value_add(&out[k], g, graph_value_find(g, args->arg[k].name) ? NULL : args->arg[k].name, OG_NONE, -1, NULL));
+			TRY(graph_value_add(&out[k], g, name, OG_NONE, -1, NULL));
 			TRY(graph_set_output(same, 0, out[k]));
-		} else if (!graph_value_find(g, args->arg[k].name)) {
-			TRY(graph_value_rename(out[k], args->arg[k].name));
+		} else if (name) {
+			TRY(graph_value_rename(out[k], name));
 		}
 		TRY(graph_output_add(g, out[k]));
 	}
@@ -187,12 +187,18 @@ static og_status build_graph(graph *g, const form *f, int64_t opset)
 	TRY(add_inputs(g, &inputs, f->n_in, in));
 	for (int k = 0; k < f->n_in; k++)
 		if (!(f->given >> k & 1)) in[k] = NULL;
-	TRY(body_build(out, outputs.n, &f->body, &(body_place){ .g = g, .opset = opset, .absent = f->absent, .in = in, .n_in = f->n_in,
-	                                                        .dtype = f->dtype }));
+	const body_place at = { .g = g, .opset = opset, .absent = f->absent, .in = in, .n_in = f->n_in, .dtype = f->dtype };
+	TRY(body_build(out, outputs.n, &f->body, &at));
 	return add_outputs(g, &outputs, out);
 }
 
 /* ---- is it there already? -------------------------------------------------------------------- */
+
+static bool same_tensor(const og_tensor *a, const og_tensor *b)
+{
+	return a->dtype == b->dtype && a->rank == b->rank && og_count(a) == og_count(b) && a->data && b->data &&
+	       !memcmp(a->data, b->data, base_dtype_span(a->dtype, (uint64_t)og_count(a)));
+}
 
 static bool same_attr(const graph_attr *a, const graph_attr *b)
 {
@@ -204,9 +210,7 @@ static bool same_attr(const graph_attr *a, const graph_attr *b)
 	case OG_ATTR_STRING: return !memcmp(a->s, b->s, a->n);
 	case OG_ATTR_INTS: return !a->n || !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
 	case OG_ATTR_FLOATS: return !a->n || !memcmp(a->floats, b->floats, a->n * sizeof *a->floats);
-	case OG_ATTR_TENSOR:
-		return a->t->dtype == b->t->dtype && a->t->rank == b->t->rank && og_count(a->t) == og_count(b->t) && a->t->data && b->t->data &&
-		       !memcmp(a->t->data, b->t->data, base_dtype_span(a->t->dtype, (uint64_t)og_count(a->t)));
+	case OG_ATTR_TENSOR: return same_tensor(a->t, b->t);
 	default: return false;
 	}
 }
@@ -222,8 +226,8 @@ static bool same_values(graph_value *const *a, int n_a, graph_value *const *b, i
 static bool same_body(const graph *a, const graph *b)
 {
 	const graph_node *x = a->first, *y = b->first;
-	if (!same_values(a->inputs, a->n_inputs, b->inputs, b->n_inputs) || !same_values(a->outputs, a->n_outputs, b->outputs, b->n_outputs))
-		return false;
+	if (!same_values(a->inputs, a->n_inputs, b->inputs, b->n_inputs)) return false;
+	if (!same_values(a->outputs, a->n_outputs, b->outputs, b->n_outputs)) return false;
 	for (; x && y; x = x->next, y = y->next) {
 		if (strcmp(x->type, y->type) || strcmp(x->domain, y->domain) || x->n_attrs != y->n_attrs ||
 		    !same_values(x->in, x->n_in, y->in, y->n_in) || !same_values(x->out, x->n_out, y->out, y->n_out)) return false;
@@ -270,8 +274,8 @@ static og_status settle_function(og_model *m, const og_op *op, const places *p, 
 	graph_function *f = graph_function_find(m, schema_domain(op), op->name);
 	if (f && same_body(f->body, g)) return OG_OK;
 	if (f && (!f->body->doc || strcmp(f->body->doc, g->doc)) && strcmp(schema_domain(op), OG_DOMAIN))
-		return base_fail(OG_UNSUPPORTED, "the model has a function %s::%s of its own with another body than the op's; rename one of them",
-		                 schema_domain(op), op->name);
+		return base_fail(OG_UNSUPPORTED, "the model has a function %s::%s of its own with another body than the op's; rename "
+		                 "one of them", schema_domain(op), op->name);
 	if (!f) TRY(graph_function_add(&f, m, schema_domain(op), op->name));
 	f->body = g;
 	if (m->ir_version < FIRST_IR) m->ir_version = FIRST_IR;

@@ -10,7 +10,7 @@
 /* An op that is active only this near to 0 is hardly what someone meant. */
 #define LEAST_RANGE 0.0625
 
-enum { MOST_CONSTANTS = 6, MOST_CANDIDATES = 64, MOST_TRIES = 6, MOST_PROBES = 3072, FEW = 10 };
+enum { MOST_CONSTANTS = 6, MOST_CANDIDATES = 64, MOST_TRIES = 6, MOST_PROBES = 3072, FEW = 10, FINE = 24 };
 
 /* ---- how far apart two functions are ---------------------------------------------------------- */
 
@@ -174,6 +174,24 @@ static void find_slack(const fit *t, size_t n)
 	}
 }
 
+/* Between two probes the error may be larger than at them: looks closer around the largest. Uses the probes up. */
+static void look_closer(const fit *t, recognise_verdict *d, double at)
+{
+	recogniser *r = t->r;
+	for (double reach = 0.125; reach > 0x1p-16 && d->error <= RECOGNISE_BOUND; reach /= 8) {
+		size_t n = add_pair(t, 0, 1), worst, skipped;        /* for the op's size around 0 */
+		for (int k = -FINE; k <= FINE; k++) n = add_pair(t, n, at * (1 + reach * k / FINE));
+		recognise_run(r, t->p, r->x, r->f, n);
+		recognise_variant_run(t->v, d->parameter, r->x, r->g, n);
+		double error = recognise_measure(r->x, r->f, r->g, NULL, n, &worst, &skipped);
+		if (error <= d->error) continue;
+		d->error = error;
+		d->at = at = r->x[worst];
+		d->differs = fabs(r->f[worst] - r->g[worst]);
+	}
+	d->match = d->error <= RECOGNISE_BOUND;
+}
+
 /* Compares over dense probes; keeps the verdict when it is better. True: it is the op. */
 static bool check_dense(fit *t, const double *parameter)
 {
@@ -182,15 +200,17 @@ static bool check_dense(fit *t, const double *parameter)
 	size_t n = make_probes(t, parameter), worst, skipped;
 	recognise_run(r, t->p, r->x, r->f, n);
 	recognise_variant_run(t->v, parameter, r->x, r->g, n);
-	double error = recognise_measure(r->x, r->f, r->g, NULL, n, &worst, &skipped), unexplained = error;
-	if (t->n_rounded > 0 && error > RECOGNISE_BOUND) {
+	recognise_verdict now = { .variant = t->v };
+	memcpy(now.parameter, parameter, sizeof now.parameter);
+	double unexplained = now.error = recognise_measure(r->x, r->f, r->g, NULL, n, &worst, &skipped);
+	if (t->n_rounded > 0 && now.error > RECOGNISE_BOUND) {
 		find_slack(t, n);
 		unexplained = recognise_measure(r->x, r->f, r->g, r->slack, n, &worst, &skipped);
 	}
-	recognise_verdict now = { .variant = t->v, .error = error };
-	memcpy(now.parameter, parameter, sizeof now.parameter);
 	now.match = unexplained <= RECOGNISE_BOUND && (skipped == 0 || only_overflows(t, parameter, n));
-	if (!now.match) {
+	if (now.match && t->n_rounded == 0) {
+		look_closer(t, &now, r->x[worst]);
+	} else if (!now.match) {
 		size_t loose_worst = worst;
 		now.error = loose_error(r->x, r->f, r->g, n, &loose_worst);
 		if (now.error > RECOGNISE_BOUND) worst = loose_worst;

@@ -13,51 +13,52 @@ static void number(graph *g)
 	for (graph_node *n = g->first; n; n = n->next) n->order = order += ORDER_GAP;
 }
 
-static og_status add_place(replace_places *p, arena *a, graph *g, const char *path, int function);
+/* Places as they are listed; paths that are given are keys, so that none leads to two graphs. */
+typedef struct lister { replace_places *p; arena *a; map given; } lister;
+
+static og_status add_place(lister *l, graph *g, const char *path, int function);
 
 /* Node and attribute that hold a body; by the node's output where its name leads to another body already. */
-static const char *body_path(const replace_places *p, arena *a, const char *around, const graph_node *n, const graph_attr *attr)
+static const char *body_path(const lister *l, const char *around, const graph_node *n, const graph_attr *attr)
 {
-	const char *label = found_label(n), *between = around[0] ? "/" : "";
-	const char *path = arena_printf(a, "%s%s%s.%s", around, between, label, attr->name);
-	for (size_t i = 0; path && n->name[0] && i < p->n; i++)
-		if (!strcmp(p->place[i].path, path) && n->n_out && n->out[0])
-			return arena_printf(a, "%s%s%s.%s", around, between, n->out[0]->name, attr->name);
-	return path;
+	const char *between = around[0] ? "/" : "", *path = arena_printf(l->a, "%s%s%s.%s", around, between, found_label(n), attr->name);
+	if (!path || !map_get(&l->given, path) || !n->n_out || !n->out[0]) return path;
+	return arena_printf(l->a, "%s%s%s.%s", around, between, n->out[0]->name, attr->name);
 }
 
-static og_status add_bodies(replace_places *p, arena *a, const graph *g, const char *path, int function)
+static og_status add_place(lister *l, graph *g, const char *path, int function)
 {
+	replace_places *p = l->p;
+	NEED(path);
+	p->place = arena_grow(l->a, p->place, p->n, &p->cap, p->n + 1, sizeof *p->place);
+	NEED(p->place);
+	p->place[p->n++] = (replace_place){ .g = g, .path = path, .function = function };
+	TRY(map_put(&l->given, path, g));
+	number(g);
 	for (const graph_node *n = g->first; n; n = n->next)
-		for (int i = 0; i < n->n_attrs; i++) {
-			if (!n->attrs[i].g) continue;
-			const char *body = body_path(p, a, path, n, &n->attrs[i]);
-			NEED(body);
-			TRY(add_place(p, a, n->attrs[i].g, body, function));
-		}
+		for (int i = 0; i < n->n_attrs; i++)
+			if (n->attrs[i].g) TRY(add_place(l, n->attrs[i].g, body_path(l, path, n, &n->attrs[i]), function));
 	return OG_OK;
 }
 
-static og_status add_place(replace_places *p, arena *a, graph *g, const char *path, int function)
+static og_status add_all(lister *l, og_model *m)
 {
-	p->place = arena_grow(a, p->place, p->n, &p->cap, p->n + 1, sizeof *p->place);
-	NEED(p->place);
-	p->place[p->n++] = (replace_place){ .g = g, .path = path, .function = function };
-	number(g);
-	return add_bodies(p, a, g, path, function);
+	TRY(add_place(l, m->main, "", -1));
+	for (int k = 0; k < m->n_functions; k++) {
+		const graph_function *f = &m->functions[k];
+		if (f->domain[0] && schema_find(f->domain, f->name, INT64_MAX)) continue;
+		TRY(add_place(l, f->body, arena_printf(l->a, "%s::%s", f->domain, f->name), k));
+	}
+	return OG_OK;
 }
 
 og_status replace_find_places(replace_places *p, arena *a, og_model *m)
 {
-	TRY(add_place(p, a, m->main, "", -1));
-	for (int k = 0; k < m->n_functions; k++) {
-		const graph_function *f = &m->functions[k];
-		if (f->domain[0] && schema_find(f->domain, f->name, INT64_MAX)) continue;
-		const char *path = arena_printf(a, "%s::%s", f->domain, f->name);
-		NEED(path);
-		TRY(add_place(p, a, f->body, path, k));
-	}
-	return OG_OK;
+	lister l = { .p = p, .a = a };
+	*p = (replace_places){ 0 };
+	og_status status = add_all(&l, m);
+	map_free(&l.given);
+	return status;
 }
 
 /* ---- order, of nodes that come ------------------------------------------------------------- */

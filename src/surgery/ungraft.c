@@ -11,6 +11,7 @@ typedef struct ungrafter {
 	found_box *found;
 	arena *a;
 	replace_places places;
+	body_reading *readings; size_t n_readings, cap_readings;     /* parsed so far */
 } ungrafter;
 
 /* ---- values change hands ---------------------------------------------------------------------- */
@@ -45,7 +46,7 @@ static void remove_unwanted(const graph_node *before, graph_node *call)
 	}
 }
 
-/* `result`, which nothing makes now, becomes what v is. Its name stays: v goes, if a node in place of the call made it. */
+/* `result`, which nothing makes, becomes what v is. Its name stays: v goes, if a node in place of the call makes it. */
 static og_status hand_over(graph_value *result, graph_value *v, graph_node *call, bool is_new)
 {
 	graph_node *n = v->producer;
@@ -121,13 +122,29 @@ static og_dtype tensors_of(const schema_args *inputs, const graph_node *n)
 	return OG_NONE;
 }
 
-static og_status by_body(ungrafter *u, graph_node *n, const replace_place *p)
+/* The body as the node's attributes choose it, parsed once. */
+static og_status read_body(const body_reading **out, ungrafter *u, const graph_node *n)
 {
 	body_reading body;
+	TRY(body_choose(&body, u->a, n->op, n));
+	for (size_t i = 0; i < u->n_readings; i++) {
+		*out = &u->readings[i];
+		if ((*out)->op == body.op && (*out)->number == body.number) return OG_OK;
+	}
+	TRY(body_parse(&body, u->a));
+	u->readings = arena_grow(u->a, u->readings, u->n_readings, &u->cap_readings, u->n_readings + 1, sizeof body);
+	NEED(u->readings);
+	u->readings[u->n_readings] = body;
+	*out = &u->readings[u->n_readings++];
+	return OG_OK;
+}
+
+static og_status by_body(ungrafter *u, graph_node *n, const replace_place *p)
+{
+	const body_reading *body = NULL;
 	schema_args inputs, outputs;
 	graph_value *out[SCHEMA_MAX_ARGS] = { NULL };
-	TRY(body_choose(&body, u->a, n->op, n));
-	TRY(body_parse(&body, u->a));
+	TRY(read_body(&body, u, n));
 	TRY(schema_arguments(&inputs, &outputs, n->op));
 	body_place at = { .g = n->owner, .before = n, .opset = opset_in(u->m, p), .node = n, .in = n->in, .n_in = n->n_in };
 	at.dtype = tensors_of(&inputs, n);
@@ -135,7 +152,7 @@ static og_status by_body(ungrafter *u, graph_node *n, const replace_place *p)
 	int count = n->n_out < outputs.n ? n->n_out : outputs.n;
 	graph_node *before = n->prev;
 	graph_value *last = n->owner->last_value;
-	og_status status = body_build(out, count, &body, &at);
+	og_status status = body_build(out, count, body, &at);
 	if (status != OG_OK) undo(n, before, last);
 	return status == OG_OK ? give_results(n, out, count, before) : status;
 }
@@ -150,7 +167,8 @@ static const graph_attr *argument(const graph_function *f, const graph_node *cal
 	return given;
 }
 
-static og_status copy_attributes(graph_node *to, const graph_node *from, const graph_function *f, const graph_node *call)
+static og_status copy_attributes(graph_node *to, const graph_node *from, const graph_function *f,
+                                 const graph_node *call)
 {
 	for (int i = 0; i < from->n_attrs; i++) {
 		graph_attr a = from->attrs[i];
@@ -219,8 +237,8 @@ static og_status by_function(ungrafter *u, graph_node *n, const graph_function *
 
 /* ---- which nodes, and what is left afterwards --------------------------------------------------- */
 
-/* A node of an op that ONNX does not have. What calls itself a plugin in the file is one, also where we do not know it; other
- * functions of a file are the network's own. */
+/* A node of an op that ONNX does not have. What calls itself a plugin in the file is one, also where we do not know it;
+ * other functions of a file are the network's own. */
 static bool is_foreign(const ungrafter *u, const graph_node *n)
 {
 	if (n->op) {
@@ -243,20 +261,24 @@ static og_status tell(ungrafter *u, og_match *out, const graph_node *n, const ch
 	const char **nodes = arena_array(a, 1, sizeof *nodes);
 	NEED(nodes);
 	nodes[0] = arena_strdup(a, found_label(n));
-	*out = (og_match){ .op = arena_strdup(a, n->op ? schema_called(n->op) : n->type), .nodes = nodes, .n_nodes = 1, .how = "node",
-	                   .output = arena_strdup(a, n->n_out && n->out[0] ? n->out[0]->name : ""), .graph = arena_strdup(a, path) };
+	*out = (og_match){ .op = arena_strdup(a, n->op ? schema_called(n->op) : n->type), .nodes = nodes, .n_nodes = 1,
+	                   .output = arena_strdup(a, n->n_out && n->out[0] ? n->out[0]->name : ""), .how = "node",
+	                   .graph = arena_strdup(a, path) };
 	if (!nodes[0] || !out->op || !out->output || !out->graph) return base_no_memory();
 	return found_attributes(out, u->found, n->op, n->attrs, n->n_attrs);
 }
 
-static og_status ungraft_node(ungrafter *u, graph_node *n, const replace_place *p)
+/* *last: the node behind which to go on; it becomes n when that stays. */
+static og_status ungraft_node(graph_node **last, ungrafter *u, graph_node *n, const replace_place *p)
 {
 	og_match m = { 0 };
 	const graph_function *f = graph_function_find(u->m, n->domain, n->type);
 	if (u->found) TRY(tell(u, &m, n, p->path));
-	og_status status = n->op && (n->op->body || !f) ? by_body(u, n, p) : by_function(u, n, f);
+	og_status status = n->op ? by_body(u, n, p) : OG_NO;
+	if (status == OG_NO && f) status = by_function(u, n, f);
 	if (status == OG_OK) return u->found ? found_match(u->found, &m, NULL) : OG_OK;
 	if (status != OG_NO && status != OG_UNSUPPORTED) return status;
+	*last = n;
 	return u->found ? found_refuse(u->found, &m, base_error()) : OG_OK;
 }
 
@@ -312,9 +334,10 @@ static og_status ungraft_all(ungrafter *u)
 	TRY(replace_find_places(&u->places, u->a, u->m));
 	for (size_t i = 0; i < u->places.n; i++) {
 		const replace_place *p = &u->places.place[i];
-		for (graph_node *node = p->g->first, *next; node; node = next) {
-			next = node->next;
+		for (graph_node *node = p->g->first, *before; node; node = before ? before->next : p->g->first) {
+			before = node;
 			if (!is_asked_for(u, node)) continue;
+			before = node->prev;                 /* what comes in its place may be asked for in turn */
 			size_t k = 0;
 			while (k < n && (strcmp(list[k].domain, node->domain) || strcmp(list[k].type, node->type))) k++;
 			if (k == n) {
@@ -322,7 +345,7 @@ static og_status ungraft_all(ungrafter *u)
 				NEED(list);
 				list[n++] = (gone){ node->domain, node->type };
 			}
-			TRY(ungraft_node(u, node, p));
+			TRY(ungraft_node(&before, u, node, p));
 		}
 	}
 	for (size_t k = 0; k < n; k++) clean_up(u->m, list[k].domain, list[k].type);

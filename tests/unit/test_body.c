@@ -365,6 +365,34 @@ static void test_malformed_bodies(void **state)
 	}
 }
 
+static void test_memory_that_runs_out(void **state)
+{
+	(void)state;
+	static const og_attr attrs[] = { OG_INTS("axes"), OG_FLOAT("epsilon", 0.5), { 0 } };
+	og_op o = { UNARY, .name = "Rms", .attrs = attrs, .shape = same_shape, .eval = rms, .cases = "f32[2,3]; axes=[-1]",
+	            .body = "Div(x, Sqrt(Add(ReduceMean(Mul(x, x), axes=axes), epsilon)))" };
+	const surgery_options options = { .for_file = true };
+	const char *rest;
+	uint64_t n = 1;
+	op = &o;
+	for (bool done = false; !done; n++) {
+		op_case c = { .as = OG_F32 };
+		case_read(&c, op, op->cases, &rest);
+		og_model *m = network(&c, 1, 17);
+		og_found *found = NULL;
+		base_fail_allocation(n);
+		og_status status = surgery_settle(m);
+		if (status == OG_OK) status = surgery_ungraft(m, NULL, &options, &found);
+		base_fail_allocation(0);
+		done = status == OG_OK;
+		if (!done) assert_int_equal(status, OG_NO_MEMORY);
+		og_found_free(found);
+		graph_model_destroy(m);
+		case_free(&c);
+	}
+	assert_true(n > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_one_function_for_all_nodes),
 		cmocka_unit_test(test_a_function_of_the_same_name),
 		cmocka_unit_test(test_malformed_bodies),
+		cmocka_unit_test(test_memory_that_runs_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,7 +226,8 @@ static void test_types_are_found_anew(void **state)
 	OK(og_value_type(og_graph_find_value(g, "p"), &info));
 	assert_int_equal(info.dims[0], 5);
 	float eye[9] = { 1, 0, 0, 0, 1, 0, 0, 0, 1 };
-	OK(og_value_set_constant(og_graph_find_value(g, "w"), &(og_tensor){ .dtype = OG_F32, .rank = 2, .dims = { 3, 3 }, .data = eye }));
+	const og_tensor unit = { .dtype = OG_F32, .rank = 2, .dims = { 3, 3 }, .data = eye };
+	OK(og_value_set_constant(og_graph_find_value(g, "w"), &unit));
 	assert_int_equal(og_model_infer(m), OG_BAD_FILE);
 	assert_non_null(strstr(og_error(), "product"));
 	og_model_free(m);
@@ -348,7 +349,8 @@ static void test_what_is_not_there(void **state)
 	og_model *m = load(chain), *other = load(chain);
 	og_graph *g = og_model_graph(m);
 	og_node *drop = og_graph_find_node(g, "drop"), *last = og_graph_find_node(g, "last");
-	og_value *d = og_graph_find_value(g, "d"), *x = og_graph_find_value(g, "x"), *foreign = og_graph_find_value(og_model_graph(other), "a");
+	og_value *d = og_graph_find_value(g, "d"), *x = og_graph_find_value(g, "x");
+	og_value *foreign = og_graph_find_value(og_model_graph(other), "a");
 	REFUSED(og_node_set_input(last, 0, foreign));
 	REFUSED(og_node_set_output(last, 1, foreign));
 	REFUSED(og_value_replace(d, foreign));
@@ -503,9 +505,10 @@ static void random_call(pool *p)
 	og_value *v = any_value(p), *w = any_value(p);
 	og_node *n = any_node(p);
 	og_graph *g = any_graph(p);
+	og_value *in[] = { v, w };
 	switch (pick(p, 17)) {
 	case 0: og_value_add(&p->values[pick(p, HANDLES)], g, name); break;
-	case 1: og_compute(&p->values[pick(p, HANDLES)], g, pick(p, 2) ? "Relu" : "Add", name, 1 + (int)pick(p, 2), (og_value *[]){ v, w }); break;
+	case 1: og_compute(&p->values[pick(p, HANDLES)], g, pick(p, 2) ? "Relu" : "Add", name, 1 + (int)pick(p, 2), in); break;
 	case 2: og_constant_add(&p->values[pick(p, HANDLES)], g, name, &(og_tensor){ .dtype = OG_F32, .data = &number }); break;
 	case 3: og_value_replace(v, w); break;
 	case 4: og_value_rename(v, name); break;
@@ -548,11 +551,21 @@ static void test_calls_at_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_looking), cmocka_unit_test(test_bodies_and_functions), cmocka_unit_test(test_removing_and_inserting),
-		cmocka_unit_test(test_an_output_keeps_its_name), cmocka_unit_test(test_isolating_a_part), cmocka_unit_test(test_folding),
-		cmocka_unit_test(test_types_are_found_anew), cmocka_unit_test(test_building_a_body), cmocka_unit_test(test_attributes),
-		cmocka_unit_test(test_nothing_is_refused), cmocka_unit_test(test_what_is_not_there), cmocka_unit_test(test_a_cycle_is_told),
-		cmocka_unit_test(test_short_memory), cmocka_unit_test(test_diff_with_short_memory), cmocka_unit_test(test_calls_at_random),
+		cmocka_unit_test(test_looking),
+		cmocka_unit_test(test_bodies_and_functions),
+		cmocka_unit_test(test_removing_and_inserting),
+		cmocka_unit_test(test_an_output_keeps_its_name),
+		cmocka_unit_test(test_isolating_a_part),
+		cmocka_unit_test(test_folding),
+		cmocka_unit_test(test_types_are_found_anew),
+		cmocka_unit_test(test_building_a_body),
+		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(test_nothing_is_refused),
+		cmocka_unit_test(test_what_is_not_there),
+		cmocka_unit_test(test_a_cycle_is_told),
+		cmocka_unit_test(test_short_memory),
+		cmocka_unit_test(test_diff_with_short_memory),
+		cmocka_unit_test(test_calls_at_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -366,6 +366,85 @@ static void test_any_text_is_read_or_refused(void **state)
 	fail_msg("reading a rule allocates without end");
 }
 
+/* ---- chance ---------------------------------------------------------------------------------- */
+
+static uint64_t seed;
+
+static int chance(int n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (int)((seed >> 33) % (uint64_t)n);
+}
+
+/* A network of n values v0, v1, ...: sums, products, functions, idle nodes, halves of a Split, constants. */
+static og_model *random_network(int n)
+{
+	static const char *const unary[] = { "Exp", "Sigmoid", "Neg", "Identity" };
+	text t = { 0 };
+	text_add(&t, "model ir=8 {\"\" 17}\ngraph \"g\" {\nin v0: f32[4]\nin v1: f32[4]\nconst k: i64[1] = {1}\n"
+	            "const v2: f32[] = {0.5}\nconst v3: f32[1] = {2}\n");
+	for (int i = 4; i < n; i++) {
+		int a = chance(3) ? i - 1 - chance(i < 8 ? i : 8) : chance(i), b = chance(3) ? i - 1 - chance(i < 8 ? i : 8) : chance(i);
+		int kind = chance(10);
+		if (kind < 6) text_printf(&t, "v%d = %s(v%d, v%d)\n", i, kind % 2 ? "Add" : "Mul", a, b);
+		else if (kind < 9) text_printf(&t, "v%d = %s(v%d)\n", i, unary[chance(4)], a);
+		else text_printf(&t, "w%d = Add(v%d, v0)\nv%d, u%d = TopK(w%d, k)\n", i, a, i, i, i);
+	}
+	text_printf(&t, "out v%d\n}\n", n - 1);
+	char *source = text_take(&t);
+	og_model *m = parse(source);
+	base_free(source);
+	schema_resolve(m);
+	OK(schema_infer(m->main));
+	return m;
+}
+
+/* What makes v as a pattern: operands either way, inputs and some other values by their names. */
+static void add_pattern(text *t, const graph_value *v, int depth)
+{
+	const graph_node *n = v->producer;
+	if (v->constant && !strcmp(v->name, "v2")) {
+		text_add(t, chance(2) ? "0.5" : "1/2");
+	} else if (!n || (depth < 5 && !chance(4)) || depth == 0) {
+		text_add(t, v->name);
+	} else {
+		int swap = n->n_in == 2 && n->op->flags & OG_COMMUTATIVE && chance(2);
+		text_printf(t, "%s(", n->type);
+		for (int k = 0; k < n->n_in; k++) {
+			if (k) text_add(t, ", ");
+			add_pattern(t, n->in[swap ? n->n_in - 1 - k : k], depth - 1);
+		}
+		text_printf(t, v->output ? ")[%d]" : ")", v->output);
+	}
+}
+
+/* A pattern that was read off a network stands where it was read. */
+static void test_what_is_there_is_found(void **state)
+{
+	(void)state;
+	seed = 11;
+	for (int turn = 0; turn < 400; turn++) {
+		og_model *m = random_network(12 + chance(40));
+		match_list l = { .a = arena_create() };
+		const graph_node *root = m->main->last;
+		text t = { 0 };
+		surgery_rules *r;
+		for (int back = chance((int)m->main->n_nodes); back > 0; back--) root = root->prev;
+		add_pattern(&t, root->out[0], 5);
+		text_add(&t, " -> Constant(value_float=1)");
+		char *rule_text = text_take(&t);
+		OK(surgery_parse(&r, rule_text));
+		OK(match_graph(&l, r->rules, m->main));
+		bool found = false;
+		for (size_t i = 0; i < l.n; i++) found = found || l.matches[i]->outputs[0] == root->out[0];
+		if (!found) fail_msg("%s\nis not found at %s of\n%s", rule_text, root->out[0]->name, print(m));
+		base_free(rule_text);
+		surgery_rules_free(r);
+		arena_destroy(l.a);
+		graph_model_destroy(m);
+	}
+}
+
 /* ---- work ------------------------------------------------------------------------------------ */
 
 /* Deep sums of one value, in which a search without a bound would take every order. */
@@ -455,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_rules_say_where),
 		cmocka_unit_test(test_rules_may_be_broken_and_commented),
 		cmocka_unit_test(test_any_text_is_read_or_refused),
+		cmocka_unit_test(test_what_is_there_is_found),
 		cmocka_unit_test(test_no_rule_is_slow),
 		cmocka_unit_test(test_no_graph_is_slow),
 		cmocka_unit_test(test_many_rules_over_a_large_network),
