@@ -14,8 +14,9 @@ static const cli_verb *const parts[] = {
 
 const cli_verb cli_verb_op = {
 	.name = "op", .usage = "new|build|test|list ...", .what = "write, build and test operators of your own", .parts = parts,
-	.more = "An operator is one C file. It becomes one library that TensorRT, ONNX Runtime and\n"
-	        "Opgraft load:\n\n"
+	.more = "An operator is one C file. It becomes one library that TensorRT, ONNX Runtime\n"
+	        "and Opgraft load.\n\n"
+	        "Examples:\n"
 	        "  opgraft op new Wave -o wave.c\n"
 	        "  opgraft op build wave.c -o libwave.so\n"
 	        "  opgraft op test libwave.so\n"

@@ -30,9 +30,9 @@ static int run(const cli_args *a)
 
 const cli_verb cli_verb_op_build = {
 	.name = "op build", .usage = "FILE.c... -o LIB.so", .what = "compile op files into one library",
-	.more = "The library is a TensorRT plugin, an ONNX Runtime custom-op library and what --ops\n"
-	        "takes. It needs nothing but libc and libm. Code for GPUs is put in when NVRTC is\n"
-	        "found (pip install nvidia-cuda-nvrtc).\n\n"
+	.more = "The library is a TensorRT plugin, an ONNX Runtime custom-op library and what\n"
+	        "--ops takes. It needs nothing but libc and libm. Code for GPUs is put in when\n"
+	        "NVRTC is found (pip install nvidia-cuda-nvrtc).\n\n"
 	        "Examples:\n"
 	        "  opgraft op build wave.c -o libwave.so\n"
 	        "  opgraft op build wave.c snake.c -o libops.so --cc clang\n",

@@ -14,9 +14,9 @@ static int run(const cli_args *a)
 
 const cli_verb cli_verb_op_list = {
 	.name = "op list", .usage = "[LIB.so]", .what = "the operators of a library, or all that Opgraft has",
-	.more = "Of a library: each operator with its inputs, outputs, types, attributes, instruction\n"
-	        "sets and GPU code. Without one, a line an operator and opset version: name, first\n"
-	        "opset, e for elementwise.\n\n"
+	.more = "Of a library: each operator with its inputs, outputs, types and attributes, and\n"
+	        "the GPUs that there is code for. Without one, a line an operator and opset\n"
+	        "version: name, first opset, e for elementwise.\n\n"
 	        "Examples:\n"
 	        "  opgraft op list libwave.so\n"
 	        "  opgraft op list --json\n",

@@ -49,8 +49,8 @@ static int run(const cli_args *a)
 const cli_verb cli_verb_op_new = {
 	.name = "op new", .usage = "NAME [--rowwise|--general] [-o FILE.c]", .what = "write an op file to begin with",
 	.more = "Writes a commented op file that builds and passes its tests as it is; change the\n"
-	        "formula and go on. Without an option the operator is elementwise: one formula, from\n"
-	        "which everything else is derived.\n\n"
+	        "formula and go on. Without an option the operator is elementwise: one formula,\n"
+	        "from which everything else is derived.\n\n"
 	        "Examples:\n"
 	        "  opgraft op new Wave\n"
 	        "  opgraft op new ScaledSoftmax --rowwise -o scaled_softmax.c\n",

@@ -17,9 +17,9 @@ static int run(const cli_args *a)
 const cli_verb cli_verb_op_test = {
 	.name = "op test", .usage = "LIB.so [--op NAME]", .what = "hold a library's operators to the contract",
 	.more = "Every formula on every instruction set against plain C, bit for bit, and against\n"
-	        "double precision; special values; odd, empty and broadcast shapes; every type; the\n"
-	        "shape rule against what is written; memory, threads and attributes. What fails comes\n"
-	        "with what to mend, and the exit status is 1.\n\n"
+	        "double precision; special values; odd, empty and broadcast shapes; every type;\n"
+	        "the shape rule against what is written; memory, threads and attributes. What\n"
+	        "fails comes with what to mend, and the exit status is 1.\n\n"
 	        "Examples:\n"
 	        "  opgraft op test libwave.so\n"
 	        "  opgraft op test libops.so --op Snake --json\n",

@@ -52,7 +52,7 @@ def pkg_config(root, *options):
 
 def test_what_is_installed(installed):
     there = {str(path.relative_to(f"{installed}{PREFIX}")) for path in installed.rglob("*") if not path.is_dir()}
-    need = {"bin/opgraft", "lib/libopgraft.a", "lib/libopgraft.so", "lib/pkgconfig/opgraft.pc", "include/opgraft.h",
+    need = {"bin/opgraft", "lib/libopgraft.a", "lib/libopgraft.so", "lib/libopgraft_kit.a", "lib/pkgconfig/opgraft.pc", "include/opgraft.h",
             "include/opgraft/types.h", "include/opgraft/op.h"}
     assert need - there == set()
     assert {name.split("/")[0] for name in there} == {"bin", "lib", "include", "share"}
@@ -84,6 +84,25 @@ def test_a_program_is_built_with_it(installed, tmp_path, compiler, name, static)
 
 def test_the_installed_command_runs_anywhere(installed, tmp_path):
     assert "logits" in sh(f"{installed}{PREFIX}/bin/opgraft", "info", LENET5[0], cwd=tmp_path, env={})
+
+
+@pytest.mark.parametrize("kind", [[], ["--rowwise"], ["--general"]], ids=["elementwise", "rowwise", "general"])
+def test_the_operator_kit_works_anywhere(installed, tmp_path, kind):
+    """With nothing of the source tree: the headers and archives are found beside the program."""
+    command = f"{installed}{PREFIX}/bin/opgraft"
+    env = {"PATH": os.environ["PATH"]}
+    sh(command, "op", "new", "Mine", *kind, cwd=tmp_path, env=env)
+    sh(command, "op", "build", "mine.c", "-o", "libmine.so", "--no-cuda", cwd=tmp_path, env=env)
+    assert "checks passed" in sh(command, "op", "test", "libmine.so", cwd=tmp_path, env=env)
+    link = tmp_path / "opgraft"
+    link.symlink_to(command)
+    sh(link, "op", "build", "mine.c", "-o", "again.so", "--no-cuda", cwd=tmp_path, env=env)
+    assert (tmp_path / "again.so").read_bytes() == (tmp_path / "libmine.so").read_bytes()
+    moved = tmp_path / "moved"
+    shutil.copy2(command, moved)
+    lost = subprocess.run([moved, "op", "build", "mine.c", "-o", "lost.so"], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert lost.returncode == 5 and "OPGRAFT_HOME" in lost.stderr
+    sh(moved, "op", "build", "mine.c", "-o", "again.so", "--no-cuda", cwd=tmp_path, env={**env, "OPGRAFT_HOME": f"{installed}{PREFIX}"})
 
 
 def test_uninstall_leaves_nothing(installed, tmp_path):

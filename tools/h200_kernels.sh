@@ -12,7 +12,7 @@ print(*sorted(f for p in sys.path for f in glob.glob(p + "/nvidia/*/lib/libnvrtc
 	if [ -n "$found" ]; then export OPGRAFT_NVRTC="$found"; fi
 fi
 ls examples/ops/*.c tests/ops/*.c | B="$B" xargs -P "$(nproc)" -I FILE sh -c '
-	name=$(basename FILE .c)
+	name=$(echo FILE | sed "s/\.c\$//; s/\//_/g")
 	"$B/opgraft" op build FILE -o "$B/ops/$name.so" > "$B/ops/$name.log" 2>&1 || { echo "$name:"; cat "$B/ops/$name.log"; }
 '
 status=0

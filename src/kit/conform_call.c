@@ -36,13 +36,23 @@ static void each_case(conform *v, int most, void (*each)(conform *, conform_case
 
 static const char *words_of(const conform *v, int output) { return v->out.arg[output < v->out.n ? output : 0].name; }
 
+/* May this be what the rule says of a size that is really `size`? Symbols of sizes are called s2, s3, ... */
+static bool is_true(const og_model *m, og_dim dim, int64_t size)
+{
+	char own[32];
+	if (dim >= 0 || dim == GRAPH_DIM_UNKNOWN) return dim < 0 || dim == size;
+	const char *name = graph_dim_name(m, dim);
+	snprintf(own, sizeof own, "s%lld", (long long)size);
+	return name && (*name != 's' || !strcmp(name, own));
+}
+
 /* Asks with some of what is known taken away: level 1: sizes are symbols, 2: ranks too. */
-static void ask_less(conform *v, const conform_case *c, int level)
+static void ask_less(conform *v, const conform_case *c, int level, og_model *m)
 {
 	og_shape in[SCHEMA_MAX_ARGS + 1], out[SCHEMA_MAX_ARGS + 1];
 	bool present[SCHEMA_MAX_ARGS + 1];
 	og_infer ask = { .host = &schema_host, .op = v->op, .attr = c->attr, .n_in = c->n_in, .n_out = c->n_out, .out = out,
-	                 .context = v->scratch };
+	                 .context = m };
 	for (int k = 0; k <= SCHEMA_MAX_ARGS; k++) {
 		present[k] = k < c->n_in && c->in[k].dtype != OG_NONE;
 		out[k] = in[k] = (og_shape){ .rank = -1 };
@@ -51,7 +61,7 @@ static void ask_less(conform *v, const conform_case *c, int level)
 		for (int d = 0; d < in[k].rank; d++) {
 			char name[32];
 			snprintf(name, sizeof name, "s%lld", (long long)c->in[k].dims[d]);
-			in[k].dims[d] = graph_dim_symbol(v->scratch, name);
+			in[k].dims[d] = graph_dim_symbol(m, name);
 		}
 	}
 	conform_doing("the shape rule on %s, %s unknown", c->words, level == 2 ? "ranks" : "sizes");
@@ -64,7 +74,7 @@ static void ask_less(conform *v, const conform_case *c, int level)
 	for (int k = 0; k < c->n_out; k++) {
 		if (out[k].rank < 0) continue;
 		bool same = out[k].rank == c->out[k].rank;
-		for (int d = 0; same && d < out[k].rank; d++) same = out[k].dims[d] < 0 || out[k].dims[d] == c->out[k].dims[d];
+		for (int d = 0; same && d < out[k].rank; d++) same = is_true(m, out[k].dims[d], c->out[k].dims[d]);
 		if (!same)
 			conform_fail(v, "%s: the shape rule gives '%s' another shape when %s are not known; where it reckons with sizes below 0, use "
 			            "og_dim_do", c->words, words_of(v, k), level == 2 ? "ranks" : "sizes");
@@ -89,8 +99,11 @@ static void check_shapes(conform *v, conform_case *c, int change)
 		if (!v->failed && s->rank >= 0 && s->dims[0] >= 0 && base_count(s->dims, s->rank, &count) && count > INT64_C(1) << 40)
 			conform_fail(v, "%s: the shape rule gives output '%s' %lld elements", c->words, words_of(v, k), (long long)count);
 	}
-	for (int level = 1; level <= 2 && !v->failed; level++)
-		if (v->op->shape) ask_less(v, c, level);
+	for (int level = 1; level <= 2 && !v->failed && v->op->shape; level++) {
+		og_model *m = graph_model_create();      /* symbols of its own: what is none of them is a fault */
+		if (m) ask_less(v, c, level, m);
+		graph_model_destroy(m);
+	}
 }
 
 void conform_shapes(conform *v)

@@ -1,7 +1,7 @@
 /* recognise.c -- finds ops by what regions of a graph compute. docs/recognition.md tells how.
  *
  * One sweep in topological order: for every value the nearest single value that all its variable inputs come from (its
- * `up`), and from there what it is as a function of that value, of the one above that, and so on, RECOGNISE_PATHS at most. */
+ * `up`), and what it is as a function of that value, of the one above that, and so on, RECOGNISE_PATHS at most. */
 #include "surgery/recognise.h"
 
 /* Cuts are not looked for above so many values that are ops themselves. */
@@ -15,7 +15,7 @@ typedef struct info {
 	graph_value *up;                     /* NULL: it comes from more than one value, or from no elementwise node */
 	recognise_path *path[RECOGNISE_PATHS]; int n_paths;     /* over up, over up's up, ... */
 	bool constant; double number; int rank;      /* computed from constants of one element */
-	const graph_value *culprit;          /* a constant that is no number, or changes the shape; the path is as if it were not so */
+	const graph_value *culprit;          /* a constant that is no number, or changes the shape; the path is as if not */
 	bool is_op;                          /* a region that ends here was found to be one */
 	bool covered;                        /* the node that makes it is in a match or a near miss */
 } info;
@@ -219,7 +219,8 @@ static void fold(sweep *s, const recognise_step *step, const graph_node *n, info
 }
 
 /* A constant that ends the region is taken for its first element when near misses are wanted. */
-static bool look_past(sweep *s, recognise_step *step, const graph_node *n, graph_value **value, info *made, graph_value *shape)
+static bool look_past(sweep *s, recognise_step *step, const graph_node *n, graph_value **value, info *made,
+                      graph_value *shape)
 {
 	for (int k = 0; k < step->n; k++) {
 		graph_value *v = k < n->n_in ? n->in[k] : NULL;
@@ -287,7 +288,8 @@ static void take_node(sweep *s, const graph_node *n)
 		made->same = behind(s, n->in[0]);
 		return;
 	}
-	if (!begin_step(s, &step, n, &facts) || !step_attributes(s, &step, n) || !read_inputs(s, &step, n, &facts->in, value)) return;
+	if (!begin_step(s, &step, n, &facts) || !step_attributes(s, &step, n)) return;
+	if (!read_inputs(s, &step, n, &facts->in, value)) return;
 	for (int k = 0; k < step.n; k++)
 		if (value[k] && !match_tensor(value[k])) variable = value[k];
 	if (!variable) {
@@ -330,7 +332,8 @@ static bool collect(const sweep *s, region *q, graph_value *v, graph_value *cons
 	return true;
 }
 
-static og_status make_match(sweep *s, match **out, const region *q, graph_value *root, graph_value *cut, recognise_verdict *d)
+static og_status make_match(sweep *s, match **out, const region *q, graph_value *root, graph_value *cut,
+                            recognise_verdict *d)
 {
 	arena *a = s->l->a;
 	match *m = *out = arena_alloc(a, sizeof *m);
@@ -392,8 +395,9 @@ static og_status add_miss(sweep *s, info *root, graph_value *const cut[2], recog
 /* A region of one node is a match only when an op was asked for that the node is not. */
 static bool big_enough(const sweep *s, const recognise_path *p, const graph_node *root)
 {
-	if (p->nodes > 1) return true;
-	return s->r->op && root->op != s->r->op && (strcmp(root->type, s->r->op->name) || strcmp(root->domain, schema_domain(s->r->op)));
+	const og_op *op = s->r->op;
+	if (p->nodes > 1 || !op) return p->nodes > 1;
+	return root->op != op && (strcmp(root->type, op->name) || strcmp(root->domain, schema_domain(op)));
 }
 
 static const char *difference(sweep *s, const recognise_verdict *d)

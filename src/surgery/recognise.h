@@ -120,7 +120,8 @@ double recognise_number(recogniser *, const recognise_step *);
 /* True when a finite intermediate value becomes infinite on the way from x. */
 bool recognise_overflows(recogniser *, const recognise_path *, double x);
 /* The same where the constant `from`, if it is of a 16-bit type, is `to`. */
-void recognise_run_moved(recogniser *, const recognise_path *, double from, double to, const double *x, double *y, size_t n);
+void recognise_run_moved(recogniser *, const recognise_path *, double from, double to, const double *x, double *y,
+                         size_t n);
 /* Distinct constants of 16-bit types inside that are no short binary numbers as 1, 0.5 and 6 are; as below. */
 int recognise_rounded(const recognise_path *, double *to, int most);
 /* Distinct constants and attributes inside; how many there are, at most `most`. */
@@ -133,8 +134,8 @@ void recognise_variant_run(const recognise_variant *, const double *parameter, c
 bool recognise_is_affine(const double *x, const double *y, size_t n);
 
 /* ---- comparing (recognise_fit.c) ------------------------------------------------------------- */
-/* How far f is from g over probes that stand in pairs x, -x: the largest |f - g| / max(|g(x)|, |g(-x)| / 64, m / 2^30), m being
- * the largest |g| on [-1, 1]. So below 2^-24 of the op's size, one rounding of a float32, nothing counts. Where neither is
+/* How far f is from g over probes that stand in pairs x, -x: the largest |f - g| / max(|g(x)|, |g(-x)| / 64, m / 2^30),
+ * m being the largest |g| on [-1, 1]. So below 2^-24 of the op's size, one rounding of a float32, nothing counts. Where neither is
  * finite nothing is compared; infinite where only g is not. *skipped: probes where only f is not. slack: what may be
  * taken off |f - g|, or NULL. */
 double recognise_measure(const double *x, const double *f, const double *g, const double *slack, size_t n, size_t *worst,

@@ -1,8 +1,8 @@
 /* recognise_fit.c -- is this region one of the ops, and with which numbers?
  *
- * A few screening probes reject most ops. Where numbers are to be solved for, those that come first are what the region's own
- * constants give: c, -c, 1/c, products and quotients of two; then damped least squares start from the best of these. Only
- * what also agrees over dense probes is taken. */
+ * A few screening probes reject most ops. Where numbers are to be solved for, those that come first are what the
+ * region's own constants give: c, -c, 1/c, products and quotients of two; then damped least squares start from the best
+ * of these. Only what also agrees over dense probes is taken. */
 #include <math.h>
 
 #include "surgery/recognise.h"
@@ -121,12 +121,15 @@ static size_t make_probes(const fit *t, const double *parameter)
 	for (int k = 0; k < t->v->n_parameters; k++) n = add_edge(t, n, parameter[k]);
 	for (int k = 0; k < t->n_candidates; k++) n = add_edge(t, n, t->candidate[k]);
 	for (int i = 0; i < t->n_constants; i++)
-		for (int k = i + 1; k < t->n_constants; k++) n = add_edge(t, add_edge(t, n, t->constant[i] + t->constant[k]), t->constant[i] - t->constant[k]);
+		for (int k = i + 1; k < t->n_constants; k++) {
+			n = add_edge(t, n, t->constant[i] + t->constant[k]);
+			n = add_edge(t, n, t->constant[i] - t->constant[k]);
+		}
 	return n;
 }
 
-/* Where only f is not finite, that must be so from some |x| on, the op be saturated there, and a value inside f be too large:
- * x / (1 + exp(-x)) and the like. */
+/* Where only f is not finite, that must be so from some |x| on, the op be saturated there, and a value inside f be too
+ * large: x * e / (1 + e) with e = exp(x) and the like. */
 static bool only_overflows(const fit *t, const double *parameter, size_t n)
 {
 	const recogniser *r = t->r;
@@ -254,7 +257,10 @@ static void find_candidates(fit *t)
 		}
 }
 
-static bool in_range(const recognise_variant *v, int k, double a) { return a >= v->parameter[k].low && a <= v->parameter[k].high; }
+static bool in_range(const recognise_variant *v, int k, double a)
+{
+	return a >= v->parameter[k].low && a <= v->parameter[k].high;
+}
 
 /* How far apart they are over the screening probes. */
 static double score(const fit *t, const double *parameter)
@@ -433,7 +439,8 @@ static bool fits_fixed(const recognise_variant *v, const double *f, double share
 		double size = fmax(fmax(fabs(f[i]), fabs(f[i ^ 1])), least);
 		if (v->fixed[i] && fabs(f[i] - d[i]) > share * size) return false;
 		if (v->fixed_step[i / 2] && fabs(f[i] - f[i ^ 1] - (d[i] - d[i ^ 1])) > 2 * share * size) return false;
-		if (v->fixed_ratio[i] && share < RECOGNISE_NEAR && fabs(f[i] * d[first] - d[i] * f[first]) > 4 * share * (size * fabs(d[first]) + fabs(d[i]) * fmax(fabs(f[first]), least)))
+		double product = size * fabs(d[first]) + fabs(d[i]) * fmax(fabs(f[first]), least);
+		if (v->fixed_ratio[i] && share < RECOGNISE_NEAR && fabs(f[i] * d[first] - d[i] * f[first]) > 4 * share * product)
 			return false;
 	}
 	return true;
@@ -445,7 +452,8 @@ static bool comes_near(fit *t, const double *parameter)
 	double g[RECOGNISE_SCREEN];
 	size_t worst = 0;
 	recognise_variant_run(t->v, parameter, recognise_screen, g, RECOGNISE_SCREEN);
-	return loose_error(recognise_screen, t->p->screen, g, RECOGNISE_SCREEN, &worst) < RECOGNISE_NEAR && check_dense(t, parameter);
+	double error = loose_error(recognise_screen, t->p->screen, g, RECOGNISE_SCREEN, &worst);
+	return error < RECOGNISE_NEAR && check_dense(t, parameter);
 }
 
 /* True: the region is this op; t->best says with which numbers, or what came nearest when `nearest` is asked for. */

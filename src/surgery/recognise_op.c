@@ -79,7 +79,8 @@ static void add_parameter(recognise_variant *v, bool input, int index, double st
 /* Other parameters, to see what hangs on them. */
 static double other(const recognise_variant *v, int k, int turn)
 {
-	static const double scale[TURNS] = { 1.0, 1.375, 0.5625, -1.0, 3.25 }, shift[TURNS] = { 0, 0.109375, -0.0703125, 0.25, 1.5 };
+	static const double scale[TURNS] = { 1.0, 1.375, 0.5625, -1.0, 3.25 };
+	static const double shift[TURNS] = { 0, 0.109375, -0.0703125, 0.25, 1.5 };
 	double a = v->parameter[k].start * scale[(turn + k) % TURNS] + shift[(turn + k) % TURNS];
 	return a < v->parameter[k].low ? v->parameter[k].low : a > v->parameter[k].high ? v->parameter[k].high : a;
 }
@@ -115,7 +116,8 @@ static void find_fixed(recognise_variant *v)
 	}
 }
 
-static og_status add_variant(recogniser *r, const og_op *op, const schema_args *args, const choice *choices, int n, int pick)
+static og_status add_variant(recogniser *r, const og_op *op, const schema_args *args, const choice *choices, int n,
+                             int pick)
 {
 	r->variants = arena_grow(r->a, r->variants, r->n_variants, &r->cap_variants, r->n_variants + 1, sizeof *r->variants);
 	NEED(r->variants);

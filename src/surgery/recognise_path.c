@@ -3,7 +3,11 @@
 
 #include "surgery/recognise.h"
 
-enum { STRIP = 256, MOST_WORDS = 3 + OG_MAX_MAP_ATTRS + 2 * RECOGNISE_INPUTS, STACK = RECOGNISE_DEPTH * (RECOGNISE_INPUTS + 1) };
+enum {
+	STRIP = 256,
+	MOST_WORDS = 3 + OG_MAX_MAP_ATTRS + 2 * RECOGNISE_INPUTS,
+	STACK = RECOGNISE_DEPTH * (RECOGNISE_INPUTS + 1)
+};
 
 /* In pairs. The first are those that tell most ops apart. */
 const double recognise_screen[RECOGNISE_SCREEN] = {
@@ -249,7 +253,8 @@ void recognise_run(recogniser *r, const recognise_path *p, const double *x, doub
 		run_path(&(runner){ .free = r->stack }, p, x + at, y + at, n - at < STRIP ? n - at : STRIP);
 }
 
-void recognise_run_moved(recogniser *r, const recognise_path *p, double from, double to, const double *x, double *y, size_t n)
+void recognise_run_moved(recogniser *r, const recognise_path *p, double from, double to, const double *x, double *y,
+                         size_t n)
 {
 	for (size_t at = 0; at < n; at += STRIP)
 		run_path(&(runner){ .free = r->stack, .moves = true, .from = from, .to = to }, p, x + at, y + at,
