@@ -205,6 +205,8 @@ static void place(placed *p, const call *c, const way *w)
 	}
 	size_t workspace = device_workspace(c->l, &c->c, 0);
 	if (workspace) p->work = (void *)(uintptr_t)device_memory(workspace);
+	/* filling and copying may still be under way on the default stream, which the streams here do not wait for */
+	need(cuda->cuCtxSynchronize(), "copying to the device");
 }
 
 static void unplace(const placed *p, const call *c, const way *w)
