@@ -39,7 +39,7 @@ LIBS := -lm -ldl -pthread
 OPS := $(wildcard src/ops/*.c)
 TEMPLATES := $(wildcard src/cpu/*_tmpl.c)
 # what goes into op libraries refers to the library's own list of ops, so it is an archive of its own
-KIT := $(filter-out %/peer_onnxruntime.c,$(wildcard src/bridge/*.c))
+KIT := $(filter-out %/peer_onnxruntime.c %/driver.c,$(wildcard src/bridge/*.c))
 SRC := $(filter-out $(OPS) $(TEMPLATES) $(KIT),$(wildcard src/*/*.c))
 CLI := $(wildcard cli/*.c)
 UNIT := $(wildcard tests/unit/test_*.c)
@@ -84,6 +84,7 @@ KIT_CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -DNDEBUG $(SAN) -fPIC -fvisibility=hidd
 KIT_LDFLAGS := -shared -Wl,-Bsymbolic -Wl,--gc-sections -Wl,--as-needed -Wl,-S $(if $(SAN),,-Wl,-z,defs)
 $(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKIT_LDFLAGS=$(call QUOTED,$(KIT_LDFLAGS)) -DKIT_REF=$(call QUOTED,$(LANES_ref)) \
     $(foreach i,$(ISAS),-DKIT_$(i)=$(call QUOTED,$(LANES_$(i))))
+$(B)/src/kit/build.o: Makefile
 
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c

@@ -289,6 +289,19 @@ OG_API og_status og_op_library_describe(char **out, const char *path, og_format 
  * mend. *out is made in both cases. */
 OG_API og_status og_op_library_test(char **out, const char *path, const char *op, og_format format);
 
+typedef struct og_tensorrt_options {
+	size_t size;
+	const char *op;              /* plugins of this name only; NULL: all */
+	const char *reference;       /* the op that they should compute; NULL: that of the same name, where it is an op library of ours */
+	const char *const *attributes; int n_attributes;     /* fields to create them from: "beta=1.5" */
+	const char *shapes;          /* of the inputs: "2x3x5,3x5"; NULL: the op's cases, or what a plugin takes */
+	int large;                   /* also more than 2^31 elements */
+} og_tensorrt_options;
+/* Any TensorRT plugin library (ours or another's), driven as TensorRT drives it, by a host of our own: no TensorRT is needed, and of
+ * the checks those that run kernels need a GPU. Crashes are caught. options may be NULL. OG_OK: none failed; OG_NO: the report *out says
+ * what to mend (it is made in both cases). OG_MISSING: no such file; OG_BAD_FILE: no plugin library. */
+OG_API og_status og_tensorrt_test(char **out, const char *path, const og_tensorrt_options *options, og_format format);
+
 /* What this machine offers: processor features, threads, CUDA driver, NVRTC, ONNX Runtime, TensorRT, and what to do. */
 OG_API og_status og_doctor(char **out, og_format format);
 /* "avx512", "avx2" or "scalar": the level that the CPU backend uses here (OPGRAFT_ISA can lower it). */

@@ -155,7 +155,8 @@ static og_status compile_job(builder *b, kit_job *job, const char *source, const
 	/* Messages name the line of the op file, not the inside of a macro; the first view has the warnings. */
 	const char *gcc = "-ftrack-macro-expansion=0 -fmax-errors=5 -Wno-override-init -Wno-psabi -fdiagnostics-color=never";
 	const char *clang = "-fmacro-backtrace-limit=1 -ferror-limit=5 -Wno-initializer-overrides -Wno-psabi -fno-color-diagnostics";
-	const char *flags = arena_printf(b->a, KIT_CFLAGS " %s %s %s", view ? "-w" : "-Wall -Wextra", b->is_clang ? clang : gcc, views[view].flags);
+	const char *flags = arena_printf(b->a, KIT_CFLAGS " %s %s %s", view ? "-w" : "-Wall -Wextra", b->is_clang ? clang : gcc,
+	                                 views[view].flags);
 	NEED(flags);
 	job->log = arena_printf(b->a, "%s.log", object);
 	job->argv = arguments(b, flags, (const char *const[]){ "-I", b->home.include, "-c", "-o", object, source, NULL });
@@ -239,13 +240,15 @@ static og_status write_library(builder *b, const char *path)
 	text_add(&t, "};\n\n");
 	for (uint32_t k = 0; k < b->device.n; k++)
 		text_printf(&t, "extern const char image_%u[] __attribute__((visibility(\"hidden\")));\n"
-		            "__asm__(\".section .rodata\\n.balign 64\\n.globl image_%u\\nimage_%u: .incbin \\\"%s/image_%u\\\"\\n.byte 0\\n.text\\n\");\n",
+		            "__asm__(\".section .rodata\\n.balign 64\\n.globl image_%u\\n\"\n"
+		            "        \"image_%u: .incbin \\\"%s/image_%u\\\"\\n.byte 0\\n.text\\n\");\n",
 		            k, k, k, b->folder, k);
 	if (b->device.n) text_add(&t, "static const og_image images[] = {\n");
 	for (uint32_t k = 0; k < b->device.n; k++)
 		text_printf(&t, "\t{ %d, %d, image_%u, %zu },\n", b->device.images[k].arch, b->device.images[k].is_ptx, k, b->device.images[k].n);
 	if (b->device.n) text_add(&t, "};\n\n");
-	text_printf(&t, "__attribute__((visibility(\"default\"))) extern const og_library og_op_library;\nconst og_library og_op_library = {\n"
+	text_printf(&t, "__attribute__((visibility(\"default\"))) extern const og_library og_op_library;\n"
+	            "const og_library og_op_library = {\n"
 	            "\t.abi = OG_OP_ABI, .n_ops = %zu, .ops = ops, .n_images = %u, .images = %s, .version = \"%s\",\n};\n", b->n_ops,
 	            b->device.n, b->device.n ? "images" : "0", og_version());
 	og_status status = t.failed ? base_no_memory() : write_file(path, t.data, t.length);

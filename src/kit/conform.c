@@ -90,6 +90,7 @@ static void run_check(void *arg, int to)
 	v.n_attrs = schema_attr_count(c->op);
 	conform_catch_crashes(&v);
 	checks[c->check].run(&v);
+	dprintf(to, ".\n");
 }
 
 /* ---- the report -------------------------------------------------------------------------------- */
@@ -130,7 +131,7 @@ static void report_line(report *r, int check, bool passed, const char *words)
 	}
 }
 
-/* One check of one op. A line told: '!' what failed, '+' a fact, '-' nothing to check. */
+/* One check of one op. A line told: '!' what failed, '+' a fact, '-' nothing to check, '.' it came to its end. */
 static og_status check_op(report *r, const og_op *op, int check)
 {
 	text told = { 0 };
@@ -141,12 +142,13 @@ static og_status check_op(report *r, const og_op *op, int check)
 		text_free(&told);
 		return status;
 	}
-	char *line = told.data ? told.data : "";
-	size_t n = strcspn(line, "\n");
-	if (*line) line[n] = '\0';
-	if (signal && *line != '!') report_line(r, check, false, "the op ended its process");
-	else if (*line == '!') report_line(r, check, false, line + 1);
-	else if (*line != '-') report_line(r, check, true, *line ? line + 1 : "");
+	bool whole = !signal && told.length >= 2 && !memcmp(told.data + told.length - 2, ".\n", 2);
+	size_t n = told.length ? strcspn(told.data, "\n") : 0;
+	if (n) told.data[n] = '\0';
+	const char *line = n ? told.data : "";
+	if (*line == '!') report_line(r, check, false, line + 1);
+	else if (*line != '-' && !whole) report_line(r, check, false, "the op ended its process: it may not call exit or abort");
+	else if (*line != '-') report_line(r, check, true, *line == '+' ? line + 1 : "");
 	text_free(&told);
 	return OG_OK;
 }
@@ -187,7 +189,8 @@ static og_status report_all(report *r, const og_library *l, const char *name)
 		wanted++;
 		TRY(report_op(r, l->ops[k]));
 	}
-	if (!wanted) return base_fail(OG_USAGE, "%s: holds no op called '%s'; opgraft op list shows what it holds", r->path, name ? name : "");
+	if (!wanted)
+		return base_fail(OG_USAGE, "%s: holds no op called '%s'; opgraft op list shows what it holds", r->path, name ? name : "");
 	if (r->format == OG_JSON) {
 		json_end(&r->j, ']');
 		json_key(&r->j, "passed"), json_bool(&r->j, !r->failed);

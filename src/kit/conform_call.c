@@ -89,7 +89,8 @@ static void check_shapes(conform *v, conform_case *c, int change)
 		if (s->rank < 0 && change == 0)
 			conform_fail(v, "%s: the shape rule gives output '%s' no rank; set out[%d].rank and dims", c->words, words_of(v, k), k);
 		else if (s->dtype == OG_NONE)
-			conform_fail(v, "%s: output '%s' has no type; .outputs gives it one, or the shape rule sets out[%d].dtype", c->words, words_of(v, k), k);
+			conform_fail(v, "%s: output '%s' has no type; .outputs gives it one, or the shape rule sets out[%d].dtype", c->words,
+			             words_of(v, k), k);
 		else if (s->rank > OG_MAX_RANK)
 			conform_fail(v, "%s: the shape rule gives output '%s' rank %d, and %d is the most", c->words, words_of(v, k), s->rank, OG_MAX_RANK);
 		for (int d = 0; !v->failed && d < s->rank; d++)
@@ -153,7 +154,8 @@ static void compare_poisons(conform *v, const conform_case *c, int isa, const og
 		conform_fail(v, "%s, %s: element %zu of output '%s' (%s by the shape rule) %s", c->words, way_name(isa),
 		            at / og_dtype_bytes(a[k].dtype), words_of(v, k), shape, kept
 		            ? "is never written: mend the shape rule, which promises more than is made, or write all of it"
-		            : "depends on memory that the op did not fill: its output, its workspace or something beside its inputs; write before reading");
+		            : "depends on memory that the op did not fill: its output, its workspace or something beside its inputs; write before "
+		              "reading");
 		return;
 	}
 }
@@ -169,7 +171,8 @@ static void check_memory(conform *v, conform_case *c, int change)
 		if (status == OG_OK) status = conform_run(v, c, &(conform_way){ .isa = isa, .poison = 0xa5 }, b);
 		if (status == OG_OK) compare_poisons(v, c, isa, a, b);
 		else if (change == 0)
-			conform_fail(v, "%s, %s: it refuses what its shape rule accepts: %s; refuse it in the shape rule", c->words, way_name(isa), base_error());
+			conform_fail(v, "%s, %s: it refuses what its shape rule accepts: %s; refuse it in the shape rule", c->words, way_name(isa),
+			             base_error());
 	}
 }
 
@@ -198,7 +201,8 @@ static void check_threads(conform *v, conform_case *c, int change)
 				if (memcmp(whole[k].data, cut[k].data, conform_bytes(&whole[k])) != 0)
 					conform_fail(v, "%s, %s: output '%s' is another when parallel work is %s: an item may write nothing that another one "
 					            "reads or writes, and sums may not run across the cut", c->words, way_name(isa), words_of(v, k),
-					            cuts[i] < 0 ? "done by several threads" : cuts[i] == 1 ? "cut into single items, the last first" : "cut into threes, the last first");
+					            cuts[i] < 0 ? "done by several threads" : cuts[i] == 1 ? "cut into single items, the last first"
+					            : "cut into threes, the last first");
 		}
 	}
 }

@@ -268,7 +268,8 @@ bool conform_vary(conform_case *out, conform *v, const conform_case *c, int k)
 		if (k / N == sizes) {
 			int64_t to = k % N < N - 1 ? others[k % N] : size + 1;
 			change_sizes(out, size, to);
-			snprintf(out->words + strlen(out->words), sizeof out->words - strlen(out->words), " with %lld for %lld", (long long)to, (long long)size);
+			size_t used = strlen(out->words);
+			snprintf(out->words + used, sizeof out->words - used, " with %lld for %lld", (long long)to, (long long)size);
 			return true;
 		}
 		sizes++;

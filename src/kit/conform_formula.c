@@ -43,7 +43,8 @@ static const char *place(char words[256], const conform *v, const block *b, size
 {
 	size_t n = 0;
 	for (int k = 0; k < v->op->map_inputs && n < 256; k++)
-		n += (size_t)snprintf(words + n, 256 - n, "%s%s = %.9g (%a)", k ? ", " : "", v->in.arg[k < v->in.n ? k : 0].name, (double)b->x[k][i], (double)b->x[k][i]);
+		n += (size_t)snprintf(words + n, 256 - n, "%s%s = %.9g (%a)", k ? ", " : "", v->in.arg[k < v->in.n ? k : 0].name,
+		                      (double)b->x[k][i], (double)b->x[k][i]);
 	for (int k = 0; k < v->op->map_attrs && n < 256; k++)
 		n += (size_t)snprintf(words + n, 256 - n, ", %s = %.9g", v->op->attrs[k].name, (double)b->attr[k]);
 	return words;
@@ -92,9 +93,14 @@ static void compare_levels(conform *v, block *b, size_t n, sweep *s)
 		for (size_t i = 0; isa && i < n; i++) {
 			if (!memcmp((char *)b->y[0] + i * size, (char *)b->y[isa] + i * size, size)) continue;
 			if (size > 1 && isnan(b->y[0][i]) && isnan(b->y[isa][i])) continue;
-			if (size == 1) conform_fail(v, "%s and scalar differ at %s: write the formula with the words of opgraft/vec.h alone", conform_isa_name[isa], place(words, v, b, i));
-			else conform_fail(v, "%s gives %a and scalar %a at %s: write the formula with the words of opgraft/vec.h and vmath.h alone; "
-			            "what C's own functions give depends on the library", conform_isa_name[isa], (double)b->y[isa][i], (double)b->y[0][i], place(words, v, b, i));
+			place(words, v, b, i);
+			if (size == 1)
+				conform_fail(v, "%s and scalar differ at %s: write the formula with the words of opgraft/vec.h alone",
+				             conform_isa_name[isa], words);
+			else
+				conform_fail(v, "%s gives %a and scalar %a at %s: write the formula with the words of opgraft/vec.h and vmath.h alone; "
+				             "what C's own functions give depends on the library", conform_isa_name[isa], (double)b->y[isa][i],
+				             (double)b->y[0][i], words);
 			return;
 		}
 	}

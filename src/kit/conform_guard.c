@@ -62,13 +62,18 @@ void conform_guard_free_all(void)
 static void blame(char *out, size_t room, const char *at)
 {
 	snprintf(out, room, "it reads or writes memory that is not its own; mend the index or pointer");
-	if ((uintptr_t)at < 4096) snprintf(out, room, "it reads or writes at NULL: inputs and outputs that are left out are NULL, and so are lists of none");
+	if ((uintptr_t)at < 4096)
+		snprintf(out, room, "it reads or writes at NULL: inputs and outputs that are left out are NULL, and so are lists of none");
 	for (int i = 0; i < n_regions; i++) {
 		const region *r = &regions[i];
 		if (at < r->pages || at >= r->pages + r->room) continue;
-		if (at >= r->data && at < r->data + r->bytes && r->locked) snprintf(out, room, "it writes to %s, which it may only read", r->what);
-		else if (at < r->data) snprintf(out, room, "it touches %ld bytes before %s; mend the index", (long)(r->data - at), r->what);
-		else snprintf(out, room, "it touches byte %ld of %s, which has %zu; mend the index, or the shape rule", (long)(at - r->data), r->what, r->bytes);
+		if (at >= r->data && at < r->data + r->bytes && r->locked)
+			snprintf(out, room, "it writes to %s, which it may only read", r->what);
+		else if (at < r->data)
+			snprintf(out, room, "it touches %ld bytes before %s; mend the index", (long)(r->data - at), r->what);
+		else
+			snprintf(out, room, "it touches byte %ld of %s, which has %zu; mend the index, or the shape rule", (long)(at - r->data),
+			         r->what, r->bytes);
 	}
 }
 
@@ -77,7 +82,10 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 	char words[320];
 	(void)context;
 	switch (signal) {
-	case SIGFPE: snprintf(words, sizeof words, "it divides an integer by zero; give the attribute a range in ATTRS, or refuse such shapes in the shape rule"); break;
+	case SIGFPE:
+		snprintf(words, sizeof words, "it divides an integer by zero; give the attribute a range in ATTRS, or refuse such shapes in the "
+		         "shape rule");
+		break;
 	case SIGALRM: snprintf(words, sizeof words, "it does not come to an end"); break;
 	case SIGABRT: snprintf(words, sizeof words, "it gives up (abort)"); break;
 	case SIGILL: snprintf(words, sizeof words, "it runs an instruction that this processor does not have"); break;

@@ -164,8 +164,8 @@ static bool compare_body(conform *v, const conform_case *c)
 		if (at < 0) continue;
 		char x[64] = "";
 		if (v->op->ref && c->n_in == 1) snprintf(x, sizeof x, " of %.9g", graph_tensor_double(&c->in[0], at));
-		conform_fail(v, "%s: element %lld of '%s'%s is %.9g by the body and %.9g by the %s: they must compute the same; mend the one that is wrong",
-		            c->words, (long long)at, name, x, graph_tensor_double(body[k], at), graph_tensor_double(node[k], at),
+		conform_fail(v, "%s: element %lld of '%s'%s is %.9g by the body and %.9g by the %s: they must compute the same; mend the one that "
+		             "is wrong", c->words, (long long)at, name, x, graph_tensor_double(body[k], at), graph_tensor_double(node[k], at),
 		            v->op->ref ? "formula" : "definition");
 	}
 	return true;

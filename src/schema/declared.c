@@ -28,7 +28,8 @@ static og_status check_attribute(const og_op *op, const og_attr *d)
 	if (d->low > d->high) return fault(op, "the legal range is empty, of attribute", d->name);
 	if (d->type == OG_ATTR_ENUM && (!d->words || !*d->words)) return fault(op, "no words are given for the enum", d->name);
 	for (const char *s = d->type == OG_ATTR_ENUM ? d->words : ""; *s; s++) words += *s == '|';
-	if (d->type == OG_ATTR_ENUM && !(d->value >= 0 && d->value < words)) return fault(op, "the default is none of the words, of attribute", d->name);
+	if (d->type == OG_ATTR_ENUM && !(d->value >= 0 && d->value < words))
+		return fault(op, "the default is none of the words, of attribute", d->name);
 	if (!number || d->required) return OG_OK;
 	if (d->type == OG_ATTR_INT && d->value != floor(d->value)) return fault(op, "the default is no whole number, of attribute", d->name);
 	if (schema_attr_check(d, d->value) != OG_OK) return base_fail_in(OG_BAD_FILE, "op %s: the default is not legal", op->name);
@@ -62,7 +63,8 @@ static og_status check_formula(const og_op *op, const schema_args *in, const sch
 	for (int k = 0; k < op->map_attrs; k++)
 		if (op->attrs[k].type > OG_ATTR_ENUM) return fault(op, "a formula takes numbers and enums only, not attribute", op->attrs[k].name);
 	for (int k = 0; k < in->n; k++)
-		if (in->arg[k].optional && !in->arg[k].has_default) return fault(op, "what the formula sees when it is left out (=number) is missing, of input", in->arg[k].name);
+		if (in->arg[k].optional && !in->arg[k].has_default)
+			return fault(op, "what the formula sees when it is left out (=number) is missing, of input", in->arg[k].name);
 	return out->n == 1 ? OG_OK : fault(op, "a formula makes one output", "");
 }
 
@@ -71,7 +73,8 @@ og_status schema_declared(const og_op *op)
 	schema_args in, out;
 	if (op->abi != OG_OP_ABI)
 		return base_fail(OG_UNSUPPORTED, "op was built for version %u of opgraft/op.h, this is %u; build it again", op->abi, OG_OP_ABI);
-	if (!op->name || !is_word(op->name)) return base_fail(OG_BAD_FILE, "an op's .name is letters, digits and '_', not '%s'", op->name ? op->name : "");
+	if (!op->name || !is_word(op->name))
+		return base_fail(OG_BAD_FILE, "an op's .name is letters, digits and '_', not '%s'", op->name ? op->name : "");
 	if (!op->inputs || !op->outputs) return fault(op, ".inputs or .outputs is missing", "");
 	if (op->since < 1) return fault(op, ".since is the opset version from which this holds: 1 at least", "");
 	if (schema_arguments(&in, &out, op) != OG_OK) return OG_BAD_FILE;

@@ -51,11 +51,11 @@ typedef struct chooser {
 	candidate *c; size_t n;
 } chooser;
 
-static og_status list_candidates(chooser *h, const match_list *l)
+static og_status list_candidates(chooser *h, const match_list *l, size_t first)
 {
 	h->c = arena_array(h->a, l->n + l->n_misses, sizeof *h->c);
 	NEED(h->c);
-	for (size_t i = 0; i < l->n + l->n_misses; i++) {
+	for (size_t i = first; i < l->n + l->n_misses; i++) {
 		const match *m = i < l->n ? l->matches[i] : l->misses[i - l->n];
 		graph_node *root = m->n_nodes ? m->nodes[0] : NULL;
 		if (!root || (h->o->only && !base_glob(h->o->only, found_label(root)))) continue;
@@ -136,7 +136,7 @@ static og_status apply_all(chooser *h, const find_source *s, bool change)
 {
 	match_list l = { .a = h->a };
 	TRY(find_in(&l, s, h->p->g));
-	TRY(list_candidates(h, &l));
+	TRY(list_candidates(h, &l, s->only_misses ? l.n : 0));
 	TRY(choose_all(h));
 	TRY(tell_refusals(h));
 	for (size_t i = 0; i < h->n; i++)
@@ -175,12 +175,14 @@ static og_status apply_everywhere(og_model *m, const find_source *sources, size_
 	return status;
 }
 
+/* One rule after the other; what nearly matched is told at the end, of roots that no rule took. */
 og_status surgery_apply(og_model *m, const surgery_rules *rules, const surgery_options *o, og_found **found)
 {
 	find_source *each = base_new(rules->n + 1, sizeof *each);
 	NEED(each);
-	for (size_t i = 0; i < rules->n; i++) each[i] = (find_source){ .rules = &rules->rules[i], .n_rules = 1, .misses = found != NULL };
-	og_status status = apply_everywhere(m, each, rules->n, o, found);
+	for (size_t i = 0; i < rules->n; i++) each[i] = (find_source){ .rules = &rules->rules[i], .n_rules = 1 };
+	each[rules->n] = (find_source){ .rules = rules->rules, .n_rules = rules->n, .misses = true, .only_misses = true };
+	og_status status = apply_everywhere(m, each, rules->n + (found != NULL), o, found);
 	base_free(each);
 	return status;
 }

@@ -77,7 +77,7 @@ typedef struct find_source {
 	surgery_rules *own;                  /* the rules, where they belong to this */
 	recogniser *meaning;                 /* NULL: not by meaning */
 	const og_op *op;                     /* what the nodes are to be; NULL: any op that op files have spellings of, or that is not ONNX's */
-	bool nodes, misses;                  /* nodes too; near misses too */
+	bool nodes, misses, only_misses;     /* nodes too; near misses too; nothing else */
 } find_source;
 /* All ways to find an op, or with NULL every op that is worth a name. */
 og_status find_open(find_source *out, const og_op *, bool nodes);
