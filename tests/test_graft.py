@@ -344,9 +344,8 @@ def test_lines_fit_a_terminal(tmp_path):
 
 
 def test_a_place_that_a_later_rule_takes_is_no_near_miss(tmp_path):
-    path = model(tmp_path / "m.onnx", [node("Sigmoid", "x", "s"), node("Mul", "x s", "y")])
-    rules = ["Mul(x, Tanh(x)) -> Swish(x)", "Mul(x, Sigmoid(x)) -> Swish(x)"]
-    found = ok_json("graft", path, "-o", tmp_path / "o.onnx", "--rule", "\n".join(rules))
-    assert len(found["matches"]) == 1 and found["refused"] == []
-    alone = json.loads(run("graft", path, "-o", tmp_path / "p.onnx", "--rule", rules[0], "--json").out)
-    assert len(alone["refused"]) == 1 and "Sigmoid" in alone["refused"][0]["reason"]
+    rules = [f"Div(x, Add(Exp(Neg(x)), {number})) -> Swish(x)" for number in (2, 1)]
+    found = ok_json("graft", SWISH4, "-o", tmp_path / "o.onnx", "--rule", "\n".join(rules))
+    assert len(found["matches"]) == 4 and found["refused"] == []
+    alone = json.loads(run("graft", SWISH4, "-o", tmp_path / "p.onnx", "--rule", rules[0], "--json").out)
+    assert len(alone["refused"]) == 4 and "is 1, not 2" in alone["refused"][0]["reason"]

@@ -273,6 +273,7 @@ def test_a_library_is_described(verb, libraries):
     blend, median = report["ops"]
     assert (blend["name"], blend["domain"], blend["since"], blend["elementwise"]) == ("Blend", "test.ops", 2, True)
     assert blend["attributes"] == [{"name": "share", "type": "float", "default": 0.5, "low": 0, "high": 1}]
+    assert (blend["levels"], median["levels"]) == (["scalar", "avx2", "avx512"], [])
     assert (median["inputs"], median["outputs"], median["types"], median["elementwise"]) == ("x:T", "y:T", "T=f32", False)
     text = ok(*verb, libraries / "libtwo.so")
     assert "test.ops::Blend, version 2, elementwise" in text and "share" in text and "from 0 to 1" in text

@@ -8,6 +8,10 @@
 
 static const char *kind_of(const og_op *op) { return op->ref ? "elementwise" : "general"; }
 
+/* Instruction sets that the op has code of its own for; a definition alone is plain C. */
+static bool has_level(const og_op *op, int isa) { return op->map[isa] || op->cpu[isa]; }
+static const char *const levels[OG_ISA_COUNT] = { "scalar", "avx2", "avx512" };
+
 static const char *const attr_types[] = { "int", "float", "enum", "string", "ints", "floats", "strings", "tensor", "graph" };
 
 /* "none" of "none|tanh" and 0. */
@@ -31,7 +35,10 @@ static void attr_text(text *t, const og_attr *d)
 static void op_text(text *t, const og_op *op)
 {
 	const char *domain = schema_domain(op);
-	text_printf(t, "  %s%s%s, version %d, %s\n", domain, *domain ? "::" : "", op->name, op->since, kind_of(op));
+	text_printf(t, "  %s%s%s, version %d, %s", domain, *domain ? "::" : "", op->name, op->since, kind_of(op));
+	for (int isa = 0; isa < OG_ISA_COUNT; isa++)
+		if (has_level(op, isa)) text_printf(t, "%s%s", isa ? ", " : ": ", levels[isa]);
+	text_add(t, "\n");
 	if (op->doc) text_printf(t, "      %s\n", op->doc);
 	text_printf(t, "      %s -> %s%s%s\n", op->inputs, op->outputs, op->types ? ", " : "", op->types ? op->types : "");
 	for (const og_attr *d = op->attrs; d && d->name; d++) attr_text(t, d);
@@ -80,6 +87,10 @@ static void op_json(json *j, const og_op *op)
 	json_key(j, "types"), json_string(j, op->types ? op->types : "");
 	json_key(j, "attributes"), json_begin(j, '[');
 	for (const og_attr *d = op->attrs; d && d->name; d++) attr_json(j, d);
+	json_end(j, ']');
+	json_key(j, "levels"), json_begin(j, '[');
+	for (int isa = 0; isa < OG_ISA_COUNT; isa++)
+		if (has_level(op, isa)) json_string(j, levels[isa]);
 	json_end(j, ']');
 	if (op->body) json_key(j, "body"), json_string(j, op->body);
 	json_key(j, "doc"), json_string(j, op->doc ? op->doc : "");
