@@ -34,7 +34,7 @@ typedef struct cli_args {
 CLI_VERBS(X)
 #undef X
 /* X(part): cli_verb_op_NAME */
-#define CLI_OP_PARTS(X) X(new) X(build) X(test) X(list)
+#define CLI_OP_PARTS(X) X(new) X(build) X(test) X(list) X(bench)
 
 /* ---- arguments ------------------------------------------------------------------------------ */
 const char *cli_option_value(const cli_args *, const char *name);       /* the last one; NULL when not given */

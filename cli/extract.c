@@ -70,9 +70,9 @@ static int run(const cli_args *a)
 
 const cli_verb cli_verb_extract = {
 	.name = "extract", .usage = "MODEL -o OUT.onnx [--input NAMES] [--output NAMES]", .what = "cut a part out of a network",
-	.more = "Keeps what the outputs need, from the inputs on, with its weights. Values anywhere\n"
-	        "in the network can become its inputs and outputs; without --input those of the\n"
-	        "model that are needed stay, without --output all of its outputs.\n\n"
+	.more = "Keeps what the outputs need, from the inputs on, with its weights. Values\n"
+	        "anywhere in the network can become its inputs and outputs; without --input those\n"
+	        "of the model that are needed stay, without --output all of its outputs.\n\n"
 	        "Examples:\n"
 	        "  opgraft extract net.onnx -o stem.onnx --output layer1.0.act1\n"
 	        "  opgraft extract net.onnx -o middle.onnx --input pool1 --output layer2.0.add\n"

@@ -24,6 +24,7 @@ static int run(const cli_args *a)
 	og_found_free(found);
 	og_model_free(model);
 	free(rules);
+	if (status == OG_NO && !a->json && !a->quiet) return OG_NO;      /* "0 places found" has said it */
 	return status == OG_OK ? 0 : cli_fail(status);
 }
 

@@ -30,13 +30,12 @@ static int print_op(const og_match *m)
 }
 
 /* "act1  Swish(beta=1)  <- act1 act1_sigmoid", and below it where it is, how it was found and why it was refused. */
-static void print_match(const og_match *m)
+static void print_match(const og_match *m, bool finding)
 {
 	int column = printf("  %-24s ", m->output);
 	column += print_op(m);
-	if (!strcmp(m->how, "node")) {
-		column += printf("  is there");
-		print_wrapped("", column);
+	if (!strcmp(m->how, "node")) {               /* it is the op already: that is all there is to say */
+		printf("%s\n", finding ? "  is there" : "");
 	} else {
 		size_t n = 1;
 		for (int i = 0; i < m->n_nodes; i++) n += strlen(m->nodes[i]) + 1;
@@ -80,8 +79,8 @@ og_status cli_print_found(const cli_args *a, const og_found *f, const char *what
 	}
 	if (a->quiet) return OG_OK;
 	print_counts(f, what);
-	for (size_t i = 0; i < f->n_matches; i++) print_match(&f->matches[i]);
-	for (size_t i = 0; i < f->n_refused; i++) print_match(&f->refused[i]);
+	for (size_t i = 0; i < f->n_matches; i++) print_match(&f->matches[i], !strcmp(what, "found"));
+	for (size_t i = 0; i < f->n_refused; i++) print_match(&f->refused[i], false);
 	return OG_OK;
 }
 

@@ -1,4 +1,4 @@
-/* op.c -- opgraft op: the operator kit. One file a part: op_new.c, op_build.c, op_test.c, op_list.c. */
+/* op.c -- opgraft op: the operator kit. One file a part: op_new.c, op_build.c, op_test.c, op_list.c, op_bench.c. */
 #include "cli.h"
 
 #define X(name) extern const cli_verb cli_verb_op_##name;
@@ -13,7 +13,7 @@ static const cli_verb *const parts[] = {
 };
 
 const cli_verb cli_verb_op = {
-	.name = "op", .usage = "new|build|test|list ...", .what = "write, build and test operators of your own", .parts = parts,
+	.name = "op", .usage = "new|build|test|list|bench ...", .what = "write, build and test operators of your own", .parts = parts,
 	.more = "An operator is one C file. It becomes one library that TensorRT, ONNX Runtime\n"
 	        "and Opgraft load.\n\n"
 	        "Examples:\n"

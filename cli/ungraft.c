@@ -26,11 +26,11 @@ static int run(const cli_args *a)
 const cli_verb cli_verb_ungraft = {
 	.name = "ungraft", .usage = "MODEL -o OUT.onnx", .what = "put primitives back for grafted operators",
 	.more = "Every node of an operator that ONNX does not have (ours, and those of op\n"
-	        "libraries) becomes the primitives that its op file is made of, with its attributes\n"
-	        "as constants. An operator that is not known here is taken apart by the function\n"
+	        "libraries) becomes the primitives that its op file is made of, with its\n"
+	        "attributes as constants. An operator that is not known here is taken apart by the function\n"
 	        "that the file has for it. One that has neither stays, and the reason is told.\n"
-	        "Values keep their names. Exit status 1 when there was nothing to take apart; then\n"
-	        "nothing is written.\n\n"
+	        "Values keep their names. Exit status 1 when there was nothing to take apart;\n"
+	        "then nothing is written.\n\n"
 	        "Examples:\n"
 	        "  opgraft ungraft swish.onnx -o plain.onnx\n"
 	        "  opgraft ungraft net.onnx -o out.onnx --op Swish --only 'layer3/*'\n"

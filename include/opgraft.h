@@ -247,6 +247,13 @@ OG_API og_status og_reference_run(const og_model *model, const og_tensor *const 
 typedef struct og_peer og_peer;
 /* OG_MISSING: it is not installed; OG_UNSUPPORTED: it refuses the model, with its reason. */
 OG_API og_status og_peer_open(og_peer **out, const char *model_path, int threads);
+typedef struct og_peer_options {
+	size_t size;
+	int threads;                         /* 0: as many as it likes */
+	const char *const *libraries; int n_libraries;   /* op libraries, or any custom-op libraries, that the session registers */
+} og_peer_options;
+/* The same with options, which may be NULL. OG_UNSUPPORTED also when it refuses a library. */
+OG_API og_status og_peer_open_with(og_peer **out, const char *model_path, const og_peer_options *options);
 OG_API const char *og_peer_version(const og_peer *peer);
 /* Tensors that the next runs read and write, in the model's order; they must outlive the runs. */
 OG_API og_status og_peer_bind(og_peer *peer, const og_tensor *const *inputs, og_tensor *const *outputs);

@@ -19,6 +19,7 @@ MODELS = ROOT / "models"
 LENET5 = [MODELS / f"lenet5_{name}.onnx" for name in ("relu", "swish4", "swish2")]
 
 sys.path.insert(0, str(ROOT / "tools"))
+os.environ.setdefault("VIRTUAL_ENV", sys.prefix)          # where the command finds NVRTC and ONNX Runtime
 
 Done = collections.namedtuple("Done", "status out err")
 

@@ -75,6 +75,8 @@ if command -v clang >/dev/null 2>&1; then
 	clang -fsanitize=address "$probe/t.c" -o "$probe/f" >/dev/null 2>&1 ||
 		missing="$missing libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
 fi
+# networks to find operators in are exported by Debian's PyTorch
+[ ! -x /usr/bin/python3 ] || /usr/bin/python3 -c 'import torchvision' 2>/dev/null || missing="$missing python3-torch python3-torchvision"
 install_missing
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$requirements"

@@ -39,8 +39,9 @@ typedef struct ort_base { const void *const *(*get_api)(uint32_t version); const
 	X(ReleaseMemoryInfo,       94, void, (void *)) \
 	X(ReleaseSession,          95, void, (void *)) \
 	X(ReleaseValue,            96, void, (void *)) \
-	X(ReleaseSessionOptions,  100, void, (void *))
-enum { ORT_RUN_VERSION = 11 };           /* an API version that has all of them */
+	X(ReleaseSessionOptions,  100, void, (void *)) \
+	X(RegisterCustomOpsLibrary_V2, 228, void *, (void *options, const char *path))
+enum { ORT_RUN_VERSION = 14 };           /* an API version that has all of them */
 
 /* To be a custom op. `info`: OrtKernelInfo, `c`: OrtKernelContext or OrtShapeInferContext, `shape`: OrtTensorTypeAndShapeInfo. */
 #define ORT_OP_MAP(X) \

@@ -1,52 +1,21 @@
 /* peer_onnxruntime.c -- the real ONNX Runtime, driven through its C API to compare answers and times with.
- *
- * The library is found at run time; no header of it is used. OrtApi is a struct of function pointers that only ever grows at its
- * end, so a function's place in it is part of the ABI. The places below are those of the public header
- * include/onnxruntime/core/session/onnxruntime_c_api.h (struct OrtApi), which asserts several of them itself. */
+ * The library is found at run time; no header of it is used: onnxruntime_abi.h says what is where. */
 #include <dlfcn.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "bridge/onnxruntime_abi.h"
 #include "opgraft.h"
-
-/* X(name, place in OrtApi, result, arguments) */
-#define API_MAP(X) \
-	X(GetErrorMessage,          2, const char *, (const void *status)) \
-	X(CreateEnv,                3, void *, (int severity, const char *name, void **out)) \
-	X(CreateSession,            7, void *, (const void *env, const char *path, const void *options, void **out)) \
-	X(Run,                      9, void *, (void *session, const void *options, const char *const *in_names, \
-	                                        const void *const *in, size_t n_in, const char *const *out_names, size_t n_out, void **out)) \
-	X(CreateSessionOptions,    10, void *, (void **out)) \
-	X(SetSessionGraphOptimizationLevel, 23, void *, (void *options, int level)) \
-	X(SetIntraOpNumThreads,    24, void *, (void *options, int threads)) \
-	X(SetInterOpNumThreads,    25, void *, (void *options, int threads)) \
-	X(SessionGetInputCount,    30, void *, (const void *session, size_t *out)) \
-	X(SessionGetOutputCount,   31, void *, (const void *session, size_t *out)) \
-	X(SessionGetInputName,     36, void *, (const void *session, size_t k, void *allocator, char **out)) \
-	X(SessionGetOutputName,    37, void *, (const void *session, size_t k, void *allocator, char **out)) \
-	X(CreateTensorWithDataAsOrtValue, 49, void *, (const void *info, void *data, size_t bytes, const int64_t *dims, size_t rank, \
-	                                        int type, void **out)) \
-	X(CreateCpuMemoryInfo,     69, void *, (int allocator, int type, void **out)) \
-	X(AllocatorFree,           76, void *, (void *allocator, void *p)) \
-	X(GetAllocatorWithDefaultOptions, 78, void *, (void **out)) \
-	X(ReleaseEnv,              92, void, (void *)) \
-	X(ReleaseStatus,           93, void, (void *)) \
-	X(ReleaseMemoryInfo,       94, void, (void *)) \
-	X(ReleaseSession,          95, void, (void *)) \
-	X(ReleaseValue,            96, void, (void *)) \
-	X(ReleaseSessionOptions,  100, void, (void *))
 
 typedef struct ort_api {
 #define X(name, place, result, arguments) result (*name) arguments;
-	API_MAP(X)
+	ORT_RUN_MAP(X)
 #undef X
 } ort_api;
 
-typedef struct ort_base { const void *const *(*get_api)(uint32_t version); const char *(*version)(void); } ort_base;
-
-enum { API_VERSION = 11, MAX_VALUES = 64, ALL_OPTIMIZATIONS = 99, SEVERITY_ERROR = 3, ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
+enum { MAX_VALUES = 64, ALL_OPTIMIZATIONS = 99, SEVERITY_ERROR = 3, ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
 
 struct og_peer {
 	void *library;
@@ -101,11 +70,11 @@ static og_status load_api(og_peer *p)
 	const ort_base *(*get_base)(void);
 	*(void **)&get_base = dlsym(p->library, "OrtGetApiBase");
 	const ort_base *b = get_base ? get_base() : NULL;
-	const void *const *api = b ? b->get_api(API_VERSION) : NULL;
-	if (!api) return base_fail(OG_MISSING, "the ONNX Runtime found here does not offer API version %d: %s", API_VERSION, advice);
+	const void *const *api = b ? b->get_api(ORT_RUN_VERSION) : NULL;
+	if (!api) return base_fail(OG_MISSING, "the ONNX Runtime found here does not offer API version %d: %s", ORT_RUN_VERSION, advice);
 	p->version = b->version();
 #define X(name, place, result, arguments) memcpy(&p->api.name, &api[place], sizeof p->api.name);
-	API_MAP(X)
+	ORT_RUN_MAP(X)
 #undef X
 	return OG_OK;
 }
@@ -124,13 +93,24 @@ static og_status check(const og_peer *p, void *status)
 	return base_fail(OG_UNSUPPORTED, "ONNX Runtime: %s", sentence);
 }
 
-static og_status open_session(og_peer *p, const char *path, int threads)
+/* A path without '/' is of this folder, as everywhere here; the loader would look in its own. */
+static og_status register_library(og_peer *p, const char *path)
+{
+	text here = { 0 };
+	text_printf(&here, "%s%s", strchr(path, '/') ? "" : "./", path);
+	og_status status = here.failed ? base_no_memory() : check(p, p->api.RegisterCustomOpsLibrary_V2(p->options, here.data));
+	text_free(&here);
+	return status;
+}
+
+static og_status open_session(og_peer *p, const char *path, const og_peer_options *o)
 {
 	TRY(check(p, p->api.CreateEnv(SEVERITY_ERROR, "opgraft", &p->env)));
 	TRY(check(p, p->api.CreateSessionOptions(&p->options)));
 	TRY(check(p, p->api.SetSessionGraphOptimizationLevel(p->options, ALL_OPTIMIZATIONS)));
-	TRY(check(p, p->api.SetIntraOpNumThreads(p->options, threads)));
+	TRY(check(p, p->api.SetIntraOpNumThreads(p->options, o->threads)));
 	TRY(check(p, p->api.SetInterOpNumThreads(p->options, 1)));
+	for (int i = 0; i < o->n_libraries; i++) TRY(register_library(p, o->libraries[i]));
 	TRY(check(p, p->api.CreateSession(p->env, path, p->options, &p->session)));
 	TRY(check(p, p->api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, &p->memory)));
 	TRY(check(p, p->api.GetAllocatorWithDefaultOptions(&p->allocator)));
@@ -154,16 +134,22 @@ static void release_values(og_peer *p)
 	}
 }
 
-og_status og_peer_open(og_peer **out, const char *model, int threads)
+og_status og_peer_open_with(og_peer **out, const char *model, const og_peer_options *options)
 {
+	static const og_peer_options defaults = { .size = sizeof defaults };
 	og_peer *p = *out = base_new(1, sizeof *p);
 	NEED(p);
 	og_status status = load_api(p);
-	if (status == OG_OK) status = open_session(p, model, threads);
+	if (status == OG_OK) status = open_session(p, model, options ? options : &defaults);
 	if (status == OG_OK) return OG_OK;
 	og_peer_free(p);
 	*out = NULL;
 	return status;
+}
+
+og_status og_peer_open(og_peer **out, const char *model, int threads)
+{
+	return og_peer_open_with(out, model, &(og_peer_options){ .size = sizeof(og_peer_options), .threads = threads });
 }
 
 const char *og_peer_version(const og_peer *p) { return p->version; }

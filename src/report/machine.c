@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "kit/device.h"
 #include "opgraft.h"
 #include "plan/plan.h"
 #include "schema/schema.h"
@@ -28,23 +29,24 @@ typedef struct library {
 	const char *names[5];                /* tried in this order; NULL ends */
 	const char *symbol;                  /* proves that it is the right one */
 	const char *advice;                  /* when it is not found */
+	const char *(*find)(arena *);        /* finds it, where those who use it do more than ask for names; NULL */
 } library;
 
 static const library libraries[] = {
-	{ "CUDA driver", { "libcuda.so.1" }, "cuInit", "needed to run on an NVIDIA GPU: install its driver" },
-	{ "NVRTC", { "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so" }, "nvrtcCompileProgram",
-	  "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit" },
-	{ "cuDNN", { "libcudnn.so.9", "libcudnn.so" }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13" },
-	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate", "optional: pip install nvidia-cublas" },
+	{ "CUDA driver", { "libcuda.so.1" }, "cuInit", "needed to run on an NVIDIA GPU: install its driver", NULL },
+	{ "NVRTC", { NULL }, NULL, "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit", kit_find_nvrtc },
+	{ "cuDNN", { "libcudnn.so.9", "libcudnn.so" }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13", NULL },
+	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate", "optional: pip install nvidia-cublas", NULL },
 	{ "TensorRT", { "libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so", "libtensorrt_rtx.so" }, "getInferLibVersion",
-	  "optional: runs grafted plugins" },
+	  "optional: runs grafted plugins", NULL },
 	{ "ONNX Runtime", { "libonnxruntime.so.1", "libonnxruntime.so" }, "OrtGetApiBase",
-	  "optional, to compare with: pip install onnxruntime" },
+	  "optional, to compare with: pip install onnxruntime", NULL },
 };
 
 /* Name under which a library loads and has its symbol; NULL when it does not. */
-static const char *find_library(const library *l)
+static const char *find_library(const library *l, arena *a)
 {
+	if (l->find) return l->find(a);
 	for (int i = 0; i < 5 && l->names[i]; i++) {
 		void *handle = dlopen(l->names[i], RTLD_LAZY | RTLD_LOCAL);      /* stays: vendors' libraries do not unload cleanly */
 		if (handle && dlsym(handle, l->symbol)) return l->names[i];
@@ -52,7 +54,7 @@ static const char *find_library(const library *l)
 	return NULL;
 }
 
-static void machine_json(json *j, long threads)
+static void machine_json(json *j, long threads, arena *a)
 {
 	json_begin(j, '{');
 	json_key(j, "version");
@@ -64,7 +66,7 @@ static void machine_json(json *j, long threads)
 	json_key(j, "libraries");
 	json_begin(j, '{');
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-		const char *name = find_library(&libraries[i]);
+		const char *name = find_library(&libraries[i], a);
 		json_key(j, libraries[i].what);
 		if (name) json_string(j, name);
 		else json_null(j);
@@ -73,13 +75,13 @@ static void machine_json(json *j, long threads)
 	json_end(j, '}');
 }
 
-static void machine_text(text *t, long threads)
+static void machine_text(text *t, long threads, arena *a)
 {
 	text_printf(t, "Opgraft %s\n  %-14s %s, %ld processor%s (OPGRAFT_ISA=scalar|avx2 lowers the level)\n", og_version(), "CPU",
 	            og_cpu_level(), threads, threads == 1 ? "" : "s");
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
 		const library *l = &libraries[i];
-		const char *name = find_library(l);
+		const char *name = find_library(l, a);
 		text_printf(t, "  %-14s %s%s%s\n", l->what, name ? "" : "not found (", name ? name : l->advice, name ? "" : ")");
 	}
 }
@@ -89,8 +91,12 @@ og_status og_doctor(char **out, og_format format)
 	text t = { 0 };
 	json j = { .need_comma = false };
 	long threads = sysconf(_SC_NPROCESSORS_ONLN);
-	if (format == OG_JSON) machine_json(&j, threads);
-	else machine_text(&t, threads);
+	arena *a = arena_create();
+	*out = NULL;
+	NEED(a);
+	if (format == OG_JSON) machine_json(&j, threads, a);
+	else machine_text(&t, threads, a);
+	arena_destroy(a);
 	*out = text_take(format == OG_JSON ? &j.out : &t);
 	return *out ? OG_OK : base_no_memory();
 }
