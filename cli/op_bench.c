@@ -102,22 +102,30 @@ static void remove_files(bench *b)
 	for (int f = 0; f < FORMS && b->folder[0]; f++) {
 		made_file(path, sizeof path, b, f);
 		(void)unlink(path);
+		strcat(path, ".data");                       /* weights that the model has in files beside it */
+		(void)unlink(path);
 	}
 	if (b->folder[0]) (void)rmdir(b->folder);
 	b->folder[0] = 0;
 }
 
+/* The same place, by as many nodes: the last node of a place is itself an op with that output. */
 static bool finds(const og_found *found, const og_match *m)
 {
-	for (size_t k = 0; k < found->n_matches; k++)
-		if (!strcmp(found->matches[k].output, m->output) && !strcmp(found->matches[k].graph, m->graph)) return true;
+	for (size_t k = 0; k < found->n_matches; k++) {
+		const og_match *f = &found->matches[k];
+		if (!strcmp(f->output, m->output) && !strcmp(f->graph, m->graph) && f->n_nodes == m->n_nodes) return true;
+	}
 	return false;
 }
 
-/* The same places by an op that was known before: the first that is found at all of them. */
-static og_status find_built_in(bench *b, og_model *primitives, const og_found *places, char *const *names, size_t n)
+/* The same places by an op that was known before: of those found at all of them the one with the fewest attributes, for an
+ * Elu without its alpha is a Relu as well. NULL: none, or the model has its nodes there as it is. */
+static const char *same_op(const og_model *primitives, const og_found *places, char *const *names, size_t n)
 {
-	for (size_t k = 0; k < n && !b->built_in[0]; k++) {
+	const char *best = NULL;
+	int attributes = 0;
+	for (size_t k = 0; k < n; k++) {
 		og_graft_options o = { .size = sizeof o, .op = names[k] };
 		og_found *found = NULL;
 		bool again = k && !strcmp(names[k], names[k - 1]);       /* another version of the same */
@@ -125,13 +133,24 @@ static og_status find_built_in(bench *b, og_model *primitives, const og_found *p
 		bool all = og_find(&found, primitives, &o) == OG_OK;
 		for (size_t i = 0; all && i < places->n_matches; i++) all = finds(found, &places->matches[i]);
 		bool is_there = all && !strcmp(found->matches[0].how, "node");
-		if (all && !is_there) snprintf(b->built_in, sizeof b->built_in, "%s", found->matches[0].op);
-		b->standard = names[k][0] == ':';
+		if (all && (!best || found->matches[0].n_attributes < attributes)) {
+			best = names[k];
+			attributes = found->matches[0].n_attributes;
+		}
 		og_found_free(found);
-		if (!all || is_there) continue;
-		if (og_graft(NULL, primitives, &o) != OG_OK) b->built_in[0] = 0;
+		if (is_there) return NULL;
 	}
-	return b->built_in[0] ? save(b, BUILT_IN, primitives) : OG_OK;
+	return best;
+}
+
+static og_status make_built_in(bench *b, og_model *primitives, const char *op)
+{
+	og_found *found = NULL;
+	og_status status = og_graft(&found, primitives, &(og_graft_options){ .size = sizeof(og_graft_options), .op = op });
+	if (status == OG_OK) snprintf(b->built_in, sizeof b->built_in, "%s", found->matches[0].op);
+	og_found_free(found);
+	b->standard = op[0] == ':';
+	return status == OG_OK ? save(b, BUILT_IN, primitives) : OG_OK;      /* an op that this opset can't have is no form */
 }
 
 /* Takes the library's nodes apart, if the model has some; *places are the library's in what comes of it. */
@@ -179,7 +198,8 @@ static og_status make_forms(bench *b, char *const *known, size_t n_known)
 	if (status == OG_OK) status = make_grafted(b, grafted);
 	if (status == OG_OK) status = og_model_load(&primitives, b->model);
 	if (status == OG_OK) status = make_primitives(b, primitives, &places);
-	if (status == OG_OK && places) status = find_built_in(b, primitives, places, known, n_known);
+	const char *same = status == OG_OK && places ? same_op(primitives, places, known, n_known) : NULL;
+	if (same) status = make_built_in(b, primitives, same);
 	og_found_free(places);
 	og_model_free(primitives);
 	og_model_free(grafted);
@@ -252,6 +272,8 @@ static og_status open_cases(bench *b)
 	if (status == OG_OK) status = load_library(b, known, n_known);
 	if (status == OG_OK) status = make_forms(b, known, n_known);
 	free_names(known, n_known);
+	if (later && status == OG_OK && !strcmp(b->files[PRIMITIVES], b->model))
+		status = cli_tell(OG_NO, "%s: %s has no body, so there is nothing to compare it with", b->model, short_name(b->ops[0]));
 	for (int k = 0; later && status == OG_OK && k < 2; k++, apart = true)
 		status = open_own(b, PRIMITIVES, b->files[PRIMITIVES], apart);
 	if (status == OG_OK && b->files[BUILT_IN]) status = open_own(b, BUILT_IN, b->files[BUILT_IN], false);
@@ -409,16 +431,18 @@ static int run(const cli_args *a)
 }
 
 const cli_verb cli_verb_op_bench = {
-	.name = "op bench", .usage = "LIB.so MODEL [--op NAME]", .what = "keep an operator or leave it out: what it brings in a network",
-	.more = "Finds every place of the network that computes an operator of the library, and times\n"
-	        "the network as it is, with the operator that ONNX or Opgraft has built in where one\n"
-	        "computes the same, and with the library's: in Opgraft fused and node by node, in ONNX\n"
-	        "Runtime with and without the library. Every round takes a sample of each. A verdict\n"
-	        "compares the library's operator with the fastest other form, round by round; it claims\n"
-	        "nothing below 5% or within the spread (10th to 90th percentile of the rounds).\n"
-	        "differs: largest difference of the answers over the largest answer. ratio: median\n"
-	        "over that of the runtime's first line. The model is not changed.\n\n"
-	        "Exit status 0: keep it, in one runtime at least; 1: leave it out, or no place found.\n\n"
+	.name = "op bench", .usage = "LIB.so MODEL [--op NAME]", .what = "what an operator brings in a network, and a verdict",
+	.more = "Finds every place of the network that computes an operator of the library, and\n"
+	        "times the network as it is, with the operator that ONNX or Opgraft has built in\n"
+	        "where one computes the same, and with the library's: in Opgraft fused and node\n"
+	        "by node, in ONNX Runtime with and without the library. Every round takes a\n"
+	        "sample of each. The verdict compares the library's operator with the fastest\n"
+	        "other form, round by round, and claims nothing below 5% or within the spread\n"
+	        "(10th to 90th percentile of the rounds). The model is not changed.\n\n"
+	        "ratio: the median over that of the runtime's first line. differs: the largest\n"
+	        "difference of the answers over the largest answer.\n\n"
+	        "Exit status 0: keep it, in one runtime at least; 1: leave it out, or no place\n"
+	        "was found.\n\n"
 	        "Examples:\n"
 	        "  opgraft op bench libwave.so net.onnx\n"
 	        "  opgraft op bench libops.so net.onnx --op Snake --batch 64 --threads 1 --json\n",

@@ -5,7 +5,7 @@ Needs numpy, onnx, onnx-graphsurgeon, onnxscript, matplotlib (tools/requirements
 its own that reads a file and writes a file; runs of the tools take turns."""
 import argparse
 import importlib.metadata
-import os
+import json
 import pathlib
 import platform
 import statistics
@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIZES = [1000, 3000, 10000, 30000, 100000]
+MOST_FOR_PEERS = 10000                   # beyond it one run of a peer takes minutes
 
 
 # ---- the networks ------------------------------------------------------------------------------
@@ -83,31 +84,37 @@ PEERS = {"onnx-graphsurgeon": graphsurgeon, "onnxscript": onnxscript}
 
 # ---- measuring ---------------------------------------------------------------------------------
 
+RUNNER = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, done.stdout.decode()]))
+"""
+
+
 def measure(command):
-    """Seconds and peak MB of a command, and what it printed."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    text = process.stdout.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(map(str, command))} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024, text
+    """Seconds, seconds of the processor, and peak MB of a command, and what it printed. A small process of its own runs it:
+    a child's peak begins with the size of who started it."""
+    return json.loads(subprocess.run([sys.executable, "-c", RUNNER, *map(str, command)], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def compare(commands, runs):
-    """{name: (median seconds, spread, peak MB, printed)}; the commands take turns."""
-    seconds, peak, printed = {name: [] for name in commands}, dict.fromkeys(commands, 0), {}
+    """{name: (median seconds, their spread, median of the processor's, peak MB, printed)}; the commands take turns."""
+    taken = {name: [] for name in commands}
     for _ in range(runs):
         for name, command in commands.items():
-            taken, memory, printed[name] = measure(command)
-            seconds[name].append(taken)
-            peak[name] = max(peak[name], memory)
-    return {name: (statistics.median(values), max(values) - min(values), peak[name], printed[name]) for name, values in seconds.items()}
+            taken[name].append(measure(command))
+    results = {}
+    for name, values in taken.items():
+        seconds, busy, memory, printed = zip(*values)
+        results[name] = (statistics.median(seconds), max(seconds) - min(seconds), statistics.median(busy), max(memory), printed[0])
+    return results
 
 
-def rewrite_commands(opgraft, source, folder):
+def rewrite_commands(opgraft, source, folder, peers=True):
     commands = {"opgraft": [opgraft, "graft", source, "-o", folder / "opgraft.onnx", "--rule", "Mul(x, Sigmoid(x)) -> Swish(x)"]}
-    for name in PEERS:
+    for name in PEERS if peers else ():
         commands[name] = [sys.executable, __file__, "--peer", name, source, folder / f"{name}.onnx"]
     return commands
 
@@ -117,12 +124,12 @@ def places(text):
 
 
 def table(rows):
-    lines = ["| network | tool | places | time | spread | peak memory | times opgraft's |", "|---|---|---|---|---|---|---|"]
+    lines = ["| network | tool | places | time | spread | of the processor | peak memory | times opgraft's |", "|---|---|---|---|---|---|---|---|"]
     for network, results in rows:
         base = results["opgraft"][0]
-        for name, (seconds, spread, memory, text) in results.items():
+        for name, (seconds, spread, busy, memory, text) in results.items():
             lines.append(f"| {network} | {name} | {places(text)} | {seconds * 1e3:,.0f} ms | {spread * 1e3:,.0f} ms | "
-                         f"{memory:,.0f} MB | {seconds / base:.1f} |")
+                         f"{busy * 1e3:,.0f} ms | {memory:,.0f} MB | {seconds / base:.1f} |")
     return "\n".join(lines)
 
 
@@ -133,7 +140,7 @@ def plot(sizes, series, path):
     matplotlib.rcParams["svg.hashsalt"] = "opgraft"
     figure, axes = pyplot.subplots(figsize=(7, 4))
     for name, values in series.items():
-        axes.loglog(sizes, [1e3 * value for value in values], marker="o", label=name)
+        axes.loglog(sizes[:len(values)], [1e3 * value for value in values], marker="o", label=name)
     axes.set_xlabel("nodes")
     axes.set_ylabel("milliseconds, whole command")
     axes.grid(True, which="both", alpha=0.3)
@@ -169,7 +176,8 @@ def main():
                              "opgraft find (all ops)": [opgraft, "find", source]}, given.runs)
             for key, value in found.items():
                 series.setdefault(key, []).append(value[0])
-            results = compare(rewrite_commands(opgraft, source, folder), given.runs if size <= 30000 else 3)
+            results = compare(rewrite_commands(opgraft, source, folder, size <= MOST_FOR_PEERS),
+                              1 if size == MOST_FOR_PEERS else given.runs)
             for key, value in results.items():
                 series.setdefault(f"{key} rewrite", []).append(value[0])
             rows.append((f"{size:,} nodes", results))
@@ -181,7 +189,8 @@ def main():
     given.out.write_text(f"""# How fast the surgery is
 
 Written by `tools/compare_surgery.py` on {time.strftime('%Y-%m-%d')}, {processor()}, Python {platform.python_version()}, {versions}.
-Medians of {given.runs} runs that took turns; time and peak memory are of the whole command: start, read, rewrite, write.
+Medians of {given.runs} runs that took turns (one run at {MOST_FOR_PEERS:,} nodes); time and peak memory are of the whole command: start,
+read, rewrite, write.
 
 ## Finding
 | nodes | --op Swish | all ops |

@@ -54,7 +54,7 @@ static void *open_library(void)
 	roots[6] = home ? local : NULL;
 	void *library = NULL;
 	if (!given) library = dlopen("libonnxruntime.so.1", RTLD_NOW | RTLD_LOCAL);
-	for (size_t i = 0; i < 7 && !library; i++)
+	for (size_t i = 0; i < (given ? 1 : 7) && !library; i++)
 		for (size_t k = 0; roots[i] && k < (i == 0 ? 4 : 2) && !library; k++) {
 			snprintf(pattern, sizeof pattern, wheels[k], roots[i]);
 			library = open_matching(pattern);

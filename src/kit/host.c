@@ -83,7 +83,8 @@ static void run_check(void *arg, int to)
 typedef enum verdict { PASSED, FAILED, SKIPPED } verdict;
 static const char *const verdicts[] = { "ok", "FAILED", "skipped" };
 
-typedef struct report { text t; json j; const og_tensorrt_options *options; og_format format; const char *path; int count[3]; } report;
+typedef struct report { text t; json j; const og_tensorrt_options *options; og_format format; const char *path; int count[3];
+                        char *found[N_CHECKS]; /* what each check of the plugin found */ } report;
 
 /* Words behind what stands in the line, in lines of at most 80 columns. */
 static void wrap(text *t, const char *words)
@@ -100,8 +101,24 @@ static void wrap(text *t, const char *words)
 	text_printf(t, "%s\n", words);
 }
 
+/* One fault can stop several checks: it is told once. */
+static const char *told_before(const report *r, int check, const char *words)
+{
+	for (int k = 0; k < check; k++)
+		if (r->found[k] && !strcmp(r->found[k], words)) return checks[k].name;
+	return NULL;
+}
+
 static void report_line(report *r, int check, verdict v, const char *words)
 {
+	char see[64];
+	const char *before = v == FAILED ? told_before(r, check, words) : NULL;
+	if (v == FAILED && !before) r->found[check] = base_strdup(words);
+	if (before) {
+		snprintf(see, sizeof see, "for the reason told at %s", before);
+		v = SKIPPED;
+		words = see;
+	}
 	r->count[v]++;
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
@@ -125,7 +142,7 @@ static const char *last_line(text *t)
 	return newline ? newline + 1 : t->data;
 }
 
-/* One check of one plugin. A line told: '!' what failed, '+' a fact, '-' why nothing was checked. */
+/* One check of one plugin. A line told: '!' what failed, '+' a fact, '-' why nothing was checked, '.' it goes on. */
 static og_status check_plugin(report *r, int32_t creator, int check)
 {
 	text told = { 0 };
@@ -134,9 +151,8 @@ static og_status check_plugin(report *r, int32_t creator, int check)
 	if (status == OG_OK) {
 		const char *line = last_line(&told);
 		if (*line == '!') report_line(r, check, FAILED, line + 1);
-		else if (signal) report_line(r, check, FAILED, "the plugin ended its process");
-		else if (*line == '-') report_line(r, check, SKIPPED, line + 1);
-		else report_line(r, check, PASSED, *line == '+' ? line + 1 : "");
+		else if (signal || (*line != '-' && *line != '+')) report_line(r, check, FAILED, "the plugin ended its process");
+		else report_line(r, check, *line == '-' ? SKIPPED : PASSED, line + 1);
 	}
 	text_free(&told);
 	return status;
@@ -151,9 +167,14 @@ static og_status report_plugin(report *r, int32_t creator, const char *name)
 	} else {
 		text_printf(&r->t, "%s\n", name);
 	}
-	for (int k = 0; k < N_CHECKS; k++) TRY(check_plugin(r, creator, k));
+	og_status status = OG_OK;
+	for (int k = 0; k < N_CHECKS && status == OG_OK; k++) status = check_plugin(r, creator, k);
+	for (int k = 0; k < N_CHECKS; k++) {
+		base_free(r->found[k]);
+		r->found[k] = NULL;
+	}
 	if (r->format == OG_JSON) json_end(&r->j, ']'), json_end(&r->j, '}');
-	return OG_OK;
+	return status;
 }
 
 static og_status report_all(report *r, char *lines)

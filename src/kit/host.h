@@ -34,7 +34,7 @@ typedef struct host {
 /* X(check, it is about): in the order in which they run; those from `attach` on need a GPU. */
 #define HOST_CHECKS(X) \
 	X(creator, "name, version, namespace and fields of the creator") \
-	X(create, "made from no fields and from those given, for building and for running") \
+	X(create, "made from no fields, or from those given") \
 	X(capabilities, "core, build and runtime interfaces") \
 	X(types, "number and types of the outputs") \
 	X(shapes, "shapes of the outputs, with sizes known and not") \
@@ -62,6 +62,8 @@ bool host_skip(host *, const char *format, ...) __attribute__((format(printf, 2,
 /* Which function of the plugin is called next, and upon what: for the sentence when it crashes. */
 void host_calls(const char *function);
 void host_upon(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For checks that take long: what was called so far came to an end. */
+void host_goes_on(host *);
 
 /* ---- the library and its plugins (host_open.c) --------------------------------------------------- */
 
@@ -175,6 +177,7 @@ typedef struct host_launch {
 	trt_tensor desc[HOST_POSITIONS];
 	host_layout layout[HOST_POSITIONS];
 	host_block block[HOST_POSITIONS], space;
+	host_block old[HOST_POSITIONS], old_space;       /* before host_launch_move */
 	void *image[HOST_POSITIONS];         /* of inputs as they were sent, of outputs as they came back */
 	void *stream;
 } host_launch;
@@ -187,6 +190,8 @@ bool host_launch_enqueue(host_launch *);
 bool host_launch_wait(host_launch *);
 /* Outputs, in row-major order in the arena, after a look at guards and inputs. */
 bool host_launch_take(host_launch *, host_data *out);
+/* Once: memory at other places for what is loaded next, since pointers change between calls of enqueue. */
+bool host_launch_move(host_launch *);
 void host_launch_close(host_launch *);
 
 #endif

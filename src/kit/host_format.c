@@ -107,19 +107,24 @@ static bool ask(search *s, const host_plugin *p, int position, int32_t type, int
 	return p->build->table->supportsFormatCombination(p->build, position, s->range, s->c->n_in, p->n_out);
 }
 
+/* One question several times, with other things behind it, and to a clone. */
 static bool takes(search *s, int position)
 {
-	bool taken = ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR);
-	if (!s->strict || s->h->failed) return taken;
+	enum { TIMES = 6 };
+	const bool taken = ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR);
+	bool same = true;
+	if (!s->strict) return taken;
 	const char *type = host_type_name(s->now.type[position]), *format = host_format_name(s->now.format[position]);
-	if (ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR) != taken)
-		host_fail(s->h, "supportsFormatCombination answers %d and then %d to the same question, of %s in %s at position %d", taken, !taken, type,
-		          format, position);
+	for (int k = 0; k < TIMES; k++) same &= ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR) == taken;
+	if (!same)
+		host_fail(s->h, "supportsFormatCombination answers the same question, of %s in %s at position %d, now with yes and now with no", type, format,
+		          position);
 	else if (ask(s, s->p, position, TRT_BOOL, TRT_HWC8) != taken)
 		host_fail(s->h, "supportsFormatCombination, asked of position %d, looks at types or formats of positions behind it, which are not set "
 		          "then", position);
 	else if (ask(s, s->copy, position, TRT_FLOAT, TRT_LINEAR) != taken)
-		host_fail(s->h, "supportsFormatCombination answers %d, and a clone %d, of %s in %s at position %d", taken, !taken, type, format, position);
+		host_fail(s->h, "supportsFormatCombination says %s to %s in %s at position %d, and a clone says %s", taken ? "yes" : "no", type, format, position,
+		          taken ? "no" : "yes");
 	return taken;
 }
 
@@ -186,6 +191,7 @@ bool host_configure(host *h, const host_plugin *p, const host_case *c, const trt
 {
 	trt_range r[HOST_POSITIONS];
 	char words[200];
+	host_goes_on(h);
 	host_combination_words(words, sizeof words, f, c->n_in + p->n_out);
 	ranges_of(r, c, made, f, p->n_out);
 	host_upon("inputs of %s, %s", c->words, words);

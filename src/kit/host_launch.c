@@ -1,6 +1,8 @@
 /* host_launch.c -- a plugin attached to a context and run once, as an execution context does it. */
 #include "kit/host.h"
 
+#include <stdio.h>
+
 static void *nothing(trt_context *c) { return (void)c, NULL; }
 static void stay(void *self) { (void)self; }
 static const struct { trt_prefix prefix; trt_context_table table; } context_table = { .table = { nothing, nothing, stay, stay } };
@@ -16,6 +18,18 @@ static bool attach(host *h, host_plugin *out, const host_plugin *p)
 	out->core = out->plugin->table->getCapabilityInterface(out->plugin, TRT_CAPABILITY_CORE);
 	out->run = out->plugin->table->getCapabilityInterface(out->plugin, TRT_CAPABILITY_RUNTIME);
 	return out->run ? true : host_fail(h, "the plugin from attachToContext has no runtime capability");
+}
+
+/* Version 2 of the build capability has one function more. */
+typedef struct build_2_table { trt_build_table first; int32_t (*getAliasedInput)(trt_build *, int32_t output); } build_2_table;
+
+static bool writes_over_inputs(const host_plugin *p)
+{
+	if (!p->build || p->build->table->getInterfaceInfo(p->build).major < 2) return false;
+	host_calls("getAliasedInput");
+	for (int32_t k = 0; k < p->n_out; k++)
+		if (((const build_2_table *)(const void *)p->build->table)->getAliasedInput(p->build, k) >= 0) return true;
+	return false;
 }
 
 static bool take_memory(host_launch *l, const host_needs *needs)
@@ -34,8 +48,10 @@ bool host_launch_open(host *h, host_launch *l, const host_plugin *p, const host_
                       const host_needs *needs, int32_t tactic)
 {
 	int32_t status;
+	host_goes_on(h);
 	*l = (host_launch){ .h = h, .c = c, .f = f, .n_in = c->n_in, .n_out = p->n_out };
 	for (int k = 0; k < l->n_in + l->n_out; k++) l->desc[k] = host_range(k < l->n_in ? &c->in[k] : &made[k - l->n_in], f->type[k], f->format[k]).desc;
+	if (writes_over_inputs(p)) return host_skip(h, "its outputs lie over its inputs (getAliasedInput), which this host does not do");
 	if (!attach(h, &l->p, p)) return false;
 	host_calls("setTactic");
 	status = l->p.run->table->setTactic(l->p.run, tactic);
@@ -91,13 +107,15 @@ bool host_launch_wait(host_launch *l)
 	return host_cuda_ok(l->h, l->h->cuda->cuStreamSynchronize(l->stream), "after enqueue the device reports");
 }
 
-static bool whole(host_launch *l, int64_t outside, const char *what, int k)
+static bool whole(host_launch *l, int64_t outside, int k)
 {
-	char words[200];
+	char words[200], what[32] = "the workspace";
 	if (outside == HOST_WHOLE) return true;
 	host_combination_words(words, sizeof words, l->f, l->n_in + l->n_out);
-	if (outside < 0) return host_fail(l->h, "inputs of %s, %s: it writes %lld bytes before %s %d", l->c->words, words, (long long)-outside, what, k);
-	return host_fail(l->h, "inputs of %s, %s: it writes byte %lld of %s %d, behind its end", l->c->words, words, (long long)outside, what, k);
+	if (k < l->n_in) snprintf(what, sizeof what, "input %d", k);
+	else if (k < l->n_in + l->n_out) snprintf(what, sizeof what, "output %d", k - l->n_in);
+	return host_fail(l->h, "inputs of %s, %s: it writes byte %lld of %s, %s", l->c->words, words, (long long)outside, what,
+	                 outside < 0 ? "in front of its beginning" : "behind its end");
 }
 
 static bool take_input(host_launch *l, int k)
@@ -105,7 +123,7 @@ static bool take_input(host_launch *l, int k)
 	int64_t outside;
 	char *now = base_alloc(l->block[k].bytes + 1);
 	if (!now) return host_fail(l->h, "memory ran out");
-	bool good = host_block_get(l->h, &l->block[k], now, &outside) && whole(l, outside, "input", k);
+	bool good = host_block_get(l->h, &l->block[k], now, &outside) && whole(l, outside, k);
 	if (good && memcmp(now, l->image[k], l->block[k].bytes)) good = host_fail(l->h, "inputs of %s: it changes input %d", l->c->words, k);
 	base_free(now);
 	return good;
@@ -117,14 +135,14 @@ bool host_launch_take(host_launch *l, host_data *out)
 	int64_t outside;
 	for (int k = 0; k < l->n_in; k++)
 		if (!take_input(l, k)) return false;
-	if (!host_block_get(h, &l->space, NULL, &outside) || !whole(l, outside, "workspace", 0)) return false;
+	if (!host_block_get(h, &l->space, NULL, &outside) || !whole(l, outside, HOST_POSITIONS)) return false;
 	for (int k = 0; k < l->n_out; k++) {
 		const int at = l->n_in + k;
 		og_tensor *t = &out->t[k];
 		*t = (og_tensor){ .dtype = host_dtype(l->desc[at].type), .rank = l->desc[at].dims.nbDims };
 		memcpy(t->dims, l->desc[at].dims.d, sizeof t->dims);
 		const size_t size = og_dtype_bytes(t->dtype), n = (size_t)og_count(t);
-		if (!have_image(l, at) || !host_block_get(h, &l->block[at], l->image[at], &outside) || !whole(l, outside, "output", k)) return false;
+		if (!have_image(l, at) || !host_block_get(h, &l->block[at], l->image[at], &outside) || !whole(l, outside, at)) return false;
 		if (!(t->data = arena_aligned(h->a, n * size + 8, 64))) return host_fail(h, "memory ran out");
 		for (size_t i = 0; i < n; i++)
 			memcpy((char *)t->data + i * size, (const char *)l->image[at] + host_layout_at(&l->layout[at], i) * size, size);
@@ -132,14 +150,27 @@ bool host_launch_take(host_launch *l, host_data *out)
 	return true;
 }
 
+/* What was there before stays until the end, so that it lies elsewhere and is not written by others. */
+bool host_launch_move(host_launch *l)
+{
+	for (int k = 0; k < l->n_in + l->n_out; k++) {
+		l->old[k] = l->block[k];
+		if (!host_block_new(l->h, &l->block[k], l->old[k].bytes)) return false;
+	}
+	l->old_space = l->space;
+	return host_block_new(l->h, &l->space, l->old_space.bytes);
+}
+
 void host_launch_close(host_launch *l)
 {
 	host *h = l->h;
 	for (int k = 0; k < l->n_in + l->n_out; k++) {
 		host_block_free(h, &l->block[k]);
+		host_block_free(h, &l->old[k]);
 		base_free(l->image[k]);
 	}
 	host_block_free(h, &l->space);
+	host_block_free(h, &l->old_space);
 	if (l->stream) (void)h->cuda->cuStreamDestroy_v2(l->stream);
 	host_destroy(&l->p);
 }

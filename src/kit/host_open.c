@@ -15,18 +15,20 @@
 static char said[512];                   /* the latest error that the plugin logged */
 static pthread_mutex_t said_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* From a signal handler too, when the heap may be damaged: nothing here allocates. */
 static void tell(host *h, char mark, const char *format, va_list list, bool with_log)
 {
-	char line[2000];
-	int n = vsnprintf(line, sizeof line - sizeof said - 16, format, list);
-	if (n < 0) n = 0;
-	n = (int)strlen(line);
+	char line[2048] = { mark };
+	size_t n = 1, room = sizeof line - sizeof said - 32;
+	int written = vsnprintf(line + n, room, format, list);
+	n += written < 0 ? 0 : (size_t)written < room ? (size_t)written : room - 1;
 	pthread_mutex_lock(&said_lock);
-	if (with_log && *said) n += snprintf(line + n, sizeof line - (size_t)n, "; it logs: %s", said);
+	if (with_log && *said) n += (size_t)snprintf(line + n, sizeof line - n, "; it logs: %s", said);
 	pthread_mutex_unlock(&said_lock);
-	for (int i = 0; i < n; i++)
+	for (size_t i = 1; i < n; i++)
 		if ((unsigned char)line[i] < ' ') line[i] = ' ';
-	dprintf(h->to, "%c%s\n", mark, line);
+	line[n++] = '\n';
+	(void)!write(h->to, line, n);
 }
 
 static pthread_mutex_t fail_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -82,6 +84,17 @@ void host_upon(const char *format, ...)
 	va_end(list);
 }
 
+enum { SECONDS = 60 };                   /* after which a function does not come to an end */
+
+void host_goes_on(host *h)
+{
+	static double told;
+	alarm(SECONDS);
+	if (base_now() - told < 1) return;
+	told = base_now();
+	(void)!write(h->to, ".\n", 2);
+}
+
 /* The last line that was printed, such as glibc's about a damaged heap. */
 static void last_words(char *out, size_t room)
 {
@@ -116,7 +129,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 	pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;    /* whoever crashed may hold them */
 	said_lock = fail_lock = unlocked;
 	*said = '\0';
-	host_fail(current, "%s%s%s %s%s", function, *upon ? ", " : "", upon, reason(signal, info), words);
+	host_fail(current, "%s%s%s: it %s%s", function, *upon ? ", " : "", upon, reason(signal, info), words);
 	_exit(0);
 }
 
@@ -124,7 +137,7 @@ void host_catch_crashes(host *h)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM };
 	static char stack[1 << 16];
-	enum { SECONDS = 100, FREED = 0xa5 };
+	enum { FREED = 0xa5 };
 	stack_t own = { .ss_sp = stack, .ss_size = sizeof stack };
 	struct sigaction act = { .sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	current = h;
