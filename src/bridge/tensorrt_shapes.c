@@ -112,7 +112,9 @@ static og_dim broadcast(expressions *e, og_dim a, og_dim b)
 	if (a == 1 || a == b) return b;
 	if (b == 1 || a >= 0) return a;
 	if (b >= 0) return b;
-	return operation(e, TRT_DIM_MIN, operation(e, TRT_DIM_MAX, a, b), operation(e, TRT_DIM_PROD, a, b));
+	/* the larger one, and 0 where one is 0; a * b may not fit */
+	og_dim at_most_1 = operation(e, TRT_DIM_MIN, operation(e, TRT_DIM_MIN, a, b), 1);
+	return operation(e, TRT_DIM_PROD, operation(e, TRT_DIM_MAX, a, b), at_most_1);
 }
 
 static og_dim dim(og_infer *c, og_dim_op op, og_dim a, og_dim b)

@@ -1,4 +1,5 @@
-/* host.c -- our own host of TensorRT plugins: runs every check of every plugin of a library in a child of its own and reports. */
+/* host.c -- our own host of TensorRT plugins: runs every check of every plugin of a library in a child of its own
+ * and reports. */
 #include "kit/host.h"
 
 #include <stdio.h>
@@ -27,7 +28,8 @@ static bool start(host *h, const child *c, int to)
 	return host_open(h) == OG_OK || host_fail(h, "%s", base_error());
 }
 
-/* Tells "1 NAME" for each creator that this host can drive, "0 KIND" for others; the status first when it is no plugin library. */
+/* Tells "1 NAME" for each creator that this host can drive, "0 KIND" for others; the status first when it is no
+ * plugin library. */
 static void list_creators(void *arg, int to)
 {
 	host h;
@@ -83,8 +85,15 @@ static void run_check(void *arg, int to)
 typedef enum verdict { PASSED, FAILED, SKIPPED } verdict;
 static const char *const verdicts[] = { "ok", "FAILED", "skipped" };
 
-typedef struct report { text t; json j; const og_tensorrt_options *options; og_format format; const char *path; int count[3];
-                        char *found[N_CHECKS]; /* what each check of the plugin found */ } report;
+typedef struct report {
+	text t;
+	json j;
+	const og_tensorrt_options *options;
+	og_format format;
+	const char *path;
+	int count[3];
+	char *found[N_CHECKS]; /* what each check of the plugin found */
+} report;
 
 /* Words behind what stands in the line, in lines of at most 80 columns. */
 static void wrap(text *t, const char *words)
@@ -199,7 +208,10 @@ static og_status report_all(report *r, char *lines)
 		TRY(report_plugin(r, creator, line + 1));
 	}
 	if (!driven && wanted) return base_fail(OG_USAGE, "%s: has no plugin called '%s'", r->path, wanted);
-	if (!driven && other) return base_fail(OG_UNSUPPORTED, "%s: its creators have the interface '%s', and plugins of IPluginV3 only are tested", r->path, other);
+	if (!driven && other)
+		return base_fail(OG_UNSUPPORTED,
+		                 "%s: its creators have the interface '%s', and plugins of IPluginV3 only are tested", r->path,
+		                 other);
 	if (!driven) return base_fail(OG_BAD_FILE, "%s: getCreators gives no creator", r->path);
 	if (r->format == OG_JSON) {
 		json_end(&r->j, ']');
@@ -209,8 +221,8 @@ static og_status report_all(report *r, char *lines)
 		json_key(&r->j, "skipped"), json_int(&r->j, r->count[SKIPPED]);
 		json_end(&r->j, '}');
 	} else {
-		text_printf(&r->t, "%d checks: %d ok, %d failed, %d skipped\n", r->count[0] + r->count[1] + r->count[2], r->count[PASSED],
-		            r->count[FAILED], r->count[SKIPPED]);
+		text_printf(&r->t, "%d checks: %d ok, %d failed, %d skipped\n", r->count[0] + r->count[1] + r->count[2],
+		            r->count[PASSED], r->count[FAILED], r->count[SKIPPED]);
 	}
 	return OG_OK;
 }
@@ -220,7 +232,8 @@ static og_status check_options(const og_tensorrt_options *o)
 {
 	host_case c = { .n_in = 0 };
 	if (o->reference && !schema_find_any(o->reference))
-		return base_fail(OG_USAGE, "--reference: there is no op called '%s'; opgraft op list shows those there are", o->reference);
+		return base_fail(OG_USAGE, "--reference: there is no op called '%s'; opgraft op list shows those there are",
+		                 o->reference);
 	for (int k = 0; k < o->n_attributes; k++)
 		if (!strchr(o->attributes[k] + (*o->attributes[k] == '='), '='))
 			return base_fail(OG_USAGE, "--attr takes NAME=VALUE, not '%s'", o->attributes[k]);

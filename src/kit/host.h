@@ -1,12 +1,12 @@
-/* host.h -- what the files of our own host of TensorRT plugins share: it loads any plugin library, asks and runs its plugins in the
- * order in which TensorRT does, and says what is wrong. Of TensorRT itself it needs nothing.
+/* host.h -- what the files of our own host of TensorRT plugins share: it loads any plugin library, asks and runs its
+ * plugins in the order in which TensorRT does, and says what is wrong. Of TensorRT itself it needs nothing.
  *
- * host.c has the report; host_open.c what a child process begins with; host_case.c shapes to try; host_expression.c TensorRT's
- * expressions of sizes; host_format.c memory formats; host_build.c checks that need no GPU; host_cuda.c, host_launch.c and host_run.c
- * those that do.
+ * host.c has the report; host_open.c what a child process begins with; host_case.c shapes to try; host_expression.c
+ * TensorRT's expressions of sizes; host_format.c memory formats; host_build.c checks that need no GPU; host_cuda.c,
+ * host_launch.c, host_run.c and host_large.c those that do.
  *
- * Each check of each plugin runs in a child process: it tells what failed through a pipe, and when the plugin crashes a handler tells
- * in which call. */
+ * Each check of each plugin runs in a child process: it tells what failed through a pipe, and when the plugin
+ * crashes a handler tells in which call. */
 #ifndef HOST_H
 #define HOST_H
 
@@ -54,11 +54,12 @@ HOST_CHECKS(X)
 
 /* ---- telling (host_open.c) ---------------------------------------------------------------------- */
 
-/* Tells that the check failed, once; later words of the same check are dropped. What the plugin said through TensorRT's logger
- * follows. Always false. */
+/* Tells that the check failed, once; later words of the same check are dropped. What the plugin said through
+ * TensorRT's logger follows. Always false. */
 bool host_fail(host *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void host_note(host *, const char *format, ...) __attribute__((format(printf, 2, 3)));     /* a fact beside "ok" */
-bool host_skip(host *, const char *format, ...) __attribute__((format(printf, 2, 3)));     /* why nothing is checked. Always false. */
+/* Why nothing is checked. Always false. */
+bool host_skip(host *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Which function of the plugin is called next, and upon what: for the sentence when it crashes. */
 void host_calls(const char *function);
 void host_upon(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -74,7 +75,13 @@ og_status host_open(host *);
 bool host_is_v3(trt_creator *);          /* the interface that this host drives */
 
 /* A plugin with its capabilities. */
-typedef struct host_plugin { trt_plugin *plugin; trt_core *core; trt_build *build; trt_runtime *run; int32_t n_out; } host_plugin;
+typedef struct host_plugin {
+	trt_plugin *plugin;
+	trt_core *core;
+	trt_build *build;
+	trt_runtime *run;
+	int32_t n_out;
+} host_plugin;
 /* False when the creator refuses or something is missing; tells nothing. */
 bool host_make(host *, host_plugin *out, const trt_fields *, int32_t phase);
 /* The same for checks behind `create` and `capabilities`: a refusal there ends a check here. */
@@ -101,13 +108,15 @@ typedef struct host_case {
 } host_case;
 /* Shapes of the inputs: "2x3x5,3x5"; nothing is a scalar. OG_USAGE. */
 og_status host_read_shapes(host_case *out, const char *);
-/* Those that the user gave, the op's own, or shapes that the plugin takes; *n of them in the arena. False after telling. */
+/* Those that the user gave, the op's own, or shapes that the plugin takes; *n of them in the arena. False after
+ * telling. */
 bool host_cases(host *, host_case **out, size_t *n);
-/* Change number k of a case: all sizes that are equal become 0, 1, 2, 17, 33, one more, or `large`. 0 is the case as it is; false:
- * there is no number k. */
+/* Change number k of a case: all sizes that are equal become 0, 1, 2, 17, 33, one more, or `large`. 0 is the case as
+ * it is; false: there is no number k. */
 bool host_vary(host_case *out, const host_case *, int k, int64_t large);
 void host_case_words(host_case *);
-/* Shapes of the outputs, with the sizes known: 0, or what the plugin returned when it refuses. False after telling a failure. */
+/* Shapes of the outputs, with the sizes known: 0, or what the plugin returned when it refuses. False after telling a
+ * failure. */
 bool host_output_shapes(host *, int32_t *status, const host_plugin *, const host_case *, trt_dims *out);
 bool host_output_types(host *, int32_t *status, const host_plugin *, const int32_t *in, int n_in, int32_t *out);
 
@@ -124,7 +133,8 @@ bool host_expr_value(int64_t *out, const char **why, const trt_dim *);
 
 /* Where elements lie: dimensions before the channel, the channel, those behind; all multiplied. */
 typedef struct host_layout { size_t outer, channel, inner, lanes, padded, elements; bool by_lane; } host_layout;
-bool host_layout_of(host_layout *out, int32_t format, const trt_dims *);         /* false: no such format for this rank, or too large */
+/* False: no such format for this rank, or too large. */
+bool host_layout_of(host_layout *out, int32_t format, const trt_dims *);
 size_t host_layout_at(const host_layout *, size_t k);    /* place of element k in row-major order */
 const char *host_type_name(int32_t type);
 const char *host_format_name(int32_t format);
@@ -132,8 +142,10 @@ og_dtype host_dtype(int32_t type);
 
 typedef struct host_combination { int32_t type[HOST_POSITIONS], format[HOST_POSITIONS]; } host_combination;
 trt_range host_range(const trt_dims *, int32_t type, int32_t format);
-/* All that the plugin takes for the case. `strict` asks again and in other ways, and tells what is wrong. False after telling. */
-bool host_combinations(host *, host_combination **out, size_t *n, const host_plugin *, const host_case *, const trt_dims *made, bool strict);
+/* All that the plugin takes for the case. `strict` asks again and in other ways, and tells what is wrong. False
+ * after telling. */
+bool host_combinations(host *, host_combination **out, size_t *n, const host_plugin *, const host_case *,
+                       const trt_dims *made, bool strict);
 /* "HALF in HWC8", or all positions where they differ; in a buffer of the caller. */
 void host_combination_words(char *out, size_t room, const host_combination *, int n);
 /* Configures the plugin for it. False after telling. */
@@ -141,7 +153,8 @@ bool host_configure(host *, const host_plugin *, const host_case *, const trt_di
 /* Bytes of workspace, and the tactics: at least one, 0 where the plugin has none. False after telling. */
 enum { HOST_MAX_TACTICS = 64 };
 typedef struct host_needs { size_t workspace; int32_t tactic[HOST_MAX_TACTICS]; int n_tactics; } host_needs;
-bool host_ask_needs(host *, host_needs *out, const host_plugin *, const host_case *, const trt_dims *made, const host_combination *);
+bool host_ask_needs(host *, host_needs *out, const host_plugin *, const host_case *, const trt_dims *made,
+                    const host_combination *);
 
 /* ---- on the device (host_cuda.c, host_launch.c) ---------------------------------------------------------- */
 
@@ -155,7 +168,8 @@ bool host_block_new(host *, host_block *, size_t bytes);
 void host_block_free(host *, host_block *);
 /* Data (NULL: all bytes `poison`) and fresh guards. */
 bool host_block_set(host *, const host_block *, const void *data, uint8_t poison);
-/* Copies it out, and looks at the guards: HOST_WHOLE, or where they were written, counted from the first byte between them. */
+/* Copies it out, and looks at the guards: HOST_WHOLE, or where they were written, counted from the first byte
+ * between them. */
 #define HOST_WHOLE INT64_MIN
 bool host_block_get(host *, const host_block *, void *data, int64_t *outside);
 
@@ -164,7 +178,8 @@ typedef struct host_data { og_tensor t[HOST_MAX_ARGS]; } host_data;
 /* Others each time; `any`: all floats there are, else numbers from -4 to 4. */
 bool host_fill(host *, host_data *, const host_case *, const int32_t *type, bool any);
 size_t host_bytes(const og_tensor *);
-/* What the op of the plugin's name makes of it on the CPU. OG_UNSUPPORTED: there is no such op, or it does not take these. */
+/* What the op of the plugin's name makes of it on the CPU. OG_UNSUPPORTED: there is no such op, or it does not take
+ * these. */
 og_status host_reference(host *, host_data *out, int n_out, const host_case *, const host_data *in);
 
 /* A plugin attached to a context, with memory and a stream of its own. */
@@ -182,8 +197,8 @@ typedef struct host_launch {
 	void *stream;
 } host_launch;
 /* Attaches a clone of the plugin, sets tactic and shapes, takes memory. False after telling. */
-bool host_launch_open(host *, host_launch *, const host_plugin *, const host_case *, const trt_dims *made, const host_combination *,
-                      const host_needs *, int32_t tactic);
+bool host_launch_open(host *, host_launch *, const host_plugin *, const host_case *, const trt_dims *made,
+                      const host_combination *, const host_needs *, int32_t tactic);
 /* Inputs, whose padding has bytes `padding`; outputs and workspace are filled with `poison`. */
 bool host_launch_load(host_launch *, const host_data *, uint8_t padding, uint8_t poison);
 bool host_launch_enqueue(host_launch *);
@@ -193,5 +208,8 @@ bool host_launch_take(host_launch *, host_data *out);
 /* Once: memory at other places for what is loaded next, since pointers change between calls of enqueue. */
 bool host_launch_move(host_launch *);
 void host_launch_close(host_launch *);
+
+/* Index of the first element that differs, -1: NaN equals NaN, and where not `exact` numbers may be a tolerance apart. */
+int64_t host_first_apart(const og_tensor *, const og_tensor *, bool exact);
 
 #endif

@@ -12,13 +12,17 @@ static const char *or_null(const char *s) { return s ? s : "NULL"; }
 static bool good_names(host *h, const trt_fields *names)
 {
 	if (!names) return host_fail(h, "getFieldNames returns NULL; return a collection of no fields");
-	if (names->nbFields < 0 || (names->nbFields > 0 && !names->fields)) return host_fail(h, "getFieldNames gives %d fields at NULL", (int)names->nbFields);
+	if (names->nbFields < 0 || (names->nbFields > 0 && !names->fields))
+		return host_fail(h, "getFieldNames gives %d fields at NULL", (int)names->nbFields);
 	for (int32_t k = 0; k < names->nbFields; k++) {
 		const trt_field *f = &names->fields[k];
 		if (!f->name || !*f->name) return host_fail(h, "getFieldNames gives field %d no name", (int)k);
-		if (host_field_size(f->type) == 0) return host_fail(h, "getFieldNames gives field '%s' type %d, which TensorRT does not have", f->name, (int)f->type);
+		if (host_field_size(f->type) == 0)
+			return host_fail(h, "getFieldNames gives field '%s' type %d, which TensorRT does not have", f->name,
+			                 (int)f->type);
 		for (int32_t j = 0; j < k; j++)
-			if (!strcmp(names->fields[j].name, f->name)) return host_fail(h, "getFieldNames gives field '%s' twice", f->name);
+			if (!strcmp(names->fields[j].name, f->name))
+				return host_fail(h, "getFieldNames gives field '%s' twice", f->name);
 	}
 	return true;
 }
@@ -28,7 +32,8 @@ void host_check_creator(host *h)
 	trt_creator *c = h->creator;
 	host_calls("getAPILanguage of the creator");
 	int32_t language = c->table->getAPILanguage(c);
-	if (language != TRT_LANGUAGE_CPP) host_fail(h, "getAPILanguage of the creator is %d, and that of a library is 0", (int)language);
+	if (language != TRT_LANGUAGE_CPP)
+		host_fail(h, "getAPILanguage of the creator is %d, and that of a library is 0", (int)language);
 	host_calls("getPluginName of the creator");
 	const char *name = c->table->getPluginName(c);
 	if (!name || !*name) host_fail(h, "getPluginName of the creator is %s", name ? "empty" : "NULL");
@@ -41,14 +46,17 @@ void host_check_creator(host *h)
 	for (int32_t k = 0; k < h->n_creators && !h->failed; k++) {
 		trt_creator *other = h->creators[k];
 		if (other == c || !host_is_v3(other)) continue;
-		if (!strcmp(other->table->getPluginName(other), name) && !strcmp(other->table->getPluginVersion(other), version) &&
+		if (!strcmp(other->table->getPluginName(other), name) &&
+		    !strcmp(other->table->getPluginVersion(other), version) &&
 		    !strcmp(other->table->getPluginNamespace(other), space))
-			host_fail(h, "two creators have name %s, version %s and namespace '%s': TensorRT refuses the second", name, version, space);
+			host_fail(h, "two creators have name %s, version %s and namespace '%s': TensorRT refuses the second", name,
+			          version, space);
 	}
 	host_calls("getFieldNames");
 	const trt_fields *names = c->table->getFieldNames(c);
 	if (h->failed || !good_names(h, names)) return;
-	host_note(h, "version %s, namespace '%s', %d field%s", version, space, (int)names->nbFields, names->nbFields == 1 ? "" : "s");
+	host_note(h, "version %s, namespace '%s', %d field%s", version, space, (int)names->nbFields,
+	          names->nbFields == 1 ? "" : "s");
 }
 
 /* ---- create ---------------------------------------------------------------------------------------- */
@@ -59,11 +67,13 @@ static bool create_with(host *h, const trt_fields *fields, const char *what)
 	host_plugin p[2];
 	host_upon("of %s", what);
 	for (int k = 0; k < 2; k++) (void)host_make(h, &p[k], fields, TRT_PHASE_BUILD);
-	if (!p[0].plugin != !p[1].plugin) return host_fail(h, "createPlugin makes a plugin of %s at one time and none at another", what);
+	if (!p[0].plugin != !p[1].plugin)
+		return host_fail(h, "createPlugin makes a plugin of %s at one time and none at another", what);
 	if (!p[0].plugin)
 		return host_fail(h, "createPlugin returns NULL for %s%s", what,
 		                 h->options->n_attributes ? "" : "; if it needs some, give them by --attr NAME=VALUE");
-	if (p[0].plugin == p[1].plugin) return host_fail(h, "createPlugin gives one plugin twice: each has an end of its own");
+	if (p[0].plugin == p[1].plugin)
+		return host_fail(h, "createPlugin gives one plugin twice: each has an end of its own");
 	host_destroy(&p[0]);
 	host_destroy(&p[1]);
 	return true;
@@ -91,7 +101,8 @@ static bool right_kind(host *h, trt_info info, const char *kind, const char *wha
 static bool same_text(host *h, const char *what, const char *creator, const char *core)
 {
 	if (core && !strcmp(creator, core)) return true;
-	return host_fail(h, "%s is '%s' of the plugin and '%s' of its creator: an engine would not find it again", what, or_null(core), creator);
+	return host_fail(h, "%s is '%s' of the plugin and '%s' of its creator: an engine would not find it again", what,
+	                 or_null(core), creator);
 }
 
 static void check_capabilities(host *h, trt_plugin *p)
@@ -105,7 +116,8 @@ static void check_capabilities(host *h, trt_plugin *p)
 		found[k] = p->table->getCapabilityInterface(p, k);
 		if (!found[k]) host_fail(h, "getCapabilityInterface gives no %s capability", names[k]);
 		else if (p->table->getCapabilityInterface(p, k) != found[k])
-			host_fail(h, "getCapabilityInterface gives another %s capability each time: it belongs to the plugin", names[k]);
+			host_fail(h, "getCapabilityInterface gives another %s capability each time: it belongs to the plugin",
+			          names[k]);
 	}
 	if (h->failed) return;
 	trt_core *core = found[TRT_CAPABILITY_CORE];
@@ -117,11 +129,16 @@ static void check_capabilities(host *h, trt_plugin *p)
 	    !right_kind(h, info, TRT_BUILD_KIND, "the build capability") ||
 	    !right_kind(h, run->table->getInterfaceInfo(run), TRT_RUNTIME_KIND, "the runtime capability")) return;
 	host_calls("getPluginName of the plugin");
-	if (!same_text(h, "getPluginName", h->creator->table->getPluginName(h->creator), core->table->getPluginName(core))) return;
+	if (!same_text(h, "getPluginName", h->creator->table->getPluginName(h->creator), core->table->getPluginName(core)))
+		return;
 	host_calls("getPluginVersion of the plugin");
-	if (!same_text(h, "getPluginVersion", h->creator->table->getPluginVersion(h->creator), core->table->getPluginVersion(core))) return;
+	if (!same_text(h, "getPluginVersion", h->creator->table->getPluginVersion(h->creator),
+	               core->table->getPluginVersion(core)))
+		return;
 	host_calls("getPluginNamespace of the plugin");
-	if (!same_text(h, "getPluginNamespace", h->creator->table->getPluginNamespace(h->creator), core->table->getPluginNamespace(core))) return;
+	if (!same_text(h, "getPluginNamespace", h->creator->table->getPluginNamespace(h->creator),
+	               core->table->getPluginNamespace(core)))
+		return;
 	host_note(h, "build interface %d.%d", (int)info.major, (int)info.minor);
 }
 
@@ -147,7 +164,8 @@ static bool check_count(host *h)
 	trt_fields given;
 	if (host_given_fields(&given, h) != OG_OK || !host_make(h, &p, &given, TRT_PHASE_BUILD) || !p.build)
 		return host_skip(h, "there is no plugin to ask: see create and capabilities");
-	if (p.n_out < 1 || p.n_out > HOST_MAX_ARGS) return host_fail(h, "getNbOutputs says %d; this host looks at 1 to %d", (int)p.n_out, HOST_MAX_ARGS);
+	if (p.n_out < 1 || p.n_out > HOST_MAX_ARGS)
+		return host_fail(h, "getNbOutputs says %d; this host looks at 1 to %d", (int)p.n_out, HOST_MAX_ARGS);
 	host_calls("getNbOutputs");
 	int32_t again = p.build->table->getNbOutputs(p.build);
 	if (again != p.n_out) return host_fail(h, "getNbOutputs says %d and then %d", (int)p.n_out, (int)again);
@@ -166,13 +184,18 @@ void host_check_types(host *h)
 	for (size_t k = 0; k < n && !h->failed; k++) {
 		host_upon("%d inputs", cases[k].n_in);
 		if (!host_output_types(h, &status, &p, cases[k].type, cases[k].n_in, out)) return;
-		if (status) host_fail(h, "getOutputDataTypes returns %d for %d inputs of type %s", (int)status, cases[k].n_in, host_type_name(cases[k].type[0]));
+		if (status)
+			host_fail(h, "getOutputDataTypes returns %d for %d inputs of type %s", (int)status, cases[k].n_in,
+			          host_type_name(cases[k].type[0]));
 		for (int i = 0; i < p.n_out && !h->failed; i++)
-			if (host_dtype(out[i]) == OG_NONE) host_fail(h, "getOutputDataTypes gives output %d type %d, which TensorRT does not have", i, (int)out[i]);
+			if (host_dtype(out[i]) == OG_NONE)
+				host_fail(h, "getOutputDataTypes gives output %d type %d, which TensorRT does not have", i,
+				          (int)out[i]);
 	}
 	for (int i = 0; i < p.n_out && !h->failed && strlen(words) < sizeof words - 16; i++)
 		snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", i ? ", " : "", host_type_name(out[i]));
-	host_note(h, "%d output%s of type %s for %s", (int)p.n_out, p.n_out == 1 ? "" : "s", words, host_type_name(cases[n - 1].type[0]));
+	host_note(h, "%d output%s of type %s for %s", (int)p.n_out, p.n_out == 1 ? "" : "s", words,
+	          host_type_name(cases[n - 1].type[0]));
 	host_destroy(&p);
 }
 
@@ -181,12 +204,16 @@ void host_check_types(host *h)
 static bool good_fields(host *h, const trt_fields *f)
 {
 	if (!f) return host_fail(h, "getFieldsToSerialize returns NULL; return a collection of no fields");
-	if (f->nbFields < 0 || (f->nbFields > 0 && !f->fields)) return host_fail(h, "getFieldsToSerialize gives %d fields at NULL", (int)f->nbFields);
+	if (f->nbFields < 0 || (f->nbFields > 0 && !f->fields))
+		return host_fail(h, "getFieldsToSerialize gives %d fields at NULL", (int)f->nbFields);
 	for (int32_t k = 0; k < f->nbFields; k++) {
 		const trt_field *x = &f->fields[k];
 		if (!x->name) return host_fail(h, "getFieldsToSerialize gives field %d no name", (int)k);
-		if (host_field_size(x->type) == 0) return host_fail(h, "getFieldsToSerialize gives field '%s' type %d, which TensorRT does not have", x->name, (int)x->type);
-		if (x->length < 0 || (x->length > 0 && !x->data)) return host_fail(h, "getFieldsToSerialize gives field '%s' %d elements at NULL", x->name, (int)x->length);
+		if (host_field_size(x->type) == 0)
+			return host_fail(h, "getFieldsToSerialize gives field '%s' type %d, which TensorRT does not have", x->name,
+			                 (int)x->type);
+		if (x->length < 0 || (x->length > 0 && !x->data))
+			return host_fail(h, "getFieldsToSerialize gives field '%s' %d elements at NULL", x->name, (int)x->length);
 	}
 	return true;
 }
@@ -208,11 +235,13 @@ static bool round_trip(host *h, const trt_fields *given, int32_t *n)
 	if (!fields) return host_fail(h, "memory ran out");
 	host_destroy(&p);
 	host_upon("the fields that it serialised");
-	if (!host_make(h, &again, fields, TRT_PHASE_RUNTIME)) return host_fail(h, "createPlugin refuses the fields that getFieldsToSerialize gave");
+	if (!host_make(h, &again, fields, TRT_PHASE_RUNTIME))
+		return host_fail(h, "createPlugin refuses the fields that getFieldsToSerialize gave");
 	const trt_fields *second = serialised(&again);
 	if (!good_fields(h, second)) return false;
 	if (!host_same_fields(fields, second))
-		return host_fail(h, "a plugin that was made of the fields of getFieldsToSerialize serialises others: some do not survive an engine file");
+		return host_fail(h, "a plugin that was made of the fields of getFieldsToSerialize serialises others: some do "
+		                    "not survive an engine file");
 	host_destroy(&again);
 	*n = fields->nbFields;
 	return true;
@@ -221,8 +250,8 @@ static bool round_trip(host *h, const trt_fields *given, int32_t *n)
 /* A field of one number; false when it is not for x. */
 static bool number_field(trt_field *f, char room[16], const trt_field *declared, double x)
 {
-	bool whole = declared->type == TRT_FIELD_INT8 || declared->type == TRT_FIELD_INT16 || declared->type == TRT_FIELD_INT32 ||
-	             declared->type == TRT_FIELD_INT64;
+	bool whole = declared->type == TRT_FIELD_INT8 || declared->type == TRT_FIELD_INT16 ||
+	             declared->type == TRT_FIELD_INT32 || declared->type == TRT_FIELD_INT64;
 	*f = (trt_field){ declared->name, room, declared->type, 1 };
 	return host_put_number(room, declared->type, x) && (!whole || x == floor(x));
 }
@@ -252,7 +281,9 @@ static bool field_counts(host *h, const trt_fields *given, const trt_field *decl
 			bool same = host_same_fields(before, now);
 			host_destroy(&p);
 			*tried = true;
-			return !same || host_fail(h, "with %s = %g and with %g getFieldsToSerialize gives the same: the field does not reach the engine file",
+			return !same || host_fail(h,
+			                          "with %s = %g and with %g getFieldsToSerialize gives the same: the field does "
+			                          "not reach the engine file",
 			                          declared->name, first, values[k]);
 		}
 		if (!(before = host_copy_fields(h, now))) return host_fail(h, "memory ran out");
@@ -292,7 +323,8 @@ static bool answers(host *h, const host_plugin *p, const host_case *c, trt_dims 
 	return *fields || host_fail(h, "memory ran out");
 }
 
-static bool same_answers(host *h, const host_plugin *p, const host_case *c, const trt_dims *made, const trt_fields *fields, const char *when)
+static bool same_answers(host *h, const host_plugin *p, const host_case *c, const trt_dims *made,
+                         const trt_fields *fields, const char *when)
 {
 	trt_dims now[HOST_MAX_ARGS];
 	const trt_fields *own;
@@ -315,7 +347,9 @@ static bool end_in_order(host *h, const host_case *c, const int order[3])
 		host_upon("%s", order[k] ? "a clone" : "the plugin, which has clones");
 		host_destroy(&p[order[k]]);
 		for (int i = 0; i < 3; i++)
-			if (p[i].plugin && !same_answers(h, &p[i], c, made, fields, order[k] ? "when another clone has ended" : "when its plugin has ended")) return false;
+			if (p[i].plugin && !same_answers(h, &p[i], c, made, fields,
+			                                 order[k] ? "when another clone has ended" : "when its plugin has ended"))
+				return false;
 	}
 	return true;
 }
@@ -329,7 +363,8 @@ static void *clone_often(void *arg)
 	for (int k = 0; k < TIMES && !w->h->failed; k++) {
 		host_plugin copy;
 		if (!host_clone(w->h, &copy, w->p)) break;
-		if (!host_same_fields(serialised(&copy), w->fields)) host_fail(w->h, "a clone serialises other fields when threads clone at once");
+		if (!host_same_fields(serialised(&copy), w->fields))
+			host_fail(w->h, "a clone serialises other fields when threads clone at once");
 		host_destroy(&copy);
 	}
 	return NULL;

@@ -11,7 +11,8 @@ void host_case_words(host_case *c)
 	c->words[0] = '\0';
 	for (int k = 0; k < c->n_in && n < sizeof c->words; k++) {
 		n += (size_t)snprintf(c->words + n, sizeof c->words - n, "%s", k ? ", " : "");
-		if (c->in[k].nbDims == 0 && n < sizeof c->words) n += (size_t)snprintf(c->words + n, sizeof c->words - n, "a scalar");
+		if (c->in[k].nbDims == 0 && n < sizeof c->words)
+			n += (size_t)snprintf(c->words + n, sizeof c->words - n, "a scalar");
 		for (int d = 0; d < c->in[k].nbDims && n < sizeof c->words; d++)
 			n += (size_t)snprintf(c->words + n, sizeof c->words - n, "%s%lld", d ? "x" : "", (long long)c->in[k].d[d]);
 	}
@@ -33,7 +34,8 @@ bool host_output_types(host *h, int32_t *status, const host_plugin *p, const int
 	if (*status) return true;
 	for (int k = 0; k < HOST_POSITIONS; k++) {
 		if (k < p->n_out && made[k] == UNSET)
-			return host_fail(h, "getNbOutputs says %d, but getOutputDataTypes sets no type for output %d", (int)p->n_out, k);
+			return host_fail(h, "getNbOutputs says %d, but getOutputDataTypes sets no type for output %d",
+			                 (int)p->n_out, k);
 		if (k >= p->n_out && made[k] != UNSET)
 			return host_fail(h, "getNbOutputs says %d, but getOutputDataTypes writes output %d", (int)p->n_out, k);
 		if (k < p->n_out) out[k] = made[k];
@@ -54,9 +56,11 @@ static bool ask_shapes(host *h, int32_t *status, const host_plugin *p, trt_dims_
 			return host_fail(h, "getNbOutputs says %d, but getOutputShapes writes output %d", (int)p->n_out, k);
 		if (k >= p->n_out) continue;
 		if (out[k].nbDims == UNSET)
-			return host_fail(h, "getNbOutputs says %d, but getOutputShapes sets no shape for output %d", (int)p->n_out, k);
+			return host_fail(h, "getNbOutputs says %d, but getOutputShapes sets no shape for output %d", (int)p->n_out,
+			                 k);
 		if (out[k].nbDims < 0 || out[k].nbDims > TRT_MAX_DIMS)
-			return host_fail(h, "getOutputShapes gives output %d %d dimensions, and 0 to 8 are possible", k, (int)out[k].nbDims);
+			return host_fail(h, "getOutputShapes gives output %d %d dimensions, and 0 to 8 are possible", k,
+			                 (int)out[k].nbDims);
 		for (int d = 0; d < out[k].nbDims; d++)
 			if (!out[k].d[d]) return host_fail(h, "getOutputShapes leaves dimension %d of output %d at NULL", d, k);
 	}
@@ -64,7 +68,8 @@ static bool ask_shapes(host *h, int32_t *status, const host_plugin *p, trt_dims_
 }
 
 /* Bit k of `symbols`: the sizes of the k-th dimension of every input are not known to the plugin. */
-static bool shapes_with(host *h, int32_t *status, const host_plugin *p, const host_case *c, unsigned symbols, trt_dims *made)
+static bool shapes_with(host *h, int32_t *status, const host_plugin *p, const host_case *c, unsigned symbols,
+                        trt_dims *made)
 {
 	trt_dims_expr in[HOST_POSITIONS], out[HOST_POSITIONS];
 	int32_t types[HOST_POSITIONS], refused;
@@ -84,7 +89,9 @@ static bool shapes_with(host *h, int32_t *status, const host_plugin *p, const ho
 			if (!host_expr_value(&made[k].d[d], &why, out[k].d[d]))
 				told = host_fail(h, "for inputs of %s dimension %d of output %d %s", c->words, d, k, why);
 			else if (made[k].d[d] < 0)
-				told = host_fail(h, "for inputs of %s dimension %d of output %d is %lld; refuse such shapes, or take the larger of it and 0",
+				told = host_fail(h,
+				                 "for inputs of %s dimension %d of output %d is %lld; refuse such shapes, or take the "
+				                 "larger of it and 0",
 				                 c->words, d, k, (long long)made[k].d[d]);
 		}
 	}
@@ -108,7 +115,8 @@ og_status host_read_shapes(host_case *c, const char *s)
 			char *end;
 			long long size = strtoll(at, &end, 10);
 			if (end == at || size < 0 || dims->nbDims == TRT_MAX_DIMS || (*end && *end != 'x' && *end != ','))
-				return base_fail(OG_USAGE, "--shape takes sizes such as 2x3x5,3x5, one shape for each input, not '%s'", s);
+				return base_fail(OG_USAGE, "--shape takes sizes such as 2x3x5,3x5, one shape for each input, not '%s'",
+				                 s);
 			dims->d[dims->nbDims++] = size;
 			at = *end == 'x' ? end + 1 : end;
 		}
@@ -119,7 +127,8 @@ og_status host_read_shapes(host_case *c, const char *s)
 /* Types that the plugin takes for all inputs. False: none; told a failure, or it refuses all. */
 static bool choose_types(host *h, const host_plugin *p, host_case *c)
 {
-	static const int32_t tries[] = { TRT_FLOAT, TRT_HALF, TRT_BF16, TRT_INT32, TRT_INT64, TRT_INT8, TRT_BOOL, TRT_UINT8, TRT_FP8 };
+	static const int32_t tries[] = { TRT_FLOAT, TRT_HALF, TRT_BF16,  TRT_INT32, TRT_INT64,
+		                             TRT_INT8,  TRT_BOOL, TRT_UINT8, TRT_FP8 };
 	int32_t out[HOST_POSITIONS], status = 1;
 	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
 		for (int k = 0; k < c->n_in; k++) c->type[k] = tries[i];
@@ -246,14 +255,16 @@ bool host_cases(host *h, host_case **out, size_t *n)
 		*c = (host_case){ .given = given };
 		if (host_read_shapes(c, h->options->shapes) != OG_OK) return host_fail(h, "%s", base_error());
 		host_case_words(c);
-		if (!choose_types(h, &p, c) && !h->failed) host_fail(h, "getOutputDataTypes refuses every type for %d inputs", c->n_in);
+		if (!choose_types(h, &p, c) && !h->failed)
+			host_fail(h, "getOutputDataTypes refuses every type for %d inputs", c->n_in);
 		*n = 1;
 	} else {
 		*n = guess_cases(h, &p, *out, &given);
 	}
 	host_destroy(&p);
 	if (h->failed) return false;
-	return *n > 0 || host_fail(h, "it takes none of the shapes tried, with 1 to 4 inputs of 1 to 5 dimensions; give some by --shape");
+	return *n > 0 || host_fail(h, "it takes none of the shapes tried, with 1 to 4 inputs of 1 to 5 dimensions; give "
+	                              "some by --shape");
 }
 
 static int64_t size_number(const host_case *c, int k)
@@ -314,10 +325,12 @@ static void compare_shapes(host *h, const host_plugin *p, const host_case *c, si
 			if (same_dims(&known[k], &open[k])) continue;
 			for (int d = 0; d < known[k].nbDims && d < open[k].nbDims; d++)
 				if (known[k].d[d] != open[k].d[d])
-					host_fail(h, "for inputs of %s dimension %d of output %d is %lld when sizes are known, and %lld by the expression for sizes "
-					          "that are not", c->words, d, k, (long long)known[k].d[d], (long long)open[k].d[d]);
-			host_fail(h, "for inputs of %s output %d has %d dimensions when sizes are known, and %d when they are not", c->words, k,
-			          (int)known[k].nbDims, (int)open[k].nbDims);
+					host_fail(h,
+					          "for inputs of %s dimension %d of output %d is %lld when sizes are known, and %lld by "
+					          "the expression for sizes that are not",
+					          c->words, d, k, (long long)known[k].d[d], (long long)open[k].d[d]);
+			host_fail(h, "for inputs of %s output %d has %d dimensions when sizes are known, and %d when they are not",
+			          c->words, k, (int)known[k].nbDims, (int)open[k].nbDims);
 		}
 	}
 }
@@ -325,14 +338,15 @@ static void compare_shapes(host *h, const host_plugin *p, const host_case *c, si
 void host_check_shapes(host *h)
 {
 	enum { CHANGES = 60 };
-	const int64_t large = (INT64_C(1) << 31) + 8;            /* more than 32 bits hold; a product of two is still 64 bits */
+	const int64_t large = (INT64_C(1) << 31) + 8; /* more than 32 bits hold; a product of two is still 64 bits */
 	host_case *cases, c;
 	size_t n, taken = 0, fixed = 0;
 	if (!host_cases(h, &cases, &n)) return;
 	for (size_t i = 0; i < n && !h->failed; i++) {
 		host_plugin p;
 		if (!host_need(h, &p, &cases[i].given, TRT_PHASE_BUILD)) return;
-		for (int k = 0; k < CHANGES && !h->failed && host_vary(&c, &cases[i], k, large); k++) compare_shapes(h, &p, &c, &taken, &fixed);
+		for (int k = 0; k < CHANGES && !h->failed && host_vary(&c, &cases[i], k, large); k++)
+			compare_shapes(h, &p, &c, &taken, &fixed);
 		host_destroy(&p);
 	}
 	if (h->failed) return;

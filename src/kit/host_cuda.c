@@ -1,4 +1,5 @@
-/* host_cuda.c -- the host's side of the GPU: a context, memory between guards, values, and what the CPU makes of them. */
+/* host_cuda.c -- the host's side of the GPU: a context, memory between guards, values, and what the CPU makes of
+ * them. */
 #include <math.h>
 
 #include "graph/graph.h"
@@ -36,7 +37,8 @@ enum { GUARD = 4096, GUARD_BYTE = 0xa5 };
 bool host_block_new(host *h, host_block *b, size_t bytes)
 {
 	*b = (host_block){ .bytes = bytes };
-	if (bytes > SIZE_MAX - 2 * GUARD || !host_cuda_ok(h, h->cuda->cuMemAlloc_v2(&b->base, bytes + 2 * GUARD), "taking memory on the device"))
+	if (bytes > SIZE_MAX - 2 * GUARD ||
+	    !host_cuda_ok(h, h->cuda->cuMemAlloc_v2(&b->base, bytes + 2 * GUARD), "taking memory on the device"))
 		return host_fail(h, "a tensor is too large for memory");
 	b->at = b->base + GUARD;
 	return true;
@@ -53,7 +55,8 @@ bool host_block_set(host *h, const host_block *b, const void *data, uint8_t pois
 	const driver_api *api = h->cuda;
 	int error = api->cuMemsetD8_v2(b->base, GUARD_BYTE, GUARD);
 	if (!error) error = api->cuMemsetD8_v2(b->at + b->bytes, GUARD_BYTE, GUARD);
-	if (!error && b->bytes) error = data ? api->cuMemcpyHtoD_v2(b->at, data, b->bytes) : api->cuMemsetD8_v2(b->at, poison, b->bytes);
+	if (!error && b->bytes)
+		error = data ? api->cuMemcpyHtoD_v2(b->at, data, b->bytes) : api->cuMemsetD8_v2(b->at, poison, b->bytes);
 	return host_cuda_ok(h, error, "filling memory on the device");
 }
 
@@ -61,9 +64,11 @@ bool host_block_get(host *h, const host_block *b, void *data, int64_t *outside)
 {
 	uint8_t guards[2][GUARD];
 	*outside = HOST_WHOLE;
-	if ((data && b->bytes && !host_cuda_ok(h, h->cuda->cuMemcpyDtoH_v2(data, b->at, b->bytes), "reading memory of the device")) ||
+	if ((data && b->bytes &&
+	     !host_cuda_ok(h, h->cuda->cuMemcpyDtoH_v2(data, b->at, b->bytes), "reading memory of the device")) ||
 	    !host_cuda_ok(h, h->cuda->cuMemcpyDtoH_v2(guards[0], b->base, GUARD), "reading memory of the device") ||
-	    !host_cuda_ok(h, h->cuda->cuMemcpyDtoH_v2(guards[1], b->at + b->bytes, GUARD), "reading memory of the device")) return false;
+	    !host_cuda_ok(h, h->cuda->cuMemcpyDtoH_v2(guards[1], b->at + b->bytes, GUARD), "reading memory of the device"))
+		return false;
 	for (int64_t k = 0; k < GUARD && *outside == HOST_WHOLE; k++) {
 		if (guards[1][k] != GUARD_BYTE) *outside = (int64_t)b->bytes + k;
 		else if (guards[0][GUARD - 1 - k] != GUARD_BYTE) *outside = -1 - k;
@@ -83,8 +88,10 @@ static uint32_t next_random(host *h)
 
 static float any_float(host *h)
 {
-	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, (float)INFINITY, -(float)INFINITY, (float)NAN, 0x1p-149f, -0x1p-126f,
-	                                 0x1.fffffep127f, 65504.0f, -3.0f };
+	static const float special[] = {
+		0.0f,       -0.0f,     1.0f,       -1.0f,           (float)INFINITY, -(float)INFINITY,
+		(float)NAN, 0x1p-149f, -0x1p-126f, 0x1.fffffep127f, 65504.0f,        -3.0f
+	};
 	uint32_t bits = next_random(h);
 	float x;
 	memcpy(&x, &bits, sizeof x);
@@ -165,7 +172,8 @@ static og_status make_network(og_model *m, const og_op *op, const host_case *c, 
 	return schema_infer(m->main);
 }
 
-static og_status run_plan(host *h, const og_plan *plan, host_data *out, int n_out, const host_case *c, const host_data *in)
+static og_status run_plan(host *h, const og_plan *plan, host_data *out, int n_out, const host_case *c,
+                          const host_data *in)
 {
 	const void *from[HOST_MAX_ARGS];
 	void *to[HOST_MAX_ARGS];

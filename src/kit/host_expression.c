@@ -37,8 +37,12 @@ static const trt_dim *make(int32_t op, int64_t size, const trt_dim *a, const trt
 {
 	host_expression *e = arena_alloc(memory, sizeof *e);
 	if (!e) return NULL;
-	*e = (host_expression){ .dim = { plain_table.table, &e->value }, .value = { &value_table.table }, .op = op, .size = size,
-	                        .a = of_dim(a), .b = of_dim(b) };
+	*e = (host_expression){ .dim = { plain_table.table, &e->value },
+		                    .value = { &value_table.table },
+		                    .op = op,
+		                    .size = size,
+		                    .a = of_dim(a),
+		                    .b = of_dim(b) };
 	return &e->dim;
 }
 
@@ -95,7 +99,8 @@ static const trt_dim *build_operation(trt_dim_maker *m, int32_t op, const trt_di
 	const char *why;
 	(void)m;
 	if (!a || !b) return NULL;
-	if (of_dim(a)->op == CONSTANT && of_dim(b)->op == CONSTANT && apply(&size, &why, op, of_dim(a)->size, of_dim(b)->size))
+	if (of_dim(a)->op == CONSTANT && of_dim(b)->op == CONSTANT &&
+	    apply(&size, &why, op, of_dim(a)->size, of_dim(b)->size))
 		return host_expr_constant(size);
 	return make(op, 0, a, b);
 }

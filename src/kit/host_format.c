@@ -82,7 +82,8 @@ void host_combination_words(char *out, size_t room, const host_combination *f, i
 	for (int k = 1; k < n; k++) same = same && f->type[k] == f->type[0] && f->format[k] == f->format[0];
 	*out = '\0';
 	for (int k = 0; k < (same ? 1 : n) && used < room; k++)
-		used += (size_t)snprintf(out + used, room - used, "%s%s in %s", k ? ", " : "", host_type_name(f->type[k]), host_format_name(f->format[k]));
+		used += (size_t)snprintf(out + used, room - used, "%s%s in %s", k ? ", " : "", host_type_name(f->type[k]),
+		                         host_format_name(f->format[k]));
 }
 
 typedef struct search {
@@ -117,14 +118,19 @@ static bool takes(search *s, int position)
 	const char *type = host_type_name(s->now.type[position]), *format = host_format_name(s->now.format[position]);
 	for (int k = 0; k < TIMES; k++) same &= ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR) == taken;
 	if (!same)
-		host_fail(s->h, "supportsFormatCombination answers the same question, of %s in %s at position %d, now with yes and now with no", type, format,
-		          position);
+		host_fail(s->h,
+		          "supportsFormatCombination answers the same question, of %s in %s at position %d, now with yes and "
+		          "now with no",
+		          type, format, position);
 	else if (ask(s, s->p, position, TRT_BOOL, TRT_HWC8) != taken)
-		host_fail(s->h, "supportsFormatCombination, asked of position %d, looks at types or formats of positions behind it, which are not set "
-		          "then", position);
+		host_fail(s->h,
+		          "supportsFormatCombination, asked of position %d, looks at types or formats of positions behind it, "
+		          "which are not set "
+		          "then",
+		          position);
 	else if (ask(s, s->copy, position, TRT_FLOAT, TRT_LINEAR) != taken)
-		host_fail(s->h, "supportsFormatCombination says %s to %s in %s at position %d, and a clone says %s", taken ? "yes" : "no", type, format, position,
-		          taken ? "no" : "yes");
+		host_fail(s->h, "supportsFormatCombination says %s to %s in %s at position %d, and a clone says %s",
+		          taken ? "yes" : "no", type, format, position, taken ? "no" : "yes");
 	return taken;
 }
 
@@ -166,12 +172,14 @@ static void look(search *s, int position)
 		}
 }
 
-bool host_combinations(host *h, host_combination **out, size_t *n, const host_plugin *p, const host_case *c, const trt_dims *made, bool strict)
+bool host_combinations(host *h, host_combination **out, size_t *n, const host_plugin *p, const host_case *c,
+                       const trt_dims *made, bool strict)
 {
 	host_plugin copy = { .plugin = NULL };
 	search s = { .h = h, .p = p, .copy = &copy, .c = c, .n = c->n_in + p->n_out, .strict = strict };
 	if (strict && !host_clone(h, &copy, p)) return false;
-	for (int k = 0; k < s.n; k++) s.range[k] = host_range(k < c->n_in ? &c->in[k] : &made[k - c->n_in], TRT_FLOAT, TRT_LINEAR);
+	for (int k = 0; k < s.n; k++)
+		s.range[k] = host_range(k < c->n_in ? &c->in[k] : &made[k - c->n_in], TRT_FLOAT, TRT_LINEAR);
 	look(&s, 0);
 	if (strict) host_destroy(&copy);
 	if (s.no_memory) return host_fail(h, "memory ran out");
@@ -184,7 +192,8 @@ bool host_combinations(host *h, host_combination **out, size_t *n, const host_pl
 
 static void ranges_of(trt_range *out, const host_case *c, const trt_dims *made, const host_combination *f, int n_out)
 {
-	for (int k = 0; k < c->n_in + n_out; k++) out[k] = host_range(k < c->n_in ? &c->in[k] : &made[k - c->n_in], f->type[k], f->format[k]);
+	for (int k = 0; k < c->n_in + n_out; k++)
+		out[k] = host_range(k < c->n_in ? &c->in[k] : &made[k - c->n_in], f->type[k], f->format[k]);
 }
 
 bool host_configure(host *h, const host_plugin *p, const host_case *c, const trt_dims *made, const host_combination *f)
@@ -197,11 +206,13 @@ bool host_configure(host *h, const host_plugin *p, const host_case *c, const trt
 	host_upon("inputs of %s, %s", c->words, words);
 	host_calls("configurePlugin");
 	int32_t status = p->build->table->configurePlugin(p->build, r, c->n_in, r + c->n_in, p->n_out);
-	return !status || host_fail(h, "configurePlugin returns %d for inputs of %s, %s, which supportsFormatCombination takes", (int)status, c->words,
-	                            words);
+	return !status ||
+	       host_fail(h, "configurePlugin returns %d for inputs of %s, %s, which supportsFormatCombination takes",
+	                 (int)status, c->words, words);
 }
 
-bool host_ask_needs(host *h, host_needs *out, const host_plugin *p, const host_case *c, const trt_dims *made, const host_combination *f)
+bool host_ask_needs(host *h, host_needs *out, const host_plugin *p, const host_case *c, const trt_dims *made,
+                    const host_combination *f)
 {
 	trt_range r[HOST_POSITIONS];
 	ranges_of(r, c, made, f, p->n_out);
@@ -232,8 +243,10 @@ bool host_ask_needs(host *h, host_needs *out, const host_plugin *p, const host_c
 
 typedef struct tally { size_t combinations, formats, tactics; size_t workspace; bool over_limit; } tally;
 
-static void each_combination(host *h, bool strict, void (*each)(host *, const host_plugin *, const host_case *, const trt_dims *,
-                             const host_combination *, tally *), tally *t)
+static void each_combination(host *h, bool strict,
+                             void (*each)(host *, const host_plugin *, const host_case *, const trt_dims *,
+                                          const host_combination *, tally *),
+                             tally *t)
 {
 	host_case *cases;
 	size_t n, n_found;
@@ -251,7 +264,8 @@ static void each_combination(host *h, bool strict, void (*each)(host *, const ho
 			return;
 		}
 		if (!host_combinations(h, &found, &n_found, &p, &cases[i], made, strict)) return;
-		if (n_found == 0) host_fail(h, "supportsFormatCombination takes no type and format at all for inputs of %s", cases[i].words);
+		if (n_found == 0)
+			host_fail(h, "supportsFormatCombination takes no type and format at all for inputs of %s", cases[i].words);
 		host_calls("getFormatCombinationLimit");
 		int32_t limit = p.build->table->getFormatCombinationLimit(p.build);
 		t->over_limit |= limit > 0 && n_found > (size_t)limit;
@@ -262,7 +276,8 @@ static void each_combination(host *h, bool strict, void (*each)(host *, const ho
 }
 
 /* The types of the outputs follow from those of the inputs: TensorRT asks for them first. */
-static void check_types_of(host *h, const host_plugin *p, const host_case *c, const trt_dims *made, const host_combination *f, tally *t)
+static void check_types_of(host *h, const host_plugin *p, const host_case *c, const trt_dims *made,
+                           const host_combination *f, tally *t)
 {
 	int32_t out[HOST_POSITIONS], status;
 	char words[200];
@@ -270,7 +285,9 @@ static void check_types_of(host *h, const host_plugin *p, const host_case *c, co
 	host_combination_words(words, sizeof words, f, c->n_in + p->n_out);
 	host_upon("%s", words);
 	if (!host_output_types(h, &status, p, f->type, c->n_in, out)) return;
-	if (status) host_fail(h, "supportsFormatCombination takes %s, but getOutputDataTypes returns %d for it", words, (int)status);
+	if (status)
+		host_fail(h, "supportsFormatCombination takes %s, but getOutputDataTypes returns %d for it", words,
+		          (int)status);
 	for (int k = 0; k < c->n_in + p->n_out; k++)
 		if (f->format[k] != TRT_LINEAR) {
 			t->formats++;
@@ -283,19 +300,24 @@ void host_check_formats(host *h)
 	tally t = { 0 };
 	each_combination(h, true, check_types_of, &t);
 	host_note(h, "%zu combinations, %zu of them packed%s", t.combinations, t.formats,
-	          t.over_limit ? "; more than getFormatCombinationLimit allows: TensorRT looks at the first of them only" : "");
+	          t.over_limit ? "; more than getFormatCombinationLimit allows: TensorRT looks at the first of them only"
+	                       : "");
 }
 
-static void check_configure(host *h, const host_plugin *p, const host_case *c, const trt_dims *made, const host_combination *f, tally *t)
+static void check_configure(host *h, const host_plugin *p, const host_case *c, const trt_dims *made,
+                            const host_combination *f, tally *t)
 {
 	host_needs first, second;
 	host_plugin copy;
-	if (!host_configure(h, p, c, made, f) || !host_ask_needs(h, &first, p, c, made, f) || !host_ask_needs(h, &second, p, c, made, f)) return;
+	if (!host_configure(h, p, c, made, f) || !host_ask_needs(h, &first, p, c, made, f) ||
+	    !host_ask_needs(h, &second, p, c, made, f))
+		return;
 	if (first.workspace != second.workspace)
 		host_fail(h, "getWorkspaceSize answers %zu and then %zu to the same question", first.workspace, second.workspace);
 	if (!host_clone(h, &copy, p)) return;
 	host_calls("getTimingCacheID");
-	const char *id = p->build->table->getTimingCacheID(p->build), *other = copy.build->table->getTimingCacheID(copy.build);
+	const char *id = p->build->table->getTimingCacheID(p->build),
+			   *other = copy.build->table->getTimingCacheID(copy.build);
 	if (!id != !other || (id && strcmp(id, other)))
 		host_fail(h, "getTimingCacheID is %s, and %s of a clone", id ? id : "NULL", other ? other : "NULL");
 	host_calls("getMetadataString");

@@ -5,7 +5,10 @@
 
 static void *nothing(trt_context *c) { return (void)c, NULL; }
 static void stay(void *self) { (void)self; }
-static const struct { trt_prefix prefix; trt_context_table table; } context_table = { .table = { nothing, nothing, stay, stay } };
+static const struct {
+	trt_prefix prefix;
+	trt_context_table table;
+} context_table = { .table = { nothing, nothing, stay, stay } };
 static trt_context context = { &context_table.table };
 
 static bool attach(host *h, host_plugin *out, const host_plugin *p)
@@ -14,14 +17,18 @@ static bool attach(host *h, host_plugin *out, const host_plugin *p)
 	host_calls("attachToContext");
 	out->plugin = p->run->table->attachToContext(p->run, &context);
 	if (!out->plugin) return host_fail(h, "attachToContext returns NULL");
-	if (out->plugin == p->plugin) return host_fail(h, "attachToContext returns the plugin itself: every context takes a clone of its own");
+	if (out->plugin == p->plugin)
+		return host_fail(h, "attachToContext returns the plugin itself: every context takes a clone of its own");
 	out->core = out->plugin->table->getCapabilityInterface(out->plugin, TRT_CAPABILITY_CORE);
 	out->run = out->plugin->table->getCapabilityInterface(out->plugin, TRT_CAPABILITY_RUNTIME);
 	return out->run ? true : host_fail(h, "the plugin from attachToContext has no runtime capability");
 }
 
 /* Version 2 of the build capability has one function more. */
-typedef struct build_2_table { trt_build_table first; int32_t (*getAliasedInput)(trt_build *, int32_t output); } build_2_table;
+typedef struct build_2_table {
+	trt_build_table first;
+	int32_t (*getAliasedInput)(trt_build *, int32_t output);
+} build_2_table;
 
 static bool writes_over_inputs(const host_plugin *p)
 {
@@ -37,21 +44,24 @@ static bool take_memory(host_launch *l, const host_needs *needs)
 	host *h = l->h;
 	for (int k = 0; k < l->n_in + l->n_out; k++) {
 		size_t bytes, size = og_dtype_bytes(host_dtype(l->desc[k].type));
-		if (!host_layout_of(&l->layout[k], l->desc[k].format, &l->desc[k].dims) || !base_mul(l->layout[k].elements, size, &bytes))
+		if (!host_layout_of(&l->layout[k], l->desc[k].format, &l->desc[k].dims) ||
+		    !base_mul(l->layout[k].elements, size, &bytes))
 			return host_fail(h, "tensor %d is too large", k);
 		if (!host_block_new(h, &l->block[k], bytes)) return false;
 	}
 	return host_block_new(h, &l->space, needs->workspace);
 }
 
-bool host_launch_open(host *h, host_launch *l, const host_plugin *p, const host_case *c, const trt_dims *made, const host_combination *f,
-                      const host_needs *needs, int32_t tactic)
+bool host_launch_open(host *h, host_launch *l, const host_plugin *p, const host_case *c, const trt_dims *made,
+                      const host_combination *f, const host_needs *needs, int32_t tactic)
 {
 	int32_t status;
 	host_goes_on(h);
 	*l = (host_launch){ .h = h, .c = c, .f = f, .n_in = c->n_in, .n_out = p->n_out };
-	for (int k = 0; k < l->n_in + l->n_out; k++) l->desc[k] = host_range(k < l->n_in ? &c->in[k] : &made[k - l->n_in], f->type[k], f->format[k]).desc;
-	if (writes_over_inputs(p)) return host_skip(h, "its outputs lie over its inputs (getAliasedInput), which this host does not do");
+	for (int k = 0; k < l->n_in + l->n_out; k++)
+		l->desc[k] = host_range(k < l->n_in ? &c->in[k] : &made[k - l->n_in], f->type[k], f->format[k]).desc;
+	if (writes_over_inputs(p))
+		return host_skip(h, "its outputs lie over its inputs (getAliasedInput), which this host does not do");
 	if (!attach(h, &l->p, p)) return false;
 	host_calls("setTactic");
 	status = l->p.run->table->setTactic(l->p.run, tactic);
@@ -87,7 +97,8 @@ bool host_launch_load(host_launch *l, const host_data *in, uint8_t padding, uint
 	}
 	for (int k = l->n_in; k < l->n_in + l->n_out; k++)
 		if (!host_block_set(h, &l->block[k], NULL, poison)) return false;
-	return host_block_set(h, &l->space, NULL, poison) && host_cuda_ok(h, h->cuda->cuCtxSynchronize(), "filling memory on the device");
+	return host_block_set(h, &l->space, NULL, poison) &&
+	       host_cuda_ok(h, h->cuda->cuCtxSynchronize(), "filling memory on the device");
 }
 
 bool host_launch_enqueue(host_launch *l)
@@ -114,8 +125,8 @@ static bool whole(host_launch *l, int64_t outside, int k)
 	host_combination_words(words, sizeof words, l->f, l->n_in + l->n_out);
 	if (k < l->n_in) snprintf(what, sizeof what, "input %d", k);
 	else if (k < l->n_in + l->n_out) snprintf(what, sizeof what, "output %d", k - l->n_in);
-	return host_fail(l->h, "inputs of %s, %s: it writes byte %lld of %s, %s", l->c->words, words, (long long)outside, what,
-	                 outside < 0 ? "in front of its beginning" : "behind its end");
+	return host_fail(l->h, "inputs of %s, %s: it writes byte %lld of %s, %s", l->c->words, words, (long long)outside,
+	                 what, outside < 0 ? "in front of its beginning" : "behind its end");
 }
 
 static bool take_input(host_launch *l, int k)
@@ -124,7 +135,8 @@ static bool take_input(host_launch *l, int k)
 	char *now = base_alloc(l->block[k].bytes + 1);
 	if (!now) return host_fail(l->h, "memory ran out");
 	bool good = host_block_get(l->h, &l->block[k], now, &outside) && whole(l, outside, k);
-	if (good && memcmp(now, l->image[k], l->block[k].bytes)) good = host_fail(l->h, "inputs of %s: it changes input %d", l->c->words, k);
+	if (good && memcmp(now, l->image[k], l->block[k].bytes))
+		good = host_fail(l->h, "inputs of %s: it changes input %d", l->c->words, k);
 	base_free(now);
 	return good;
 }
@@ -142,10 +154,12 @@ bool host_launch_take(host_launch *l, host_data *out)
 		*t = (og_tensor){ .dtype = host_dtype(l->desc[at].type), .rank = l->desc[at].dims.nbDims };
 		memcpy(t->dims, l->desc[at].dims.d, sizeof t->dims);
 		const size_t size = og_dtype_bytes(t->dtype), n = (size_t)og_count(t);
-		if (!have_image(l, at) || !host_block_get(h, &l->block[at], l->image[at], &outside) || !whole(l, outside, at)) return false;
+		if (!have_image(l, at) || !host_block_get(h, &l->block[at], l->image[at], &outside) || !whole(l, outside, at))
+			return false;
 		if (!(t->data = arena_aligned(h->a, n * size + 8, 64))) return host_fail(h, "memory ran out");
 		for (size_t i = 0; i < n; i++)
-			memcpy((char *)t->data + i * size, (const char *)l->image[at] + host_layout_at(&l->layout[at], i) * size, size);
+			memcpy((char *)t->data + i * size, (const char *)l->image[at] + host_layout_at(&l->layout[at], i) * size,
+			       size);
 	}
 	return true;
 }

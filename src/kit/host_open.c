@@ -1,4 +1,5 @@
-/* host_open.c -- what a child process of the host begins with: telling, the logger, the library, its creators and plugins. */
+/* host_open.c -- what a child process of the host begins with: telling, the logger, the library, its creators and
+ * plugins. */
 #include "kit/host.h"
 
 #include <dlfcn.h>
@@ -100,7 +101,9 @@ static void last_words(char *out, size_t room)
 {
 	char buffer[256];
 	off_t size = printed < 0 ? 0 : lseek(printed, 0, SEEK_END);
-	ssize_t n = size > 0 ? pread(printed, buffer, sizeof buffer - 1, size > (off_t)sizeof buffer - 1 ? size - (off_t)sizeof buffer + 1 : 0) : 0;
+	ssize_t n = size > 0 ? pread(printed, buffer, sizeof buffer - 1,
+	                             size > (off_t)sizeof buffer - 1 ? size - (off_t)sizeof buffer + 1 : 0)
+	                     : 0;
 	*out = '\0';
 	while (n > 0 && (unsigned char)buffer[n - 1] <= ' ') n--;
 	if (n <= 0) return;
@@ -116,8 +119,9 @@ static const char *reason(int signal, const siginfo_t *info)
 	case SIGABRT: return "ends the process (abort); memory may have been freed twice or written past its end";
 	case SIGILL: return "runs an instruction that this processor does not have";
 	case SIGALRM: return "does not come to an end";
-	default: return (uintptr_t)info->si_addr < 4096 ? "reads or writes at NULL"
-	                                                : "reads or writes memory that is not its own, or that it freed before";
+	default:
+		return (uintptr_t)info->si_addr < 4096 ? "reads or writes at NULL"
+		                                       : "reads or writes memory that is not its own, or that it freed before";
 	}
 }
 
@@ -152,8 +156,9 @@ void host_catch_crashes(host *h)
 
 /* ---- the logger: one object that serves both forms ------------------------------------------------- */
 
-/* Release 10 calls `log` at place 0 of a logger and `findLogger` at place 0 of a finder; release 11 put four functions in front. A
- * table that has them at both places serves a library of either, of which it is not known what it was compiled for. */
+/* Release 10 calls `log` at place 0 of a logger and `findLogger` at place 0 of a finder; release 11 put four
+ * functions in front. A table that has them at both places serves a library of either, of which it is not known what
+ * it was compiled for. */
 static void keep(int32_t severity, const char *message)
 {
 	if (severity > TRT_ERROR || !message) return;
@@ -166,19 +171,27 @@ static void log_at_4(trt_logger *self, int32_t severity, const char *message) { 
 static trt_info logger_info(void *self) { return (void)self, (trt_info){ "ILogger", 1, 0 }; }
 static void stay(void *self) { (void)self; }
 
-typedef struct both_loggers { void (*log_10)(void *, int32_t, const char *); trt_info (*info)(void *); void (*end)(void *), (*destroy)(void *);
-                              void (*log_11)(trt_logger *, int32_t, const char *); } both_loggers;
-static const struct { trt_prefix prefix; both_loggers table; } logger_table = { .table = { log_at_0, logger_info, stay, stay, log_at_4 } };
+typedef struct both_loggers {
+	void (*log_10)(void *, int32_t, const char *);
+	trt_info (*info)(void *);
+	void (*end)(void *), (*destroy)(void *);
+	void (*log_11)(trt_logger *, int32_t, const char *);
+} both_loggers;
+static const struct {
+	trt_prefix prefix;
+	both_loggers table;
+} logger_table = { .table = { log_at_0, logger_info, stay, stay, log_at_4 } };
 static struct { const both_loggers *table; } logger = { &logger_table.table };
 
 static void *find_at_0(void *self) { return (void)self, &logger; }
 typedef struct both_finders { void *(*find_10)(void *); trt_info (*info)(void *); void (*end)(void *), (*destroy)(void *);
                               void *(*find_11)(void *); } both_finders;
-/* Type information that says: of either class. Its own table is that of a class without bases, of which only the name is looked at. */
+/* Type information that says: of either class. Its own table is that of a class without bases, of which only the
+ * name is looked at. */
 static const struct { trt_prefix prefix; void *first; } class_table;
 static const trt_class finder_class = { &class_table.first, TRT_LOGGER_FINDER_TYPE };
-static const struct { trt_prefix prefix; both_finders table; } finder_table = { { 0, &finder_class },
-                                                                                { find_at_0, logger_info, stay, stay, find_at_0 } };
+static const struct { trt_prefix prefix; both_finders table;
+} finder_table = { { 0, &finder_class }, { find_at_0, logger_info, stay, stay, find_at_0 } };
 static struct { const both_finders *table; } finder = { &finder_table.table };
 
 /* ---- the library ------------------------------------------------------------------------------------- */
@@ -195,14 +208,16 @@ og_status host_open(host *h)
 	trt_set_logger_finder *set = NULL;
 	*(void **)&get = dlsym(h->library, "getCreators");
 	*(void **)&set = dlsym(h->library, "setLoggerFinder");
-	if (!get) return base_fail(OG_BAD_FILE, "%s: is no TensorRT plugin library, since it exports no getCreators", h->path);
+	if (!get)
+		return base_fail(OG_BAD_FILE, "%s: is no TensorRT plugin library, since it exports no getCreators", h->path);
 	host_calls("setLoggerFinder");
 	if (set) set(&finder);
 	host_calls("getCreators");
 	h->n_creators = -1;
 	h->creators = get(&h->n_creators);
 	if (h->n_creators < 0 || (h->n_creators > 0 && !h->creators))
-		return base_fail(OG_BAD_FILE, "%s: getCreators gives %d creators%s", h->path, (int)h->n_creators, h->creators ? "" : " at NULL");
+		return base_fail(OG_BAD_FILE, "%s: getCreators gives %d creators%s", h->path, (int)h->n_creators,
+		                 h->creators ? "" : " at NULL");
 	for (int32_t k = 0; k < h->n_creators; k++)
 		if (!h->creators[k]) return base_fail(OG_BAD_FILE, "%s: getCreators gives NULL as creator %d", h->path, (int)k);
 	return OG_OK;
@@ -241,7 +256,8 @@ bool host_make(host *h, host_plugin *out, const trt_fields *fields, int32_t phas
 bool host_need(host *h, host_plugin *out, const trt_fields *fields, int32_t phase)
 {
 	if (!host_make(h, out, fields, phase)) return host_skip(h, "there is no plugin to ask: see create and capabilities");
-	if (!out->build || out->n_out < 1 || out->n_out > HOST_MAX_ARGS) return host_skip(h, "it has no outputs to look at: see types");
+	if (!out->build || out->n_out < 1 || out->n_out > HOST_MAX_ARGS)
+		return host_skip(h, "it has no outputs to look at: see types");
 	return true;
 }
 
@@ -354,7 +370,8 @@ static og_status given_field(trt_field *f, host *h, const trt_fields *declared, 
 		if (declared->fields[k].name && !strcmp(declared->fields[k].name, f->name)) known = declared->fields[k].type;
 	(void)strtod(equals + 1, &end);
 	if (known >= 0) f->type = known;
-	else if (end > equals + 1 && (!*end || *end == ',')) f->type = strpbrk(equals, ".eE") ? TRT_FIELD_FLOAT32 : TRT_FIELD_INT32;
+	else if (end > equals + 1 && (!*end || *end == ','))
+		f->type = strpbrk(equals, ".eE") ? TRT_FIELD_FLOAT32 : TRT_FIELD_INT32;
 	size_t size = host_field_size(f->type), room = strlen(equals);
 	char *data = arena_array(h->a, room, size ? size : 1);
 	NEED(data);

@@ -21,8 +21,8 @@ static int64_t first_difference(const og_tensor *a, const og_tensor *b)
 
 static double tolerance(og_dtype t) { return t == OG_F32 ? 2e-5 : t == OG_F16 ? 2e-3 : t == OG_BF16 ? 1.6e-2 : 0; }
 
-/* The same, but NaN equals NaN, and where not `exact` numbers may be a tolerance apart. Other types than these have no such numbers. */
-static int64_t first_apart(const og_tensor *a, const og_tensor *b, bool exact)
+/* Types without a tolerance have no NaN. */
+int64_t host_first_apart(const og_tensor *a, const og_tensor *b, bool exact)
 {
 	const size_t size = og_dtype_bytes(a->dtype);
 	const double most = tolerance(a->dtype);
@@ -52,11 +52,18 @@ static bool all_bytes(const og_tensor *t, int64_t k, uint8_t byte)
 
 /* ---- one case in one combination with one tactic ----------------------------------------------------------- */
 
-typedef struct setting { const host_plugin *p; const host_case *c; const trt_dims *made; const host_combination *f; host_needs needs; } setting;
+typedef struct setting {
+	const host_plugin *p;
+	const host_case *c;
+	const trt_dims *made;
+	const host_combination *f;
+	host_needs needs;
+} setting;
 
 static bool once(host_launch *l, const host_data *in, uint8_t padding, uint8_t poison, host_data *out)
 {
-	return host_launch_load(l, in, padding, poison) && host_launch_enqueue(l) && host_launch_wait(l) && host_launch_take(l, out);
+	return host_launch_load(l, in, padding, poison) && host_launch_enqueue(l) && host_launch_wait(l) &&
+	       host_launch_take(l, out);
 }
 
 /* Three runs: twice the same, and once in other memory, with other old contents of outputs, workspace and padding. */
@@ -67,19 +74,26 @@ static bool run_three(host *h, const setting *s, int32_t tactic, const host_data
 	char words[200];
 	host_combination_words(words, sizeof words, s->f, s->c->n_in + s->p->n_out);
 	host_upon("inputs of %s, %s, tactic %d", s->c->words, words, (int)tactic);
-	bool good = host_launch_open(h, &l, s->p, s->c, s->made, s->f, &s->needs, tactic) && once(&l, in, PADDING, POISON, out) &&
-	            once(&l, in, PADDING, POISON, &again) && host_launch_move(&l) && once(&l, in, OTHER_PADDING, OTHER_POISON, &other);
+	bool good = host_launch_open(h, &l, s->p, s->c, s->made, s->f, &s->needs, tactic) &&
+	            once(&l, in, PADDING, POISON, out) && once(&l, in, PADDING, POISON, &again) && host_launch_move(&l) &&
+	            once(&l, in, OTHER_PADDING, OTHER_POISON, &other);
 	for (int k = 0; good && k < s->p->n_out; k++) {
 		int64_t at = first_difference(&out->t[k], &again.t[k]);
 		if (at >= 0)
-			good = host_fail(h, "inputs of %s, %s, tactic %d: element %lld of output %d is %.9g and then %.9g for the same inputs", s->c->words, words,
-			                 (int)tactic, (long long)at, k, graph_tensor_double(&out->t[k], at), graph_tensor_double(&again.t[k], at));
+			good = host_fail(
+				h, "inputs of %s, %s, tactic %d: element %lld of output %d is %.9g and then %.9g for the same inputs",
+				s->c->words, words, (int)tactic, (long long)at, k, graph_tensor_double(&out->t[k], at),
+				graph_tensor_double(&again.t[k], at));
 		at = first_difference(&out->t[k], &other.t[k]);
 		if (good && at >= 0 && all_bytes(&out->t[k], at, POISON) && all_bytes(&other.t[k], at, OTHER_POISON))
-			good = host_fail(h, "inputs of %s, %s, tactic %d: element %lld of output %d is never written", s->c->words, words, (int)tactic, (long long)at, k);
+			good = host_fail(h, "inputs of %s, %s, tactic %d: element %lld of output %d is never written", s->c->words,
+			                 words, (int)tactic, (long long)at, k);
 		else if (good && at >= 0)
-			good = host_fail(h, "inputs of %s, %s, tactic %d: element %lld of output %d is %.9g or %.9g, by what outputs, workspace or the padding of "
-			                 "inputs held before", s->c->words, words, (int)tactic, (long long)at, k, graph_tensor_double(&out->t[k], at),
+			good = host_fail(h,
+			                 "inputs of %s, %s, tactic %d: element %lld of output %d is %.9g or %.9g, by what outputs, "
+			                 "workspace or the padding of "
+			                 "inputs held before",
+			                 s->c->words, words, (int)tactic, (long long)at, k, graph_tensor_double(&out->t[k], at),
 			                 graph_tensor_double(&other.t[k], at));
 	}
 	if (good || !h->failed) host_launch_close(&l);
@@ -88,7 +102,12 @@ static bool run_three(host *h, const setting *s, int32_t tactic, const host_data
 
 /* ---- what is expected: by the CPU, or the plugin's own answer in the first format of the same types --------- */
 
-typedef struct expected { int32_t type[HOST_POSITIONS]; host_data in, out; bool by_cpu, known; struct expected *next; } expected;
+typedef struct expected {
+	int32_t type[HOST_POSITIONS];
+	host_data in, out;
+	bool by_cpu, known;
+	struct expected *next;
+} expected;
 
 static expected *expect(host *h, expected **list, const setting *s)
 {
@@ -101,7 +120,9 @@ static expected *expect(host *h, expected **list, const setting *s)
 	if (!host_fill(h, &e->in, s->c, s->f->type, h->op && h->op->formula)) return NULL;
 	e->by_cpu = e->known = host_reference(h, &e->out, s->p->n_out, s->c, &e->in) == OG_OK;
 	if (!e->known && h->op && h->options->reference)
-		return (void)host_fail(h, "inputs of %s: %s can't be run on the CPU to compare with: %s", s->c->words, h->op->name, base_error()), NULL;
+		return (void)host_fail(h, "inputs of %s: %s can't be run on the CPU to compare with: %s", s->c->words,
+		                       h->op->name, base_error()),
+		       NULL;
 	e->next = *list;
 	return *list = e;
 }
@@ -113,11 +134,13 @@ static bool compare(host *h, const setting *s, const expected *e, const host_dat
 	host_combination_words(words, sizeof words, s->f, s->c->n_in + s->p->n_out);
 	for (int k = 0; k < s->p->n_out; k++) {
 		if (!same_form(&out->t[k], &e->out.t[k]))
-			return host_fail(h, "inputs of %s, %s: output %d has another type or shape than by %s", s->c->words, words, k, h->op->name);
-		int64_t at = first_apart(&out->t[k], &e->out.t[k], exact);
+			return host_fail(h, "inputs of %s, %s: output %d has another type or shape than by %s", s->c->words, words,
+			                 k, h->op->name);
+		int64_t at = host_first_apart(&out->t[k], &e->out.t[k], exact);
 		if (at < 0) continue;
-		return host_fail(h, "inputs of %s, %s, tactic %d: element %lld of output %d is %.9g, and %.9g by %s", s->c->words, words, (int)tactic,
-		                 (long long)at, k, graph_tensor_double(&out->t[k], at), graph_tensor_double(&e->out.t[k], at),
+		return host_fail(h, "inputs of %s, %s, tactic %d: element %lld of output %d is %.9g, and %.9g by %s",
+		                 s->c->words, words, (int)tactic, (long long)at, k, graph_tensor_double(&out->t[k], at),
+		                 graph_tensor_double(&e->out.t[k], at),
 		                 e->by_cpu ? "the CPU" : "the plugin itself in the first format it takes");
 	}
 	return true;
@@ -158,7 +181,8 @@ static bool run_setting(host *h, const setting *s, expected **list, score *t)
 /* ---- every combination of a case ------------------------------------------------------------------------- */
 
 /* False: refused, or told a failure. */
-static bool open_case(host *h, const host_plugin *p, const host_case *c, trt_dims *made, host_combination **found, size_t *n)
+static bool open_case(host *h, const host_plugin *p, const host_case *c, trt_dims *made, host_combination **found,
+                      size_t *n)
 {
 	int32_t status;
 	host_upon("inputs of %s", c->words);
@@ -214,7 +238,8 @@ void host_check_run(host *h)
 		}
 	if (t.launches == 0 && !h->failed) host_fail(h, "nothing could be run");
 	char cpu[80] = "", itself[80] = "";
-	if (t.by_cpu) snprintf(cpu, sizeof cpu, ", %zu results like the CPU's%s", t.by_cpu, h->op->formula ? " bit for bit" : "");
+	if (t.by_cpu)
+		snprintf(cpu, sizeof cpu, ", %zu results like the CPU's%s", t.by_cpu, h->op->formula ? " bit for bit" : "");
 	if (t.by_itself) snprintf(itself, sizeof itself, ", %zu results like its own in the first format", t.by_itself);
 	host_note(h, "%zu launches%s%s%s", t.launches, cpu, itself, left ? "; time was up before all changes of sizes" : "");
 }
@@ -236,7 +261,8 @@ static void each_first(host *h, bool (*each)(host *, const setting *))
 		/* the first of each choice of types, and the last: a packed one where there is any */
 		for (size_t k = 0; k < n_found && !h->failed; k++) {
 			setting s = { .p = &p, .c = &cases[i], .made = made, .f = &found[k] };
-			bool first = k == 0 || memcmp(found[k].type, found[k - 1].type, (size_t)(s.c->n_in + p.n_out) * sizeof(int32_t));
+			bool first = k == 0 ||
+			             memcmp(found[k].type, found[k - 1].type, (size_t)(s.c->n_in + p.n_out) * sizeof(int32_t));
 			if (!first && k != n_found - 1) continue;
 			if (!ready(h, &s) || !each(h, &s)) return;
 			done++;
@@ -253,8 +279,9 @@ static bool same_results(host *h, const setting *s, const host_data *a, const ho
 	for (int k = 0; k < s->p->n_out; k++) {
 		int64_t at = first_difference(&a->t[k], &b->t[k]);
 		if (at >= 0)
-			return host_fail(h, "inputs of %s: element %lld of output %d is %.9g, and %.9g %s", s->c->words, (long long)at, k,
-			                 graph_tensor_double(&a->t[k], at), graph_tensor_double(&b->t[k], at), when);
+			return host_fail(h, "inputs of %s: element %lld of output %d is %.9g, and %.9g %s", s->c->words,
+			                 (long long)at, k, graph_tensor_double(&a->t[k], at), graph_tensor_double(&b->t[k], at),
+			                 when);
 	}
 	return true;
 }
@@ -295,9 +322,12 @@ static bool reload(host *h, const setting *s)
 	const trt_fields *fields = host_copy_fields(h, l.p.run->table->getFieldsToSerialize(l.p.run));
 	if (!fields) return host_fail(h, "memory ran out");
 	host_launch_close(&l);
-	if (!host_make(h, &loaded, fields, TRT_PHASE_RUNTIME)) return host_fail(h, "createPlugin refuses the fields that getFieldsToSerialize gave");
+	if (!host_make(h, &loaded, fields, TRT_PHASE_RUNTIME))
+		return host_fail(h, "createPlugin refuses the fields that getFieldsToSerialize gave");
 	loaded.n_out = s->p->n_out;
-	if (!host_launch_open(h, &l, &loaded, s->c, s->made, s->f, &s->needs, s->needs.tactic[0]) || !once(&l, &in, PADDING, POISON, &again)) return false;
+	if (!host_launch_open(h, &l, &loaded, s->c, s->made, s->f, &s->needs, s->needs.tactic[0]) ||
+	    !once(&l, &in, PADDING, POISON, &again))
+		return false;
 	host_launch_close(&l);
 	host_destroy(&loaded);
 	return same_results(h, s, &built, &again, "by the plugin made of what it serialised");
@@ -305,7 +335,7 @@ static bool reload(host *h, const setting *s)
 
 void host_check_reload(host *h) { each_first(h, reload); }
 
-/* ---- capture --------------------------------------------------------------------------------------------------------- */
+/* ---- capture ---------------------------------------- */
 
 static bool capture(host *h, const setting *s)
 {
@@ -323,13 +353,19 @@ static bool capture(host *h, const setting *s)
 	int error = cuda->cuStreamEndCapture(l.stream, &captured);
 	if (!queued) return false;
 	if (error || !captured)
-		return host_fail(h, "enqueue does what a captured stream forbids, such as allocating, synchronising or using another stream (CUDA error %d)",
+		return host_fail(h,
+		                 "enqueue does what a captured stream forbids, such as allocating, synchronising or using "
+		                 "another stream (CUDA error %d)",
 		                 error);
-	if (!host_cuda_ok(h, cuda->cuGraphInstantiateWithFlags(&executable, captured, 0), "making a graph of what enqueue did")) return false;
+	if (!host_cuda_ok(h, cuda->cuGraphInstantiateWithFlags(&executable, captured, 0),
+	                  "making a graph of what enqueue did"))
+		return false;
 	for (int k = 0; k < 4; k++) {            /* inputs change between replays */
 		if (!host_launch_load(&l, &in[k % 2], PADDING, POISON)) return false;
 		if (!host_cuda_ok(h, cuda->cuGraphLaunch(executable, l.stream), "replaying a graph") || !host_launch_wait(&l) ||
-		    !host_launch_take(&l, &replayed) || !same_results(h, s, &direct[k % 2], &replayed, "when its graph is replayed")) return false;
+		    !host_launch_take(&l, &replayed) ||
+		    !same_results(h, s, &direct[k % 2], &replayed, "when its graph is replayed"))
+			return false;
 	}
 	(void)cuda->cuGraphExecDestroy(executable);
 	(void)cuda->cuGraphDestroy(captured);
@@ -339,7 +375,7 @@ static bool capture(host *h, const setting *s)
 
 void host_check_capture(host *h) { each_first(h, capture); }
 
-/* ---- streams ----------------------------------------------------------------------------------------------------------- */
+/* ---- streams ---------------------------------------- */
 
 typedef struct runner { host_launch l; void *context; pthread_t thread; } runner;
 
@@ -365,8 +401,10 @@ static bool streams(host *h, const setting *s)
 	host_upon("inputs of %s", s->c->words);
 	for (int k = 0; k < THREADS; k++) {
 		r[k].context = context;
-		if (!fill(h, &in[k], s) || !host_launch_open(h, &r[k].l, s->p, s->c, s->made, s->f, &s->needs, s->needs.tactic[0]) ||
-		    !once(&r[k].l, &in[k], PADDING, POISON, &alone[k]) || !host_launch_load(&r[k].l, &in[k], PADDING, POISON)) return false;
+		if (!fill(h, &in[k], s) ||
+		    !host_launch_open(h, &r[k].l, s->p, s->c, s->made, s->f, &s->needs, s->needs.tactic[0]) ||
+		    !once(&r[k].l, &in[k], PADDING, POISON, &alone[k]) || !host_launch_load(&r[k].l, &in[k], PADDING, POISON))
+			return false;
 	}
 	host_upon("contexts in threads");
 	for (; started < THREADS; started++)
@@ -374,7 +412,9 @@ static bool streams(host *h, const setting *s)
 	for (int k = 0; k < started; k++) pthread_join(r[k].thread, NULL);
 	if (started < THREADS) return host_fail(h, "a thread cannot be started");
 	for (int k = 0; k < THREADS; k++) {
-		if (h->failed || !host_launch_take(&r[k].l, &beside) || !same_results(h, s, &alone[k], &beside, "when other contexts run beside it")) return false;
+		if (h->failed || !host_launch_take(&r[k].l, &beside) ||
+		    !same_results(h, s, &alone[k], &beside, "when other contexts run beside it"))
+			return false;
 		host_launch_close(&r[k].l);
 	}
 	return true;

@@ -3,6 +3,8 @@
 #if OP_BASE
 static og_status channel_shuffle_shape(og_infer *c)
 {
+	if (c->in[0].rank < 2 || c->in[0].dims[1] % c->attr[0].i)
+		return c->host->fail(OG_BAD_FILE, "ChannelShuffle: the channels are not groups of one size");
 	c->out[0].rank = c->in[0].rank;
 	for (int d = 0; d < c->in[0].rank; d++) c->out[0].dims[d] = c->in[0].dims[d];
 	return OG_OK;

@@ -1,5 +1,6 @@
-// behind.cpp -- a TensorRT plugin as people write it in C++: classes with virtual functions, several bases and a virtual destructor. It
-// puts its two inputs behind each other along the first dimension. RELEASE (10 or 11) says which form of the logger it is compiled for.
+// behind.cpp -- a TensorRT plugin as people write it in C++: classes with virtual functions, several bases and a
+// virtual destructor. It puts its two inputs behind each other along the first dimension. RELEASE (10 or 11) says
+// which form of the logger it is compiled for.
 //
 // The classes are declared here as far as a plugin sees them, after the facts in src/bridge/tensorrt_abi.h.
 #include <dlfcn.h>
@@ -69,8 +70,8 @@ struct Build : Capability {
 	Info getInterfaceInfo() const noexcept override { return { "PLUGIN_V3ONE_BUILD", 1, 0 }; }
 	virtual int32_t configurePlugin(const Range *in, int32_t nIn, const Range *out, int32_t nOut) noexcept = 0;
 	virtual int32_t getOutputDataTypes(int32_t *out, int32_t nOut, const int32_t *in, int32_t nIn) const noexcept = 0;
-	virtual int32_t getOutputShapes(const Sizes *in, int32_t nIn, const Sizes *shapes, int32_t nShapes, Sizes *out, int32_t nOut,
-	                                Builder &) noexcept = 0;
+	virtual int32_t getOutputShapes(const Sizes *in, int32_t nIn, const Sizes *shapes, int32_t nShapes, Sizes *out,
+	                                int32_t nOut, Builder &) noexcept = 0;
 	virtual bool supportsFormatCombination(int32_t position, const Range *inOut, int32_t nIn, int32_t nOut) noexcept = 0;
 	virtual int32_t getNbOutputs() const noexcept = 0;
 	virtual size_t getWorkspaceSize(const Range *, int32_t, const Range *, int32_t) const noexcept { return 0; }
@@ -84,8 +85,8 @@ struct Runtime : Capability {
 	Info getInterfaceInfo() const noexcept override { return { "PLUGIN_V3ONE_RUNTIME", 1, 0 }; }
 	virtual int32_t setTactic(int32_t) noexcept { return 0; }
 	virtual int32_t onShapeChange(const Tensor *in, int32_t nIn, const Tensor *out, int32_t nOut) noexcept = 0;
-	virtual int32_t enqueue(const Tensor *inDesc, const Tensor *outDesc, const void *const *in, void *const *out, void *workspace,
-	                        void *stream) noexcept = 0;
+	virtual int32_t enqueue(const Tensor *inDesc, const Tensor *outDesc, const void *const *in, void *const *out,
+	                        void *workspace, void *stream) noexcept = 0;
 	virtual Plugin *attachToContext(void *context) noexcept = 0;
 	virtual const Fields *getFieldsToSerialize() noexcept = 0;
 };
@@ -173,7 +174,8 @@ public:
 		}
 		return 0;
 	}
-	int32_t enqueue(const trt::Tensor *, const trt::Tensor *, const void *const *in, void *const *out, void *, void *stream) noexcept override
+	int32_t enqueue(const trt::Tensor *, const trt::Tensor *, const void *const *in, void *const *out, void *,
+	                void *stream) noexcept override
 	{
 		using Launch = int (*)(void *, void (*)(void *), void *);
 		void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_NOLOAD);

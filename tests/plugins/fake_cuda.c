@@ -1,5 +1,6 @@
-/* fake_cuda.c -- a CUDA driver without a GPU, as libcuda.so.1: memory of the device is memory of this process, a stream runs host
- * functions at once, a graph is a list of them. Enough to see what a host of plugins finds in plugins whose "kernels" are host functions. */
+/* fake_cuda.c -- a CUDA driver without a GPU, as libcuda.so.1: memory of the device is memory of this process, a stream
+ * runs host functions at once, a graph is a list of them. Enough to see what a host of plugins finds in plugins whose
+ * "kernels" are host functions. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,11 +9,18 @@
 #include "bridge/driver.h"
 
 #define X(name, arguments) __attribute__((visibility("default"))) int name arguments;
-DRIVER_MAP(X) DRIVER_HOST_MAP(X)
-X(cuLaunchHostFunc, (void *stream, void (*function)(void *), void *data))
+DRIVER_MAP(X)
+DRIVER_HOST_MAP(X) X(cuLaunchHostFunc, (void *stream, void (*function)(void *), void *data))
 #undef X
 
-enum { OUT_OF_MEMORY = 2, NOT_FOUND = 500, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, MOST = 64, ALIGNMENT = 256 };
+	enum {
+		OUT_OF_MEMORY = 2,
+		NOT_FOUND = 500,
+		CAPTURE_UNSUPPORTED = 900,
+		CAPTURE_INVALIDATED = 901,
+		MOST = 64,
+		ALIGNMENT = 256
+	};
 
 typedef struct work { void (*function)(void *); void *data; } work;
 typedef struct graph { work work[MOST]; int n; } graph;
@@ -41,13 +49,23 @@ int cuCtxGetDevice(int *device) { return *device = 0; }
 int cuCtxSynchronize(void) { return forbidden() ? CAPTURE_UNSUPPORTED : 0; }
 int cuModuleLoadData(void **module, const void *image) { return (void)module, (void)image, NOT_FOUND; }
 int cuModuleUnload(void *module) { return (void)module, 0; }
-int cuModuleGetFunction(void **function, void *module, const char *name) { return (void)function, (void)module, (void)name, NOT_FOUND; }
-int cuFuncGetAttribute(int *value, int attribute, void *function) { return (void)value, (void)attribute, (void)function, NOT_FOUND; }
-int cuFuncSetAttribute(void *function, int attribute, int value) { return (void)function, (void)attribute, (void)value, NOT_FOUND; }
-int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
-                   void **arguments, void **extra)
+int cuModuleGetFunction(void **function, void *module, const char *name)
 {
-	(void)function, (void)gx, (void)gy, (void)gz, (void)bx, (void)by, (void)bz, (void)shared, (void)stream, (void)arguments, (void)extra;
+	return (void)function, (void)module, (void)name, NOT_FOUND;
+}
+int cuFuncGetAttribute(int *value, int attribute, void *function)
+{
+	return (void)value, (void)attribute, (void)function, NOT_FOUND;
+}
+int cuFuncSetAttribute(void *function, int attribute, int value)
+{
+	return (void)function, (void)attribute, (void)value, NOT_FOUND;
+}
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                   unsigned shared, void *stream, void **arguments, void **extra)
+{
+	(void)function, (void)gx, (void)gy, (void)gz, (void)bx, (void)by, (void)bz, (void)shared, (void)stream,
+		(void)arguments, (void)extra;
 	return NOT_FOUND;
 }
 
@@ -68,7 +86,10 @@ int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream)
 	return memcpy((void *)(uintptr_t)to, (const void *)(uintptr_t)from, bytes), 0;
 }
 
-int cuStreamCreate(void **out, unsigned flags) { return (void)flags, (*out = calloc(1, sizeof(stream))) ? 0 : OUT_OF_MEMORY; }
+int cuStreamCreate(void **out, unsigned flags)
+{
+	return (void)flags, (*out = calloc(1, sizeof(stream))) ? 0 : OUT_OF_MEMORY;
+}
 int cuStreamDestroy_v2(void *s) { return free(s), 0; }
 int cuStreamSynchronize(void *s) { return (void)s, forbidden() ? CAPTURE_UNSUPPORTED : 0; }
 int cuStreamBeginCapture_v2(void *at, int mode)

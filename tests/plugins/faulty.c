@@ -1,5 +1,5 @@
-/* faulty.c -- a plugin library in C: `Good` adds a bias to a tensor, each of the others does so with one fault. Its kernels are
- * host functions, for fake_cuda.c. */
+/* faulty.c -- a plugin library in C: `Good` adds a bias to a tensor, each of the others does so with one fault. Its
+ * kernels are host functions, for fake_cuda.c. */
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,11 +10,13 @@
 #include "bridge/tensorrt_abi.h"
 
 #define FAULTS(X) \
-	X(Good) X(NullName) X(FieldTwice) X(RefusesToRun) X(NoRuntime) X(OtherVersion) X(ZeroOutputs) X(TypesOfOne) X(ShapeOfOne) X(DividesInShape) \
-	X(DividesByNothing) X(NegativeSize) X(KnownSizesDiffer) X(Chance) X(LooksBehind) X(TakesNothing) X(RefusesToConfigure) X(Workspaces) X(SameTactic) \
-	X(TimingOfItself) X(LosesField) X(LosesValue) X(SharedState) X(SharedName) X(CrashesInClone) X(AttachesItself) X(RefusesShapes) X(Unwritten) \
-	X(Behind) X(Before) X(WritesInput) X(WorkspaceEnd) X(Padding) X(OldOutput) X(Counts) X(OtherInPacked) X(ForgetsBias) X(Allocates) X(OldPointers) \
-	X(OnePlace) X(CrashesInEnqueue) X(RefusesToEnqueue)
+	X(Good) X(NullName) X(FieldTwice) X(RefusesToRun) X(NoRuntime) X(OtherVersion) X(ZeroOutputs) X(TypesOfOne) \
+	X(ShapeOfOne) X(DividesInShape) X(DividesByNothing) X(NegativeSize) X(KnownSizesDiffer) X(Chance) \
+	X(LooksBehind) X(TakesNothing) X(RefusesToConfigure) X(Workspaces) X(SameTactic) X(TimingOfItself) \
+	X(LosesField) X(LosesValue) X(SharedState) X(SharedName) X(CrashesInClone) X(AttachesItself) \
+	X(RefusesShapes) X(Unwritten) X(Behind) X(Before) X(WritesInput) X(WorkspaceEnd) X(Padding) X(OldOutput) \
+	X(Counts) X(OtherInPacked) X(ForgetsBias) X(Allocates) X(OldPointers) X(OnePlace) X(CrashesInEnqueue) \
+	X(RefusesToEnqueue)
 typedef enum fault {
 #define X(name) name,
 	FAULTS(X)
@@ -30,7 +32,13 @@ static const char *const names[] = {
 enum { WORKSPACE = 64 };
 
 /* What the "kernel" works on. */
-typedef struct job { fault fault; const float *x; float *y, *space, bias; size_t n, channels, padded, inner; bool packed; } job;
+typedef struct job {
+	fault fault;
+	const float *x;
+	float *y, *space, bias;
+	size_t n, channels, padded, inner;
+	bool packed;
+} job;
 
 typedef struct plugin {
 	trt_plugin plugin;
@@ -113,8 +121,8 @@ static int32_t output_types(trt_build *self, int32_t *out, int32_t n_out, const 
 }
 
 /* All sizes as they come in, or one of them in a way of its own. */
-static int32_t output_shapes(trt_build *self, const trt_dims_expr *in, int32_t n_in, const trt_dims_expr *shape_in, int32_t n_shape_in,
-                             trt_dims_expr *out, int32_t n_out, trt_expr_builder *builder)
+static int32_t output_shapes(trt_build *self, const trt_dims_expr *in, int32_t n_in, const trt_dims_expr *shape_in,
+                             int32_t n_shape_in, trt_dims_expr *out, int32_t n_out, trt_expr_builder *builder)
 {
 	fault f = PLUGIN_OF(build, self)->fault;
 	trt_dim_maker *m = builder->maker;
@@ -126,9 +134,11 @@ static int32_t output_shapes(trt_build *self, const trt_dims_expr *in, int32_t n
 	const bool known = d->value->table->isConstant(d->value);
 	volatile int64_t share = f == DividesInShape && known ? 210 / d->value->table->getConstantValue(d->value) : 0;
 	(void)share;
-	if (f == DividesByNothing) out[0].d[0] = m->table->operation(m, TRT_DIM_FLOOR_DIV, d, m->table->operation(m, TRT_DIM_SUB, d, one));
+	if (f == DividesByNothing)
+		out[0].d[0] = m->table->operation(m, TRT_DIM_FLOOR_DIV, d, m->table->operation(m, TRT_DIM_SUB, d, one));
 	if (f == NegativeSize) out[0].d[0] = m->table->operation(m, TRT_DIM_SUB, d, m->table->constant(m, 2));
-	if (f == KnownSizesDiffer && known) out[0].d[0] = m->table->constant(m, (int32_t)d->value->table->getConstantValue(d->value));
+	if (f == KnownSizesDiffer && known)
+		out[0].d[0] = m->table->constant(m, (int32_t)d->value->table->getConstantValue(d->value));
 	return 0;
 }
 
@@ -140,7 +150,8 @@ static bool supports(trt_build *self, int32_t position, const trt_range *in_out,
 	if (f == Chance) return rand() % 3 == 0;
 	if (f == TakesNothing) return false;
 	if (f == LooksBehind && position == 0 && in_out[1].desc.type != t->type) return false;
-	return t->type == TRT_FLOAT && (t->format == TRT_LINEAR || t->format == TRT_CHW4) && (position == 0 || t->format == in_out[0].desc.format);
+	return t->type == TRT_FLOAT && (t->format == TRT_LINEAR || t->format == TRT_CHW4) &&
+	       (position == 0 || t->format == in_out[0].desc.format);
 }
 static size_t workspace(trt_build *self, const trt_range *in, int32_t n_in, const trt_range *out, int32_t n_out)
 {
@@ -207,7 +218,8 @@ static void compute(void *data)
 	if (j->fault == OldOutput && j->n) lost = 0 * j->y[0];
 	if (j->fault == Counts) lost = (float)atomic_fetch_add(&runs, 1);
 	for (size_t k = 0; k < j->n; k++)
-		if (j->fault != Unwritten || k != j->n / 2) j->y[k] = x[k] + j->bias + lost + (j->fault == OtherInPacked && j->packed ? 1.0f : 0.0f);
+		if (j->fault != Unwritten || k != j->n / 2)
+			j->y[k] = x[k] + j->bias + lost + (j->fault == OtherInPacked && j->packed ? 1.0f : 0.0f);
 	if (j->fault == Behind) j->y[j->n] = 1;
 	if (j->fault == Before) j->y[-1] = 1;
 	if (j->fault == WritesInput && j->n) *(float *)(uintptr_t)j->x = 1;
@@ -221,8 +233,8 @@ static void *driver(const char *name)
 	return library ? dlsym(library, name) : NULL;
 }
 
-static int32_t enqueue(trt_runtime *self, const trt_tensor *in_desc, const trt_tensor *out_desc, const void *const *in, void *const *out,
-                       void *space, void *stream)
+static int32_t enqueue(trt_runtime *self, const trt_tensor *in_desc, const trt_tensor *out_desc, const void *const *in,
+                       void *const *out, void *space, void *stream)
 {
 	plugin *p = PLUGIN_OF(runtime, self);
 	int (*launch)(void *, void (*)(void *), void *);
@@ -256,9 +268,9 @@ static const struct { trt_prefix prefix; trt_plugin_table table; } plugin_table 
 	language, plugin_info, end_plugin, destroy_plugin, capability, clone_plugin } };
 static const struct { trt_prefix prefix; trt_core_table table; } core_table = { .table = {
 	language, core_info, stay, stay, core_name, core_version, core_space } };
-static const struct { trt_prefix prefix; trt_build_table table; } build_table = { .table = {
-	language, build_info, stay, stay, configure, output_types, output_shapes, supports, n_outputs, workspace, valid_tactics, n_tactics,
-	timing_id, format_limit, metadata } };
+static const struct { trt_prefix prefix; trt_build_table table;
+} build_table = { .table = { language, build_info, stay, stay, configure, output_types, output_shapes, supports,
+	                         n_outputs, workspace, valid_tactics, n_tactics, timing_id, format_limit, metadata } };
 static const struct { trt_prefix prefix; trt_runtime_table table; } runtime_table = { .table = {
 	language, runtime_info, stay, stay, set_tactic, shape_change, enqueue, attach, fields } };
 
