@@ -1,7 +1,7 @@
 #include "opgraft/op.h"
 
 #if OP_BASE
-static og_status channel_shuffle_shape(og_infer *c)
+static og_status test_shuffle_shape(og_infer *c)
 {
 	if (c->in[0].rank < 0) return OG_OK;
 	if (c->in[0].rank < 2 || (c->in[0].dims[1] >= 0 && c->in[0].dims[1] % c->attr[0].i))
@@ -10,7 +10,7 @@ static og_status channel_shuffle_shape(og_infer *c)
 	for (int d = 0; d < c->in[0].rank; d++) c->out[0].dims[d] = c->in[0].dims[d];
 	return OG_OK;
 }
-static og_status channel_shuffle_eval(const og_call *c)
+static og_status test_shuffle_eval(const og_call *c)
 {
 	const og_tensor *x = c->in[0];
 	int64_t g = c->attr[0].i, inner = og_span(x, 2, x->rank), width = x->dims[1] / g;
@@ -21,7 +21,7 @@ static og_status channel_shuffle_eval(const og_call *c)
 			       (const char *)x->data + (size_t)(n * x->dims[1] + k) * bytes, bytes);
 	return OG_OK;
 }
-static og_status channel_shuffle_grid(const og_call *c, int tactic, og_grid *g)
+static og_status test_shuffle_grid(const og_call *c, int tactic, og_grid *g)
 {
 	int64_t blocks = (og_count(c->out[0]) + 255) / 256;
 	(void)tactic;
@@ -31,7 +31,7 @@ static og_status channel_shuffle_grid(const og_call *c, int tactic, og_grid *g)
 #endif
 
 #if OP_DEVICE
-KERNEL(channel_shuffle)
+KERNEL(test_shuffle)
 {
 	const T *x = og_in<T>(c, 0);
 	T *y = og_out<T>(c, 0);
@@ -43,7 +43,7 @@ KERNEL(channel_shuffle)
 }
 #endif
 
-OP(channel_shuffle, .name = "TestShuffle", .domain = OG_DOMAIN, .since = 1, .doc = "Channels of groups, interleaved.",
+OP(test_shuffle, .name = "TestShuffle", .domain = OG_DOMAIN, .since = 1, .doc = "Channels of groups, interleaved.",
    .inputs = "x:T", .outputs = "y:T", .types = "T=f32 f16 bf16", ATTRS(OG_INT("groups", 2)),
-   .shape = channel_shuffle_shape, .eval = channel_shuffle_eval, .device = "channel_shuffle", .grid = channel_shuffle_grid,
+   .shape = test_shuffle_shape, .eval = test_shuffle_eval, .device = "test_shuffle", .grid = test_shuffle_grid,
    .cases = "f32[2,6,5]")
