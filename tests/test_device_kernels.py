@@ -67,14 +67,14 @@ def test_kernels_of_formulas_move_16_bytes_at_a_time(compiled):
 
 def test_an_error_names_the_line_of_the_op_file(compiled, tmp_path):
     source = tmp_path / "wrong one.c"
-    source.write_text((OPS / "channel_shuffle.c").read_text().replace("c.attr[0].i, width", "c.attr[0].whole, width"))
+    source.write_text((OPS / "test_shuffle.c").read_text().replace("c.attr[0].i, width", "c.attr[0].whole, width"))
     line = source.read_text()[:source.read_text().index(".whole")].count("\n") + 1
     done = build(source, tmp_path / "wrong.so")
     assert done.status == 3 and f"wrong one.c:{line}: " in done.err and "whole" in done.err, done.err
 
 
 def test_without_nvrtc_a_library_has_no_images(tmp_path):
-    done = build(OPS / "channel_shuffle.c", tmp_path / "plain.so", nvrtc="/nonexistent.so")
+    done = build(OPS / "test_shuffle.c", tmp_path / "plain.so", nvrtc="/nonexistent.so")
     assert done.status == 0 and "GPU code: none" in done.out and "NVRTC" in done.err
 
 
@@ -133,6 +133,6 @@ def test_emulated_kernels_compute_what_the_cpu_does(emulator, path, tmp_path):
 ], ids=["out of bounds", "wrong element"])
 def test_a_wrong_kernel_is_caught(emulator, mistake, said, tmp_path):
     source = tmp_path / "shuffle.c"
-    source.write_text((OPS / "channel_shuffle.c").read_text().replace(*mistake))
+    source.write_text((OPS / "test_shuffle.c").read_text().replace(*mistake))
     done = check_kernels(emulator, source, tmp_path)
     assert done.returncode == 1 and said in done.stdout, done.stdout + done.stderr
