@@ -109,14 +109,16 @@ typedef struct og_graft_options {
 	size_t size;
 	/* Rules, one a line or separated by ';', '#' starts a comment: "Mul(x, Sigmoid(x)) -> Swish(x)". */
 	const char *rules;
-	/* Or every node of one type: "Relu=Swish" or "Relu=Swish,beta=1.5"; several, done one after the other, with ';' between. */
+	/* Or every node of one type: "Relu=Swish" or "Relu=Swish,beta=1.5"; several, done one after the other, with ';'
+	 * between. */
 	const char *map;
 	/* Or an op by name: every place that computes it, however it is spelled. */
 	const char *op;
 	const char *only;            /* glob over node names (or output names where the node has none); NULL: all */
 	int dry_run;                 /* find, change nothing */
 	const char *skip;            /* glob of those to leave alone; NULL: none */
-	/* A value inside a place that others need, or that is a graph output: 0: the place is refused; 1: the nodes that make it stay. */
+	/* A value inside a place that others need, or that is a graph output: 0: the place is refused; 1: the nodes that
+	 * make it stay. */
 	int keep_interior;
 	/* Or the edits themselves, as og_found_edits wrote them. */
 	const char *edits;
@@ -140,22 +142,24 @@ typedef struct og_found {
 } og_found;
 
 /* Replaces what the options say. OG_OK: at least one match; OG_NO: none (the model is unchanged); OG_USAGE: a rule that
- * can't be read, with line and column, or an unknown op. *out (may be NULL) is ended by og_found_free in both cases. */
+ * can't be read, with line and column, or an unknown op. *out (may be NULL) is ended by og_found_free in both cases.
+ * After any other status the model may be edited in part: free it. */
 OG_API og_status og_graft(og_found **out, og_model *model, const og_graft_options *options);
-/* Where the network computes an op (options->op; NULL: any op that has a name), and near misses. options->rules: where they
- * would match. Changes nothing. OG_NO: nowhere. */
+/* Where the network computes an op (options->op; NULL: any op that has a name), and near misses. options->rules:
+ * where they would match. Changes nothing. OG_NO: nowhere. */
 OG_API og_status og_find(og_found **out, const og_model *model, const og_graft_options *options);
-/* Ops of Opgraft and of op libraries back into ONNX's own, by the op files' bodies; options may be NULL, of it op, only, skip count. */
+/* Ops of Opgraft and of op libraries back into ONNX's own, by the op files' bodies; options may be NULL, of it op,
+ * only, skip count. */
 OG_API og_status og_ungraft(og_found **out, og_model *model, const og_graft_options *options);
 /* The edits that og_graft made or (dry_run) would make, as JSON for og_graft_options.edits. */
 OG_API og_status og_found_edits(char **json, const og_found *found);
 OG_API void og_found_free(og_found *found);
 
-/* Cuts a network to what is computed between values, which become its inputs and outputs; weights stay. OG_USAGE: no such value,
- * or an output that needs more than the inputs. */
+/* Cuts a network to what is computed between values, which become its inputs and outputs; weights stay. OG_USAGE: no
+ * such value, or an output that needs more than the inputs. */
 OG_API og_status og_extract(og_model *model, const char *const *inputs, int n_inputs, const char *const *outputs, int n_outputs);
-/* What differs between two networks: nodes, attributes, shapes, weights by norm. OG_OK: nothing; OG_NO: something. *out is made
- * in both cases; OG_HTML: a page with both side by side. */
+/* What differs between two networks: nodes, attributes, shapes, weights by norm. OG_OK: nothing; OG_NO: something.
+ * *out is made in both cases; OG_HTML: a page with both side by side. */
 OG_API og_status og_diff(char **out, const og_model *a, const og_model *b, og_format format);
 
 /* ---- plans ----------------------------------------------------------------------------------------------------- */
@@ -242,8 +246,8 @@ OG_API og_status og_reference_run(const og_model *model, const og_tensor *const 
 
 /* ---- a peer ---------------------------------------------------------------------------------------------------- */
 
-/* The real ONNX Runtime on the same file, where it is installed (found by name, in Python environments, or by the path in
- * OPGRAFT_ONNXRUNTIME), to compare answers and times with. All of its graph optimisations are on. */
+/* The real ONNX Runtime on the same file, where it is installed (found by name, in Python environments, or by the
+ * path in OPGRAFT_ONNXRUNTIME), to compare answers and times with. All of its graph optimisations are on. */
 typedef struct og_peer og_peer;
 /* OG_MISSING: it is not installed; OG_UNSUPPORTED: it refuses the model, with its reason. */
 OG_API og_status og_peer_open(og_peer **out, const char *model_path, int threads);
@@ -270,14 +274,17 @@ typedef struct og_op_info {
 } og_op_info;
 OG_API size_t og_op_count(void);
 OG_API og_status og_op_at(size_t k, og_op_info *out);
-/* Loads an op library; its ops are then known like built-in ones until the program ends. OG_MISSING: no such file; OG_BAD_FILE: it is
- * no op library; OG_UNSUPPORTED: it was built for another version of opgraft/op.h. Never called for a library that the user did not name. */
+/* Loads an op library; its ops are then known like built-in ones until the program ends. OG_MISSING: no such file;
+ * OG_BAD_FILE: it is no op library; OG_UNSUPPORTED: it was built for another version of opgraft/op.h. Never called
+ * for a library that the user did not name. */
 OG_API og_status og_ops_load(const char *path);
 
-/* An op file, to begin with: one formula, a reduction along the last axis and a map (softmax, norms), or a function of its own. */
+/* An op file, to begin with: one formula, a reduction along the last axis and a map (softmax, norms), or a function
+ * of its own. */
 typedef enum og_op_kind { OG_OP_ELEMENTWISE, OG_OP_ROWWISE, OG_OP_GENERAL } og_op_kind;
-/* Writes one to `path`, which must not exist, for an op called `name`. It builds and passes its tests as it is. *note (may be NULL) is NULL or
- * a sentence about the name, ended by og_text_free. OG_USAGE: no legal name, or the file exists. */
+/* Writes one to `path`, which must not exist, for an op called `name`. It builds and passes its tests as it is.
+ * *note (may be NULL) is NULL or a sentence about the name, ended by og_text_free. OG_USAGE: no legal name, or the
+ * file exists. */
 OG_API og_status og_op_new(const char *path, const char *name, og_op_kind kind, char **note);
 
 typedef struct og_library_options {
@@ -286,14 +293,15 @@ typedef struct og_library_options {
 	const char *keep;            /* folder in which all that is made on the way stays; NULL: none does */
 	int no_cuda;                 /* no device code, even if NVRTC is there */
 } og_library_options;
-/* Op files into an op library (.so): a TensorRT plugin library, an ONNX Runtime custom-op library and a library for og_ops_load in one.
- * `path` is replaced whole or not at all. *log (may be NULL) is what the compiler said, NULL when nothing, ended by og_text_free in any
- * case. OG_BAD_FILE: file and line of the fault; OG_MISSING: no compiler, or no kit beside this program (OPGRAFT_HOME). */
+/* Op files into an op library (.so): a TensorRT plugin library, an ONNX Runtime custom-op library and a library for
+ * og_ops_load in one. `path` is replaced whole or not at all. *log (may be NULL) is what the compiler said, NULL
+ * when nothing, ended by og_text_free in any case. OG_BAD_FILE: file and line of the fault; OG_MISSING: no compiler,
+ * or no kit beside this program (OPGRAFT_HOME). */
 OG_API og_status og_op_library_build(const char *const *files, int n_files, const char *path, const og_library_options *options, char **log);
 /* What a library holds, without adding its ops; path NULL: all ops that are known here. */
 OG_API og_status og_op_library_describe(char **out, const char *path, og_format format);
-/* The conformance suite on the ops of a library (op NULL: all). Crashes are caught. OG_OK: all passed; OG_NO: the report *out says what to
- * mend. *out is made in both cases. */
+/* The conformance suite on the ops of a library (op NULL: all). Crashes are caught. OG_OK: all passed; OG_NO: the
+ * report *out says what to mend. *out is made in both cases. */
 OG_API og_status og_op_library_test(char **out, const char *path, const char *op, og_format format);
 
 typedef struct og_tensorrt_options {
@@ -304,9 +312,10 @@ typedef struct og_tensorrt_options {
 	const char *shapes;          /* of the inputs: "2x3x5,3x5"; NULL: the op's cases, or what a plugin takes */
 	int large;                   /* also more than 2^31 elements */
 } og_tensorrt_options;
-/* Any TensorRT plugin library (ours or another's), driven as TensorRT drives it, by a host of our own: no TensorRT is needed, and of
- * the checks those that run kernels need a GPU. Crashes are caught. options may be NULL. OG_OK: none failed; OG_NO: the report *out says
- * what to mend (it is made in both cases). OG_MISSING: no such file; OG_BAD_FILE: no plugin library. */
+/* Any TensorRT plugin library (ours or another's), driven as TensorRT drives it, by a host of our own: no TensorRT
+ * is needed, and of the checks those that run kernels need a GPU. Crashes are caught. options may be NULL. OG_OK:
+ * none failed; OG_NO: the report *out says what to mend (it is made in both cases). OG_MISSING: no such file;
+ * OG_BAD_FILE: no plugin library. */
 OG_API og_status og_tensorrt_test(char **out, const char *path, const og_tensorrt_options *options, og_format format);
 
 /* What this machine offers: processor features, threads, CUDA driver, NVRTC, ONNX Runtime, TensorRT, and what to do. */

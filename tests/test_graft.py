@@ -144,6 +144,7 @@ def test_bodies_of_if_are_searched(tmp_path):
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
     path, out = tmp_path / "if.onnx", tmp_path / "o.onnx"
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), path)
+    assert "not known" not in ok("info", path)
     assert len(ok_json("graft", path, "-o", out, "--rule", "Mul(x, Sigmoid(x)) -> Swish(x)")["matches"]) == 2
     x = np.linspace(-2, 2, 4, dtype=np.float32)
     for condition in (True, False):

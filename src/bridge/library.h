@@ -10,8 +10,8 @@
 #include "opgraft/op_abi.h"
 #include "schema/schema.h"
 
-/* This library: its file is written by `opgraft op build`. What is exported has default visibility here too, since the strictest of
- * all declarations counts. */
+/* This library: its file is written by `opgraft op build`. What is exported has default visibility here too, since
+ * the strictest of all declarations counts. */
 __attribute__((visibility("default"))) extern const og_library og_op_library;
 
 /* An op and its declaration, read once. */
@@ -33,11 +33,11 @@ og_status library_set_number(og_attr_value *out, const library_op *, int k, doub
 og_status library_set_word(og_attr_value *out, const library_op *, int k, const char *word);     /* of an enum, or a string (borrowed) */
 
 enum { LIBRARY_MAX_ARGS = 64 };             /* inputs or outputs of one node: the variadic ones count */
-/* Runs the op's shape rule and declaration: dims of in[] are all known (0 or more). Fills dtype, rank, dims of out[]. An input that is
- * left out has dtype OG_NONE. */
+/* Runs the op's shape rule and declaration: dims of in[] are all known (0 or more). Fills dtype, rank, dims of
+ * out[]. An input that is left out has dtype OG_NONE. */
 og_status library_infer(const library_op *, const og_attr_value *, int n_in, const og_shape *in, int n_out, og_shape *out);
-/* The same with dimensions of the caller's making: c->host, op, attr, n_in, n_out and context are set, in[] and c->out have
- * LIBRARY_MAX_ARGS slots. What is not known stays as c->host->dim says. */
+/* The same with dimensions of the caller's making: c->host, op, attr, n_in, n_out and context are set, in[] and
+ * c->out have LIBRARY_MAX_ARGS slots. What is not known stays as c->host->dim says. */
 og_status library_ask(const library_op *, og_infer *c, og_shape *in);
 extern const og_host library_host;          /* one thread; fail keeps the sentence: base_error() */
 

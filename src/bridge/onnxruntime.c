@@ -47,8 +47,8 @@ static int input_memory(const ort_custom_op *o, size_t k)
 	return op_of(o)->cuda && op_of(o)->l->in.arg[k].value_needed ? ORT_MEMORY_CPU_INPUT : ORT_MEMORY_DEFAULT;
 }
 
-/* A formula may write over any input of its output's type; ONNX Runtime looks at shapes and uses. It does not say which op it asks
- * for, hence one function for each number of inputs. */
+/* A formula may write over any input of its output's type; ONNX Runtime looks at shapes and uses. It does not say
+ * which op it asks for, hence one function for each number of inputs. */
 static int inplace_in[OG_MAX_IN] = { 0, 1, 2 }, inplace_out[OG_MAX_IN];
 static size_t inplace(int **in, int **out, size_t n)
 {

@@ -43,7 +43,8 @@ typedef struct ort_base { const void *const *(*get_api)(uint32_t version); const
 	X(RegisterCustomOpsLibrary_V2, 228, void *, (void *options, const char *path))
 enum { ORT_RUN_VERSION = 14 };           /* an API version that has all of them */
 
-/* To be a custom op. `info`: OrtKernelInfo, `c`: OrtKernelContext or OrtShapeInferContext, `shape`: OrtTensorTypeAndShapeInfo. */
+/* To be a custom op. `info`: OrtKernelInfo, `c`: OrtKernelContext or OrtShapeInferContext, `shape`:
+ * OrtTensorTypeAndShapeInfo. */
 #define ORT_OP_MAP(X) \
 	X(CreateStatus,             0, void *, (int code, const char *message)) \
 	X(CreateCustomOpDomain,    26, void *, (const char *domain, void **out)) \

@@ -45,7 +45,8 @@ static og_status taken(const ort_api *api, void *failed)
 
 /* ---- attributes ----------------------------------------------------------------------------- */
 
-/* Two kinds of objects tell attributes. Each function returns false when the attribute is not there. Lists: with out NULL only *n. */
+/* Two kinds of objects tell attributes. Each function returns false when the attribute is not there. Lists: with out
+ * NULL only *n. */
 typedef struct attribute_source {
 	const ort_api *api;
 	const void *from;

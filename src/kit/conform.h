@@ -52,7 +52,8 @@ extern const char *const conform_isa_name[OG_ISA_COUNT];
 
 /* ---- memory between guards (conform_guard.c) --------------------------------------------------- */
 
-/* At the end of its pages (or at their beginning), all bytes `poison`. NULL: no memory. `what` ("input 'x'") is for the sentence. */
+/* At the end of its pages (or at their beginning), all bytes `poison`. NULL: no memory. `what` ("input 'x'") is for
+ * the sentence. */
 void *conform_guard(size_t bytes, bool at_end, uint8_t poison, const char *what);
 void conform_guard_lock(const void *);    /* writing to it crashes */
 void conform_guard_free_all(void);
@@ -72,8 +73,8 @@ typedef struct conform_case {
 
 /* Reads .cases; *n of them in the arena; an elementwise op without any gets one. Bad text: OG_BAD_FILE. */
 og_status conform_read_cases(conform_case **out, size_t *n, conform *);
-/* Change number k of a case: sizes to others, all that are equal together, scalars, numbers to the ends of their range; 0 is the
- * case as it is. False: there is no number k. */
+/* Change number k of a case: sizes to others, all that are equal together, scalars, numbers to the ends of their
+ * range; 0 is the case as it is. False: there is no number k. */
 bool conform_vary(conform_case *out, conform *, const conform_case *, int k);
 /* Makes the data of inputs that have none. */
 bool conform_fill(conform *, conform_case *);

@@ -209,7 +209,8 @@ bool host_launch_take(host_launch *, host_data *out);
 bool host_launch_move(host_launch *);
 void host_launch_close(host_launch *);
 
-/* Index of the first element that differs, -1: NaN equals NaN, and where not `exact` numbers may be a tolerance apart. */
+/* Index of the first element that differs, -1: NaN equals NaN, and where not `exact` numbers may be a tolerance
+ * apart. */
 int64_t host_first_apart(const og_tensor *, const og_tensor *, bool exact);
 
 #endif

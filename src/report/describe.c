@@ -38,7 +38,7 @@ static og_status count_op(summary *s, const graph_node *n)
 		}
 	s->ops = arena_grow(s->a, s->ops, s->n_ops, &s->cap_ops, s->n_ops + 1, sizeof *s->ops);
 	NEED(s->ops);
-	s->ops[s->n_ops++] = (op_count){ n->domain, type, 1, n->op || graph_function_find(n->owner->model, n->domain, n->type) };
+	s->ops[s->n_ops++] = (op_count){ n->domain, type, 1, schema_is_known(n) };
 	return OG_OK;
 }
 

@@ -314,3 +314,8 @@ const schema_control *schema_control_find(const graph_node *n)
 		if (strcmp(n->type, controls[k].name) == 0 && strcmp(domain, controls[k].domain) == 0) return &controls[k];
 	return !n->op && graph_function_find(n->owner->model, n->domain, n->type) ? &function : NULL;
 }
+
+bool schema_is_known(const graph_node *n)
+{
+	return n->op || schema_control_find(n) || graph_function_find(n->owner->model, n->domain, n->type);
+}

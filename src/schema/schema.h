@@ -46,6 +46,8 @@ og_status schema_ask(const schema_args *inputs, const schema_args *outputs, og_i
 /* Sets node->op of every node that has none yet (functions and bodies too) from the opset imports. Unknown ops stay
  * NULL. */
 void schema_resolve(og_model *);
+/* True when the node can be run by its definition: by an op, as control flow, or by a function of its model. */
+bool schema_is_known(const graph_node *);
 /* Attribute values in the op's declared order; checks types, ranges, words and unknown names. */
 og_status schema_attributes(const og_attr_value **out, arena *, const graph_node *);
 /* Checks counts and types of arguments, then sets type and shape of the node's outputs. What is not known stays

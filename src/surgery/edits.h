@@ -1,5 +1,5 @@
-/* edits.h -- an edit as data: which nodes go and which come, all by name. What rules and meanings found becomes edits, which are done,
- * printed, read back and done again; docs/edits.md is the form on paper. */
+/* edits.h -- an edit as data: which nodes go and which come, all by name. What rules and meanings found becomes
+ * edits, which are done, printed, read back and done again; docs/edits.md is the form on paper. */
 #ifndef EDITS_H
 #define EDITS_H
 
@@ -50,13 +50,14 @@ typedef struct replace_place {
 } replace_place;
 typedef struct replace_places { replace_place *place; size_t n, cap; } replace_places;
 
-/* All graphs but the bodies of functions that only define an op which is known without them. From here to the last edit nodes'
- * `order` says where in its graph's list a node stands: nobody else may use it. */
+/* All graphs but the bodies of functions that only define an op which is known without them. From here to the last
+ * edit nodes' `order` says where in its graph's list a node stands: nobody else may use it. */
 og_status replace_find_places(replace_places *out, arena *, og_model *);
-/* The op that a node of that type is in this graph, by its opset import when the model is for a file; NULL: none that is known. */
+/* The op that a node of that type is in this graph, by its opset import when the model is for a file; NULL: none
+ * that is known. */
 const og_op *replace_op(const replace_place *, const surgery_options *, const char *domain, const char *type);
-/* Does an edit after checking all of it: OG_USAGE with a clause when it does not fit the graph, OG_UNSUPPORTED when an op is newer
- * than the model's opset; the graph is then unchanged. Scratch in the arena. */
+/* Does an edit after checking all of it: OG_USAGE with a clause when it does not fit the graph, OG_UNSUPPORTED when
+ * an op is newer than the model's opset; the graph is then unchanged. Scratch in the arena. */
 og_status replace_do(const edit *, replace_place *, const surgery_options *, arena *);
 
 /* ---- from a match to an edit ------------------------------------------------------------------ */
@@ -65,8 +66,8 @@ og_status replace_do(const edit *, replace_place *, const surgery_options *, are
 const og_op *right_op(const rule *);
 /* Why the place of a match cannot be replaced, in the arena; NULL: it can. going[k] (may be NULL): nodes[k] goes. */
 const char *right_refusal(const match *, bool keep_interior, bool *going, arena *);
-/* The edit that replaces a match, described. *reason is set, and *out is not, when there is none. OG_USAGE: the rule gives an op what
- * it does not take. */
+/* The edit that replaces a match, described. *reason is set, and *out is not, when there is none. OG_USAGE: the rule
+ * gives an op what it does not take. */
 og_status right_plan(edit **out, const char **reason, found_box *, const match *, const replace_place *, const surgery_options *);
 
 /* ---- looking for places ------------------------------------------------------------------------ */
@@ -84,7 +85,8 @@ og_status find_open(find_source *out, const og_op *, bool nodes);
 void find_close(find_source *);
 og_status find_in(match_list *, const find_source *, const graph *);
 
-/* Finds in one graph, the largest places first where they overlap, collects into f what was found, and with `change` replaces it. */
+/* Finds in one graph, the largest places first where they overlap, collects into f what was found, and with `change`
+ * replaces it. */
 og_status apply_in(replace_place *, const find_source *, const surgery_options *, found_box *f, bool change);
 /* After the last edit: types, and what a file needs. OG_USAGE when the network contradicts itself now. */
 og_status apply_finish(og_model *, const surgery_options *);
