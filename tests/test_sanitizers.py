@@ -71,10 +71,17 @@ def test_commands_are_clean(asan, tmp_path):
             ["graft", relu, "-o", out, "--map", "Relu=Swish,beta=1.5"], ["check", out, "--no-fuse"],
             ["graft", swish4, "-o", out, "--op", "Swish"], ["info", out], ["check", out],
             ["graft", swish2, "--dry-run", "--json", "--rule", "Mul(x, Sigmoid(x)) -> Swish(x)"],
+            ["find", swish2], ["find", swish4, "--op", "Swish", "--json"], ["ungraft", out, "-o", tmp_path / "plain.onnx"],
+            ["extract", relu, "-o", tmp_path / "head.onnx", "--input", "pool2", "--output", "logits"],
+            ["op", "new", "Wave", "-o", tmp_path / "wave.c"],
             ["build", swish4, "-o", plan, "--batch", "2"], ["build", swish2, "--dump"], ["info", plan, "--json"],
             ["run", plan, "--output", f"logits={tmp_path}/logits.npy"], ["profile", plan, "--runs", "3"],
             ["bench", swish4, plan, "--runs", "10", "--seconds", "1", "--json"]]:
         clean([asan / "opgraft", *args])
+    clean([asan / "opgraft", "diff", swish4, relu, "--html", tmp_path / "diff.html"], [1])
+    edits = subprocess.run([asan / "opgraft", "graft", swish4, "--op", "Swish", "--dry-run", "--json"], capture_output=True, check=True)
+    (tmp_path / "edits.json").write_bytes(edits.stdout)
+    clean([asan / "opgraft", "graft", swish4, "-o", out, "--plan", tmp_path / "edits.json"])
 
 
 def test_doctor_is_clean(asan, monkeypatch):
