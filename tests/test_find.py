@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from conftest import BUILD, LENET5, OPGRAFT, ROOT, ok, ok_json, refused, run
+from conftest import LENET5, OPGRAFT, ROOT, ok, ok_json, refused, run
 
 RELU, SWISH4, SWISH2 = LENET5
 
@@ -171,10 +171,10 @@ def best(path, *options):
 def test_time_is_linear(tmp_path, wide):
     small, large = (network(tmp_path / f"{n}.onnx", n, wide) for n in (4000, 40000))
     for options in (["--op", "Swish"], []):
-        assert seconds("find", large, "-q", *options) < 25 * best(small, *options) + 0.1
+        assert seconds("find", large, "-q", *options) < 40 * best(small, *options) + 0.5      # 100 times if it were quadratic
 
 
-@pytest.mark.skipif(BUILD != ROOT / "build", reason="another build is being tested")
-def test_ten_thousand_nodes_take_less_than_a_tenth_of_a_second(tmp_path):
+def test_ten_thousand_nodes_are_no_work(tmp_path):
+    """docs/surgery-speed.md has the time of a quiet machine, 50 ms; this is only to notice when it grows by far."""
     path = network(tmp_path / "m.onnx", 10000, False)
-    assert best(path, "--op", "Swish") < 0.1 and best(path) < 0.1
+    assert best(path, "--op", "Swish") < 2 and best(path) < 2

@@ -246,5 +246,5 @@ def test_time_is_linear_and_short(tmp_path, step, op):
     options = [op] if op else []
     _, _, small = recognise(chain(10_000, step), tmp_path / "m.onnx", *options, "--repeat", 5)
     _, _, large = recognise(chain(100_000, step), tmp_path / "m.onnx", *options, "--repeat", 2)
-    assert small < 0.1                   # 10 to 30 ms on an idle machine
-    assert large < 30 * small
+    assert small < 2                     # 10 to 30 ms on an idle machine
+    assert large < 50 * small + 0.5      # 100 times if it were quadratic
