@@ -21,6 +21,7 @@ typedef struct prepared {
 	backend_node node;
 	backend_kernel kernel;
 	void *workspace;
+	device_kernels *device;
 	device_step step;
 } prepared;
 
@@ -30,7 +31,6 @@ typedef struct ort_kernel {
 	og_attr_value *attr;
 	const char *name;
 	int threads;
-	device_kernels *device;
 	pthread_mutex_t turn;                /* over `kept` */
 	prepared kept;
 } ort_kernel;
@@ -203,6 +203,7 @@ og_status ort_infer_attributes(og_attr_value *out, const ort_op *o, const void *
 
 static void prepared_end(prepared *p)
 {
+	device_close(p->device);
 	arena_destroy(p->a);
 	base_free(p->workspace);
 	*p = (prepared){ .a = NULL };
@@ -213,7 +214,6 @@ void ort_kernel_destroy(void *kernel)
 	ort_kernel *k = kernel;
 	if (!k) return;
 	prepared_end(&k->kept);
-	device_close(k->device);
 	pthread_mutex_destroy(&k->turn);
 	arena_destroy(k->a);
 	base_free(k);
@@ -232,7 +232,6 @@ static og_status create(ort_kernel *k, const void *info)
 	if (n) TRY(taken(api, api->KernelInfo_GetNodeName(info, name, &n)));
 	k->name = name;
 	og_status status = ort_kernel_attributes(k->attr, k->o, info, k->a);
-	if (status == OG_OK && k->o->cuda) status = device_open(&k->device);
 	return status == OG_OK ? OG_OK : base_fail_in(status, "node '%s'", k->name);
 }
 
@@ -308,13 +307,14 @@ static og_status prepare_cuda(const ort_kernel *k, prepared *p)
 	const og_tensor *in[LIBRARY_MAX_ARGS];
 	og_tensor *out[LIBRARY_MAX_ARGS];
 	og_call call = call_of(k, p, in, out);
+	TRY(device_open(&p->device));        /* here and not when the node is made: now its context is the current one */
 	int n = device_tactics(k->o->l, &call);
 	for (int t = 0; t < n; t++)
-		if (device_workspace(k->o->l, &call, t) == 0) return device_prepare(&p->step, k->device, k->o->l, &call, t);
+		if (device_workspace(k->o->l, &call, t) == 0) return device_prepare(&p->step, p->device, k->o->l, &call, t);
 	return base_fail(OG_UNSUPPORTED, "op %s has no CUDA kernel that ONNX Runtime can run on these types", k->o->l->op->name);
 }
 
-static og_status prepare(const ort_kernel *k, prepared *p, int n_in, const og_tensor *in, int n_out)
+static og_status prepare_anew(const ort_kernel *k, prepared *p, int n_in, const og_tensor *in, int n_out)
 {
 	prepared_end(p);
 	p->a = arena_create();
@@ -329,6 +329,16 @@ static og_status prepare(const ort_kernel *k, prepared *p, int n_in, const og_te
 	p->node = (backend_node){ .name = k->name, .op = k->o->l->op, .attr = k->attr, .n_in = n_in, .n_anchor_in = n_in, .n_out = n_out,
 	                          .in = p->in, .out = p->out };
 	return k->o->cuda ? prepare_cuda(k, p) : prepare_cpu(k, p);
+}
+
+/* The device's kernels stay loaded from one shape to the next. */
+static og_status prepare(const ort_kernel *k, prepared *p, int n_in, const og_tensor *in, int n_out)
+{
+	device_kernels *before = p->device;
+	p->device = NULL;
+	og_status status = prepare_anew(k, p, n_in, in, n_out);
+	device_close(before);
+	return status;
 }
 
 /* True when p serves these inputs; values that decide shapes may have changed, so they are never the same. */
