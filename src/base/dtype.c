@@ -1,5 +1,6 @@
 /* dtype.c -- element types: names, sizes, and the two 16-bit floats. */
 #include "base/base.h"
+#include "opgraft/half.h"
 
 static const char *const names[OG_DTYPE_COUNT] = {
 #define X(NAME, number, text, bits, ctype) [OG_##NAME] = #text,
@@ -48,48 +49,8 @@ bool base_count(const int64_t *dims, int rank, int64_t *out)
 	return true;
 }
 
-static uint32_t float_bits(float f)
-{
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static float bits_float(uint32_t u)
-{
-	float f;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
-float base_half_to_float(uint16_t h)
-{
-	uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 0x3ff;
-	if (exponent == 31) return bits_float(sign | 0x7f800000u | fraction << 13);
-	if (exponent > 0) return bits_float(sign | (exponent + 112) << 23 | fraction << 13);
-	float tiny = (float)fraction * 0x1p-24f;             /* a denormal half is a normal float */
-	return bits_float(float_bits(tiny) | sign);
-}
-
-uint16_t base_float_to_half(float f)
-{
-	uint32_t u = float_bits(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffffu, rounded;
-	if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
-	if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00);      /* 65520 and more round to infinity */
-	if (magnitude >= 0x38800000u) {                                      /* 2^-14 and more: normal halves */
-		rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
-		return (uint16_t)(sign | (rounded - (112u << 23)) >> 13);
-	}
-	/* Adding one half puts a denormal half's last bit, worth 2^-24, at the float's last bit, rounded to even. */
-	rounded = float_bits(bits_float(magnitude) + 0.5f) - float_bits(0.5f);
-	return (uint16_t)(sign | rounded);
-}
-
-float base_bfloat_to_float(uint16_t b) { return bits_float((uint32_t)b << 16); }
-
-uint16_t base_float_to_bfloat(float f)
-{
-	uint32_t u = float_bits(f);
-	if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40);      /* stays a NaN */
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
+/* Op libraries have the same conversions, in a header of the op kit. */
+float base_half_to_float(uint16_t h) { return og_half_to_float(h); }
+uint16_t base_float_to_half(float f) { return og_float_to_half(f); }
+float base_bfloat_to_float(uint16_t b) { return og_bfloat_to_float(b); }
+uint16_t base_float_to_bfloat(float f) { return og_float_to_bfloat(f); }

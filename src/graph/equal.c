@@ -32,7 +32,7 @@ static bool same_type(const graph_value *a, const graph_value *b, bool strict)
 	return true;
 }
 
-static bool same_tensor(const og_tensor *a, const og_tensor *b)
+bool graph_tensor_same(const og_tensor *a, const og_tensor *b)
 {
 	int64_t count;
 
@@ -51,7 +51,7 @@ static bool same_value(const graph_value *a, const graph_value *b)
 {
 	if (!a || !b) return a == b;
 	return !strcmp(a->name, b->name) && same_type(a, b, a->is_input || a->is_output) && a->is_input == b->is_input &&
-	       !a->constant == !b->constant && (!a->constant || same_tensor(a->constant, b->constant));
+	       !a->constant == !b->constant && (!a->constant || graph_tensor_same(a->constant, b->constant));
 }
 
 static bool same_graph(const graph *a, const graph *b);
@@ -66,10 +66,9 @@ static bool same_list(const graph_attr *a, const graph_attr *b)
 	return true;
 }
 
-static bool same_attr(const graph_attr *a, const graph_attr *b)
+bool graph_attr_same_plain(const graph_attr *a, const graph_attr *b)
 {
-	if (strcmp(a->name, b->name) || a->type != b->type || !same_text(a->ref, b->ref)) return false;
-	if (a->ref) return true;
+	if (a->type != b->type) return false;
 	switch (a->type) {
 	case OG_ATTR_INT: return a->i == b->i;
 	case OG_ATTR_FLOAT: return !memcmp(&a->f, &b->f, sizeof a->f);
@@ -77,9 +76,19 @@ static bool same_attr(const graph_attr *a, const graph_attr *b)
 	case OG_ATTR_INTS:
 	case OG_ATTR_FLOATS:
 	case OG_ATTR_STRINGS: return same_list(a, b);
-	case OG_ATTR_TENSOR: return same_text(a->t_name, b->t_name) && same_tensor(a->t, b->t);
+	default: return false;
+	}
+}
+
+static bool same_attr(const graph_attr *a, const graph_attr *b)
+{
+	if (strcmp(a->name, b->name) || a->type != b->type || !same_text(a->ref, b->ref)) return false;
+	if (a->ref) return true;
+	switch (a->type) {
+	case OG_ATTR_TENSOR: return same_text(a->t_name, b->t_name) && graph_tensor_same(a->t, b->t);
 	case OG_ATTR_GRAPH: return !strcmp(a->g->name, b->g->name) && same_graph(a->g, b->g);
-	default: return true;
+	case GRAPH_ATTR_OPAQUE: return true;
+	default: return graph_attr_same_plain(a, b);
 	}
 }
 

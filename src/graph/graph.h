@@ -193,6 +193,9 @@ og_status graph_attr_set_graph(graph_node *, const char *name, graph *);  /* tak
 /* Adds the attribute, or replaces the one of that name; all that it points to must live as long as the model. */
 og_status graph_attr_put(graph_node *, const graph_attr *);
 void graph_attr_remove(graph_node *, const char *name);
+/* True when both are of one type and hold the same number, string or list, by bits; names and references do not count. False
+ * for tensors, bodies and opaque attributes. */
+bool graph_attr_same_plain(const graph_attr *, const graph_attr *);
 /* Name, type and value, all copied but tensors' data. What a body takes from around it is found by name when
  * `to` is of another model; OG_USAGE when it is not there. */
 og_status graph_attr_copy(graph_node *to, const graph_attr *from);
@@ -217,6 +220,8 @@ bool graph_equal(const og_model *, const og_model *);
  * outside int64 saturate. */
 double graph_tensor_double(const og_tensor *, int64_t k);
 int64_t graph_tensor_int(const og_tensor *, int64_t k);
+/* The same type, shape and bits. */
+bool graph_tensor_same(const og_tensor *, const og_tensor *);
 /* Copies a tensor so that its data is aligned to 64 bytes, into the arena; data NULL stays NULL. NULL: no memory. */
 og_tensor *graph_tensor_copy(arena *, const og_tensor *);
 og_tensor *graph_tensor_new(arena *, og_dtype, int rank, const int64_t *dims);   /* cleared data; no strings */

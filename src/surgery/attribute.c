@@ -98,17 +98,6 @@ static bool same_numbers(const graph_node *n, const pattern_bind *b, const og_te
 
 /* ---- variables ------------------------------------------------------------------------------- */
 
-static bool same_attributes(const graph_attr *a, const graph_attr *b)
-{
-	if (a->type != b->type || a->n != b->n) return false;
-	switch (a->type) {
-	case OG_ATTR_STRING: return !memcmp(a->s, b->s, a->n);
-	case OG_ATTR_INTS: return !a->n || !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
-	case OG_ATTR_FLOATS: return !a->n || !memcmp(a->floats, b->floats, a->n * sizeof *a->floats);
-	default: return false;
-	}
-}
-
 /* A list or word that is no attribute of the node, as one. */
 static graph_attr *made_attribute(search *s, const fact *f)
 {
@@ -148,7 +137,7 @@ static bool take_list(search *s, const pattern_bind *b, const fact *f)
 	}
 	if (s->set[b->variable]) {
 		const graph_attr *before = s->bound[b->variable].attr;
-		return before && same_attributes(before, a);
+		return before && graph_attr_same_plain(before, a);
 	}
 	match_set(s, b->variable)->attr = a;
 	return true;

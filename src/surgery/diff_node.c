@@ -108,30 +108,17 @@ static const char *attr_text(diff *d, const graph_attr *a)
 	return take(d, &t);
 }
 
-static bool same_list(const graph_attr *a, const graph_attr *b)
-{
-	if (a->n != b->n) return false;
-	if (a->type == OG_ATTR_INTS) return !a->n || !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
-	if (a->type == OG_ATTR_FLOATS) return !a->n || !memcmp(a->floats, b->floats, a->n * sizeof *a->floats);
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->strings[i], b->strings[i])) return false;
-	return true;
-}
-
 /* All but bodies. */
 static bool same_attr(const graph_attr *a, const graph_attr *b)
 {
 	if (a->type != b->type || !a->ref != !b->ref) return false;
 	if (a->ref) return !strcmp(a->ref, b->ref);
 	switch (a->type) {
-	case OG_ATTR_INT: return a->i == b->i;
-	case OG_ATTR_FLOAT: return !memcmp(&a->f, &b->f, sizeof a->f);
-	case OG_ATTR_STRING: return a->n == b->n && !memcmp(a->s, b->s, a->n);
 	case OG_ATTR_TENSOR: return diff_weights_same(a->t, b->t);
 	case OG_ATTR_GRAPH: return true;
 	case GRAPH_ATTR_OPAQUE:
 		return a->source.n == b->source.n && (!a->source.n || !memcmp(a->source.p, b->source.p, a->source.n));
-	default: return same_list(a, b);
+	default: return graph_attr_same_plain(a, b);
 	}
 }
 

@@ -194,25 +194,11 @@ static og_status build_graph(graph *g, const form *f, int64_t opset)
 
 /* ---- is it there already? -------------------------------------------------------------------- */
 
-static bool same_tensor(const og_tensor *a, const og_tensor *b)
-{
-	return a->dtype == b->dtype && a->rank == b->rank && og_count(a) == og_count(b) && a->data && b->data &&
-	       !memcmp(a->data, b->data, base_dtype_span(a->dtype, (uint64_t)og_count(a)));
-}
-
 static bool same_attr(const graph_attr *a, const graph_attr *b)
 {
-	if (strcmp(a->name, b->name) || a->type != b->type || !a->ref != !b->ref || a->n != b->n) return false;
+	if (strcmp(a->name, b->name) || a->type != b->type || !a->ref != !b->ref) return false;
 	if (a->ref) return !strcmp(a->ref, b->ref);
-	switch (a->type) {
-	case OG_ATTR_INT: return a->i == b->i;
-	case OG_ATTR_FLOAT: return !memcmp(&a->f, &b->f, sizeof a->f);
-	case OG_ATTR_STRING: return !memcmp(a->s, b->s, a->n);
-	case OG_ATTR_INTS: return !a->n || !memcmp(a->ints, b->ints, a->n * sizeof *a->ints);
-	case OG_ATTR_FLOATS: return !a->n || !memcmp(a->floats, b->floats, a->n * sizeof *a->floats);
-	case OG_ATTR_TENSOR: return same_tensor(a->t, b->t);
-	default: return false;
-	}
+	return a->type == OG_ATTR_TENSOR ? graph_tensor_same(a->t, b->t) : graph_attr_same_plain(a, b);
 }
 
 static bool same_values(graph_value *const *a, int n_a, graph_value *const *b, int n_b)
