@@ -19,10 +19,8 @@ static inline og_status device_open(device_kernels **out) { return device_open_l
  * context. */
 void device_close(device_kernels *);
 
-/* Tensors of these calls are dense, in row-major order; their data is not looked at. To an elementwise kernel a
- * packed format of TensorRT's is a longer vector: give all tensors as such then. `elements` counts what lies in
- * memory. */
-typedef struct device_tensor { og_tensor t; size_t elements; } device_tensor;
+/* Tensors of these calls are dense, in row-major order; their data is not looked at. To an elementwise kernel a packed
+ * format of TensorRT's is a longer vector: give all tensors as such then. */
 /* How many ways there are to run this call (1 or more; 0: no device form). Shapes and dtypes decide. */
 int device_tactics(const library_op *, const og_call *);
 /* Bytes of workspace on the device, for any tactic. */

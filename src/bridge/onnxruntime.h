@@ -23,9 +23,8 @@ typedef struct ort_op {
 /* A status for ONNX Runtime with this thread's sentence; NULL for OG_OK. */
 void *ort_status(const ort_api *, og_status);
 
-/* The attributes of a node (info: OrtKernelInfo) or of one whose shapes are asked for (c: OrtShapeInferContext),
- * checked; n_attrs of them into out, lists and strings in the arena. */
-og_status ort_kernel_attributes(og_attr_value *out, const ort_op *, const void *info, arena *);
+/* The attributes of a node whose shapes are asked for (c: OrtShapeInferContext), checked; n_attrs of them into out, lists
+ * and strings in the arena. */
 og_status ort_infer_attributes(og_attr_value *out, const ort_op *, const void *c, arena *);
 
 /* The kernel functions of ort_custom_op. */

@@ -187,7 +187,7 @@ static og_status read_attributes(og_attr_value *out, const ort_op *o, const attr
 	return OG_OK;
 }
 
-og_status ort_kernel_attributes(og_attr_value *out, const ort_op *o, const void *info, arena *a)
+static og_status kernel_attributes(og_attr_value *out, const ort_op *o, const void *info, arena *a)
 {
 	const attribute_source s = { o->api, info, node_integer, node_real, node_string, node_integers, node_reals };
 	return read_attributes(out, o, &s, a);
@@ -231,7 +231,7 @@ static og_status create(ort_kernel *k, const void *info)
 	NEED(name);
 	if (n) TRY(taken(api, api->KernelInfo_GetNodeName(info, name, &n)));
 	k->name = name;
-	og_status status = ort_kernel_attributes(k->attr, k->o, info, k->a);
+	og_status status = kernel_attributes(k->attr, k->o, info, k->a);
 	return status == OG_OK ? OG_OK : base_fail_in(status, "node '%s'", k->name);
 }
 

@@ -447,3 +447,11 @@ void graph_node_move(graph_node *n, graph_node *before)
 	link_node(n, before);
 	graph_touch(n->owner);
 }
+
+const char *graph_node_label(const graph_node *n)
+{
+	if (n->name[0]) return n->name;
+	for (int k = 0; k < n->n_out; k++)
+		if (n->out[k]) return n->out[k]->name;
+	return n->type;
+}

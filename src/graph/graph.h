@@ -181,6 +181,8 @@ og_status graph_replace_uses(graph_value *of, graph_value *by);
 char *graph_fresh_name(graph *, const char *stem);  /* "stem_7": in no graph of the model and never given before */
 void graph_touch(graph *);                          /* this graph and its holders no longer equal their bytes */
 
+/* What to call a node: its name, the name of its first output where it has none, its type where it has neither. */
+const char *graph_node_label(const graph_node *);
 graph_attr *graph_attr_find(const graph_node *, const char *name);        /* NULL when absent */
 og_status graph_attr_set_int(graph_node *, const char *name, int64_t);
 og_status graph_attr_set_float(graph_node *, const char *name, float);

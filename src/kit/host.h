@@ -137,7 +137,6 @@ typedef struct host_layout { size_t outer, channel, inner, lanes, padded, elemen
 bool host_layout_of(host_layout *out, int32_t format, const trt_dims *);
 size_t host_layout_at(const host_layout *, size_t k);    /* place of element k in row-major order */
 const char *host_type_name(int32_t type);
-const char *host_format_name(int32_t format);
 og_dtype host_dtype(int32_t type);
 
 typedef struct host_combination { int32_t type[HOST_POSITIONS], format[HOST_POSITIONS]; } host_combination;

@@ -13,7 +13,7 @@ const char *host_type_name(int32_t type)
 	}
 }
 
-const char *host_format_name(int32_t format)
+static const char *format_name(int32_t format)
 {
 	switch (format) {
 #define X(name, number, lanes, channel) case number: return #name;
@@ -57,7 +57,7 @@ bool host_layout_of(host_layout *out, int32_t format, const trt_dims *dims)
 	}
 	if (out->channel > SIZE_MAX - out->lanes) return false;
 	out->padded = (out->channel + out->lanes - 1) / out->lanes * out->lanes;
-	out->by_lane = host_format_name(format)[0] == 'C';       /* "CHW4": groups of channels stay in front */
+	out->by_lane = format_name(format)[0] == 'C';       /* "CHW4": groups of channels stay in front */
 	return base_mul(out->outer, out->padded, &out->elements) && base_mul(out->elements, out->inner, &out->elements);
 }
 
@@ -83,7 +83,7 @@ void host_combination_words(char *out, size_t room, const host_combination *f, i
 	*out = '\0';
 	for (int k = 0; k < (same ? 1 : n) && used < room; k++)
 		used += (size_t)snprintf(out + used, room - used, "%s%s in %s", k ? ", " : "", host_type_name(f->type[k]),
-		                         host_format_name(f->format[k]));
+		                         format_name(f->format[k]));
 }
 
 typedef struct search {
@@ -115,7 +115,7 @@ static bool takes(search *s, int position)
 	const bool taken = ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR);
 	bool same = true;
 	if (!s->strict) return taken;
-	const char *type = host_type_name(s->now.type[position]), *format = host_format_name(s->now.format[position]);
+	const char *type = host_type_name(s->now.type[position]), *format = format_name(s->now.format[position]);
 	for (int k = 0; k < TIMES; k++) same &= ask(s, s->p, position, TRT_FLOAT, TRT_LINEAR) == taken;
 	if (!same)
 		host_fail(s->h,

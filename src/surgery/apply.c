@@ -58,8 +58,8 @@ static og_status list_candidates(chooser *h, const match_list *l, size_t first)
 	for (size_t i = first; i < l->n + l->n_misses; i++) {
 		const match *m = i < l->n ? l->matches[i] : l->misses[i - l->n];
 		graph_node *root = m->n_nodes ? m->nodes[0] : NULL;
-		if (!root || (h->o->only && !base_glob(h->o->only, found_label(root)))) continue;
-		if (h->o->skip && base_glob(h->o->skip, found_label(root))) continue;
+		if (!root || (h->o->only && !base_glob(h->o->only, graph_node_label(root)))) continue;
+		if (h->o->skip && base_glob(h->o->skip, graph_node_label(root))) continue;
 		for (int k = 0; k < m->n_nodes; k++) m->nodes[k]->mark = NULL;
 		h->c[h->n++] = (candidate){ .m = m, .root = root, .reason = m->reason, .miss = i >= l->n, .order = root->order, .index = i };
 	}

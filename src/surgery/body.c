@@ -8,7 +8,8 @@
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-int body_attribute(const og_op *op, const char *name)
+/* Which attribute of the op has that name; -1: none. */
+static int attribute_named(const og_op *op, const char *name)
 {
 	for (int k = 0; op->attrs && op->attrs[k].name; k++)
 		if (!strcmp(op->attrs[k].name, name)) return k;
@@ -73,7 +74,7 @@ static og_status condition(bool *holds, arena *a, const og_op *op, const graph_n
 	while (end > word && (end[-1] == ' ' || end[-1] == '\n')) end--;
 	const char *name = arena_strndup(a, s, (size_t)(name_end - s)), *want = arena_strndup(a, word, (size_t)(end - word));
 	if (!name || !want) return base_no_memory();
-	int k = body_attribute(op, name);
+	int k = attribute_named(op, name);
 	if (k < 0) return malformed(op, s, "the op has no attribute of this name");
 	graph_attr v;
 	if (!value_of(&v, a, &op->attrs[k], n)) *holds = false;
@@ -336,7 +337,7 @@ static og_status bind(const builder *b, graph_node *n, const og_attr *to, const 
 {
 	bool whole = to->type == OG_ATTR_INT || to->type == OG_ATTR_INTS;
 	if (p->kind == BIND_VARIABLE) {
-		int d = body_attribute(b->b->op, b->b->r->variables[p->variable]);
+		int d = attribute_named(b->b->op, b->b->r->variables[p->variable]);
 		if (d < 0) return wrong(b, b->b->r->variables[p->variable], "is no attribute of the op");
 		return bind_attribute(b, n, to, p, d);
 	}
@@ -439,7 +440,7 @@ static og_status argument_as_attribute(builder *b, graph_node *n, const og_op *o
 	TRY(schema_inputs(&newest, schema_find("", p->type, INT64_MAX)));
 	const schema_arg *arg = schema_arg_at(&newest, k);
 	const pattern *x = p->args[k];
-	int d = arg ? body_attribute(op, arg->name) : -1;
+	int d = arg ? attribute_named(op, arg->name) : -1;
 	if (x->kind == PATTERN_ABSENT) return OG_OK;
 	if (d < 0) return wrong(b, p->type, "has more inputs than the op takes");
 	pattern_bind as = { .name = op->attrs[d].name, .kind = x->kind == PATTERN_NUMBER ? BIND_NUMBER : BIND_VARIABLE,
@@ -453,7 +454,7 @@ static og_status bind_as_input(builder *b, graph_value **out, const pattern_bind
 {
 	if (p->kind == BIND_NUMBERS) return add_numbers(b, out, k, 1, p->numbers, (int64_t)p->n);
 	if (p->kind == BIND_NUMBER) return add_numbers(b, out, k, 0, &p->number, 1);
-	int d = p->kind == BIND_VARIABLE ? body_attribute(b->b->op, b->b->r->variables[p->variable]) : -1;
+	int d = p->kind == BIND_VARIABLE ? attribute_named(b->b->op, b->b->r->variables[p->variable]) : -1;
 	if (d < 0) return wrong(b, p->name, "must be given numbers");
 	return add_attribute(b, out, k, d);
 }
@@ -472,7 +473,7 @@ static og_status build_node(builder *b, graph_node **out, const pattern *p)
 		n_in = k + 1;
 	}
 	for (int i = 0; i < p->n_binds; i++) {
-		int k = body_attribute(op, p->binds[i].name) < 0 ? input_named(&args, p->binds[i].name) : -1;
+		int k = attribute_named(op, p->binds[i].name) < 0 ? input_named(&args, p->binds[i].name) : -1;
 		if (k < 0) continue;
 		TRY(bind_as_input(b, &in[k], &p->binds[i], kind_of(&args.arg[k])));
 		if (k >= n_in) n_in = k + 1;
@@ -484,7 +485,7 @@ static og_status build_node(builder *b, graph_node **out, const pattern *p)
 	for (int k = 0; k < p->n_args; k++)
 		if (!schema_arg_at(&args, k)) TRY(argument_as_attribute(b, *out, op, p, k));
 	for (int i = 0; i < p->n_binds; i++) {
-		int d = body_attribute(op, p->binds[i].name);
+		int d = attribute_named(op, p->binds[i].name);
 		if (d >= 0) TRY(bind(b, *out, &op->attrs[d], &p->binds[i]));
 		else if (input_named(&args, p->binds[i].name) < 0)
 			return wrong(b, p->binds[i].name, "is no attribute of this node's op");
@@ -497,7 +498,7 @@ static og_status build_variable(builder *b, graph_value **out, const pattern *p,
 {
 	const char *name = b->b->r->variables[p->variable];
 	const pattern *defined = b->b->r->defined[p->variable];
-	int d = body_attribute(b->b->op, name), i = input_named(&b->inputs, name);
+	int d = attribute_named(b->b->op, name), i = input_named(&b->inputs, name);
 	if (i >= 0) {
 		const schema_arg *arg = &b->inputs.arg[i];
 		*out = i < b->at->n_in ? b->at->in[i] : NULL;

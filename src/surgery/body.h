@@ -33,8 +33,6 @@ typedef struct body_place {
  * lacks what the body is written with. */
 og_status body_build(graph_value **out, int n_out, const body_reading *, const body_place *);
 
-/* Which attribute of the op has that name; -1: none. */
-int body_attribute(const og_op *, const char *name);
 /* A declared attribute's default as it stands on a node: true and *out, without a name, when it has one. */
 bool body_default(graph_attr *out, arena *, const og_attr *);
 

@@ -381,7 +381,7 @@ static og_status take_edit(edit **out, found_box *f, const json_value *v, const 
 static bool wanted(const edit *e, const graph *g, const surgery_options *o)
 {
 	const graph_value *v = graph_value_find(g, e->m.output);
-	const char *label = v && v->producer ? found_label(v->producer) : e->m.output;
+	const char *label = v && v->producer ? graph_node_label(v->producer) : e->m.output;
 	return (!o->only || base_glob(o->only, label)) && !(o->skip && base_glob(o->skip, label));
 }
 

@@ -32,8 +32,6 @@ typedef struct found_box {
 og_status found_create(found_box **out);
 og_status found_match(found_box *, const og_match *, edit *);
 og_status found_refuse(found_box *, const og_match *, const char *reason);
-/* What people call a node: its name, its first output's where it has none. */
-const char *found_label(const graph_node *);
 /* The place in words, without attributes; in the box's arena. */
 og_status found_describe(og_match *out, found_box *, const match *, const char *path);
 /* Adds what is told of the op's attributes: numbers and words, as they are given or by default. */
@@ -64,8 +62,6 @@ og_status replace_do(const edit *, replace_place *, const surgery_options *, are
 
 /* The op of a rule's right side. */
 const og_op *right_op(const rule *);
-/* Why the place of a match cannot be replaced, in the arena; NULL: it can. going[k] (may be NULL): nodes[k] goes. */
-const char *right_refusal(const match *, bool keep_interior, bool *going, arena *);
 /* The edit that replaces a match, described. *reason is set, and *out is not, when there is none. OG_USAGE: the rule
  * gives an op what it does not take. */
 og_status right_plan(edit **out, const char **reason, found_box *, const match *, const replace_place *, const surgery_options *);

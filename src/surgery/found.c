@@ -48,20 +48,12 @@ og_status found_refuse(found_box *f, const og_match *m, const char *reason)
 	return OG_OK;
 }
 
-const char *found_label(const graph_node *n)
-{
-	if (n->name[0]) return n->name;
-	for (int k = 0; k < n->n_out; k++)
-		if (n->out[k]) return n->out[k]->name;
-	return n->type;
-}
-
 og_status found_describe(og_match *out, found_box *f, const match *m, const char *path)
 {
 	const char **names = arena_array(f->a, (size_t)m->n_nodes, sizeof *names);
 	const graph_value *output = NULL;
 	NEED(names);
-	for (int i = 0; i < m->n_nodes; i++) NEED(names[i] = arena_strdup(f->a, found_label(m->nodes[i])));
+	for (int i = 0; i < m->n_nodes; i++) NEED(names[i] = arena_strdup(f->a, graph_node_label(m->nodes[i])));
 	for (int k = 0; k < m->n_outputs && !output; k++) output = m->outputs[k];
 	*out = (og_match){ .op = arena_strdup(f->a, schema_called(m->r->right->op)), .nodes = names, .n_nodes = m->n_nodes,
 	                   .output = arena_strdup(f->a, output ? output->name : ""), .how = m->r->how, .graph = path,

@@ -3,20 +3,12 @@
 
 #include "surgery/search.h"
 
-const char *match_label(const graph_node *n)
-{
-	if (n->name[0]) return n->name;
-	for (int k = 0; k < n->n_out; k++)
-		if (n->out[k]) return n->out[k]->name;
-	return n->type;
-}
-
 static const char *article(const char *type) { return strchr("AEIOUaeiou", type[0]) ? "an" : "a"; }
 
 /* "input 1 of 'mul_3' is 'y'", or of a root what the value is. */
 static void add_place(text *t, const miss *m)
 {
-	if (m->n && m->input >= 0) text_printf(t, "input %d of '%s' is ", m->input, match_label(m->n));
+	if (m->n && m->input >= 0) text_printf(t, "input %d of '%s' is ", m->input, graph_node_label(m->n));
 	if (m->v) text_printf(t, "'%s'", m->v->name);
 	else text_add(t, "left out");
 }
@@ -31,7 +23,7 @@ static void add_type(text *t, const search *s, const miss *m)
 	const char *want = wanted_type(s, m->p);
 	const graph_node *n = m->v ? m->v->producer : NULL;
 	if (n) {
-		text_printf(t, "'%s' is %s %s%s%s, not %s %s", match_label(n), article(n->domain[0] ? n->domain : n->type), n->domain,
+		text_printf(t, "'%s' is %s %s%s%s, not %s %s", graph_node_label(n), article(n->domain[0] ? n->domain : n->type), n->domain,
 		            n->domain[0] ? "::" : "", n->type, article(want), want);
 		return;
 	}
@@ -92,7 +84,7 @@ static void add_attribute(text *t, const miss *m)
 		text_add(t, ", not ");
 		match_bind_text(t, m->b);
 	}
-	text_printf(t, ", in '%s'", match_label(m->n));
+	text_printf(t, ", in '%s'", graph_node_label(m->n));
 }
 
 static void add_reason(text *t, const search *s, const miss *m)
@@ -102,7 +94,7 @@ static void add_reason(text *t, const search *s, const miss *m)
 	case MISS_TYPE: add_type(t, s, m); return;
 	case MISS_OUTPUT:
 		add_place(t, m);
-		text_printf(t, ", output %d of '%s', not output %d", m->v->output, match_label(m->v->producer), m->count);
+		text_printf(t, ", output %d of '%s', not output %d", m->v->output, graph_node_label(m->v->producer), m->count);
 		return;
 	case MISS_OUTSIDE: text_printf(t, "'%s' is computed outside of this body", m->v->name); return;
 	case MISS_ABSENT: add_place(t, m); return;
@@ -125,7 +117,7 @@ static void add_reason(text *t, const search *s, const miss *m)
 	case MISS_OPERANDS: case MISS_INPUTS:
 		text_printf(t, m->kind == MISS_INPUTS ? "'%s' has %d inputs, where the rule has %d"
 		                                      : "'%s' joins %d values, where the rule joins %d",
-		            match_label(m->n), m->count, m->p->n_operands);
+		            graph_node_label(m->n), m->count, m->p->n_operands);
 		return;
 	case MISS_ROOT: text_printf(t, "there is no %s beside it as the rule needs it", wanted_type(s, m->p)); return;
 	default: text_printf(t, "the rule can stand here in too many ways to try them all"); return;

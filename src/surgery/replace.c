@@ -21,7 +21,7 @@ static og_status add_place(lister *l, graph *g, const char *path, int function);
 /* Node and attribute that hold a body; by the node's output where its name leads to another body already. */
 static const char *body_path(const lister *l, const char *around, const graph_node *n, const graph_attr *attr)
 {
-	const char *between = around[0] ? "/" : "", *path = arena_printf(l->a, "%s%s%s.%s", around, between, found_label(n), attr->name);
+	const char *between = around[0] ? "/" : "", *path = arena_printf(l->a, "%s%s%s.%s", around, between, graph_node_label(n), attr->name);
 	if (!path || !map_get(&l->given, path) || !n->n_out || !n->out[0]) return path;
 	return arena_printf(l->a, "%s%s%s.%s", around, between, n->out[0]->name, attr->name);
 }
@@ -175,7 +175,7 @@ static og_status check_going(const work *w)
 			for (size_t u = 0; u < v->n_uses; u++)
 				if (!goes(w, node_in(w->g, v->uses[u].node)))
 					return base_fail(OG_USAGE, "it removes the node that makes '%s', which node '%s' uses", v->name,
-					                 found_label(v->uses[u].node));
+					                 graph_node_label(v->uses[u].node));
 		}
 	return OG_OK;
 }

@@ -56,7 +56,7 @@ static const char *keep_read(const match *m, bool *going, arena *a)
 		const graph_node *n = !(read >> v & 1) ? NULL : m->bound[v].value ? m->bound[v].value->producer : m->bound[v].node;
 		int i = n ? index_in(m, n) : -1;
 		if (i < 0) continue;
-		if (is_root(m, n)) return arena_printf(a, "its input '%s' is computed by node '%s', which it replaces", m->r->variables[v], found_label(n));
+		if (is_root(m, n)) return arena_printf(a, "its input '%s' is computed by node '%s', which it replaces", m->r->variables[v], graph_node_label(n));
 		going[i] = false;
 	}
 	return NULL;
@@ -73,14 +73,15 @@ static const char *needed(const match *m, int i, const bool *going, arena *a, bo
 		if (v->is_output) return arena_printf(a, "value '%s' inside is an output of the graph", v->name);
 		for (size_t u = 0; u < v->n_uses; u++) {
 			int user = index_in(m, v->uses[u].node);
-			if (user < 0) return arena_printf(a, "value '%s' inside is also used by node '%s'", v->name, found_label(v->uses[u].node));
+			if (user < 0) return arena_printf(a, "value '%s' inside is also used by node '%s'", v->name, graph_node_label(v->uses[u].node));
 			*inside = *inside || !going[user];
 		}
 	}
 	return NULL;
 }
 
-const char *right_refusal(const match *m, bool keep_interior, bool *going, arena *a)
+/* Why the place of a match cannot be replaced, in the arena; NULL: it can. going[k] (may be NULL): nodes[k] goes. */
+static const char *refusal(const match *m, bool keep_interior, bool *going, arena *a)
 {
 	const char *reason;
 	for (int i = 0; i < m->n_nodes; i++) going[i] = strcmp(m->nodes[i]->type, "Constant") || m->nodes[i]->domain[0];
@@ -239,7 +240,7 @@ static og_status plan_variable(planner *pl, const pattern *p, const schema_arg *
 	int index;
 	if (b->value) return value_name(pl, b->value, arg, op, out);
 	if (b->node && (p->output >= b->node->n_out || !b->node->out[p->output]))
-		REFUSE(pl, "output %d of node '%s' is not there", p->output, found_label(b->node));
+		REFUSE(pl, "output %d of node '%s' is not there", p->output, graph_node_label(b->node));
 	if (b->node) return value_name(pl, b->node->out[p->output], arg, op, out);
 	if (b->has_number) return plan_number(pl, b->number, number_type(pl, arg), out);
 	if (b->attr) return plan_list(pl, b->attr, out);
@@ -501,7 +502,7 @@ og_status right_plan(edit **out, const char **reason, found_box *f, const match 
 	planner pl = { .f = f, .m = m, .p = p, .o = o, .e = e };
 	if (!e || !going) return base_no_memory();
 	TRY(found_describe(&e->m, f, m, p->path));
-	pl.reason = right_refusal(m, o->keep_interior, going, f->a);
+	pl.reason = refusal(m, o->keep_interior, going, f->a);
 	og_status status = pl.reason ? OG_NO : plan_roots(&pl);
 	if (status == OG_OK) status = trim_outputs(&pl);
 	if (status == OG_OK) status = list_going(&pl, going);

@@ -93,7 +93,6 @@ bool match_at(search *, graph_node *root);
 bool match_miss_at(search *, graph_node *root);
 
 /* ---- miss.c */
-const char *match_label(const graph_node *);                            /* its name, its output's where it has none */
 char *match_reason(const search *, const miss *);                        /* one clause, in s->a; NULL: no memory */
 
 #endif

@@ -251,7 +251,7 @@ static bool is_foreign(const ungrafter *u, const graph_node *n)
 static bool is_asked_for(const ungrafter *u, const graph_node *n)
 {
 	if (!is_foreign(u, n)) return false;
-	const char *label = found_label(n);
+	const char *label = graph_node_label(n);
 	return (!u->o->only || base_glob(u->o->only, label)) && !(u->o->skip && base_glob(u->o->skip, label));
 }
 
@@ -260,7 +260,7 @@ static og_status tell(ungrafter *u, og_match *out, const graph_node *n, const ch
 	arena *a = u->found->a;
 	const char **nodes = arena_array(a, 1, sizeof *nodes);
 	NEED(nodes);
-	nodes[0] = arena_strdup(a, found_label(n));
+	nodes[0] = arena_strdup(a, graph_node_label(n));
 	*out = (og_match){ .op = arena_strdup(a, n->op ? schema_called(n->op) : n->type), .nodes = nodes, .n_nodes = 1,
 	                   .output = arena_strdup(a, n->n_out && n->out[0] ? n->out[0]->name : ""), .how = "node",
 	                   .graph = arena_strdup(a, path) };
