@@ -283,8 +283,14 @@ static og_status prepare_cpu(const ort_kernel *k, prepared *p)
 	cpu_kernels level = { .lanes = 1 };
 	level.isa = cpu_level(&level.name);
 	cpu_request r = { .node = &p->node, .threads = k->threads, .kernels = &level, .a = p->a };
-	og_status status = cpu_map(&p->kernel, &r);
-	if (status == OG_NO) status = cpu_definition(&p->kernel, &r);
+	static const struct { const char *tactic; cpu_prepare_fn *prepare; } ways[] = {
+		{ "map", cpu_map }, { "kernel", cpu_definition }, { "definition", cpu_definition },
+	};
+	og_status status = OG_NO;
+	for (size_t i = 0; status == OG_NO && i < sizeof ways / sizeof *ways; i++) {
+		r.tactic = ways[i].tactic;
+		status = ways[i].prepare(&p->kernel, &r);
+	}
 	if (status == OG_NO)
 		return base_fail(OG_UNSUPPORTED, "op %s does not run on %s", k->o->l->op->name, base_dtype_name(p->in[0].dtype));
 	TRY(status);

@@ -116,7 +116,7 @@ static og_status conv_of(conv **out, const cpu_request *r)
 	c->pointwise = true;
 	for (int a = 1; a < WINDOW_AXES; a++)
 		c->pointwise &= c->w.kernel[a] == 1 && c->w.stride[a] == 1 && !c->w.begin[a] && !c->w.end[a];
-	return cpu_strips_make(&c->tail, r);
+	return cpu_strips_make(&c->tail, r, LAYOUT_PLAIN);
 }
 
 /* Rows of a plane that `rows` rows of windows need. */
@@ -179,12 +179,11 @@ static og_status place_taps(conv *c, arena *a)
 
 og_status cpu_conv(backend_kernel *out, const cpu_request *r)
 {
-	static const char *const names[2] = { "conv.plain", "conv.packed" };
 	const backend_node *node = r->node;
 	conv *c = NULL;
 	if (!cpu_is(node, "Conv") || node->in[0].rank > 4) return OG_NO;
-	bool packed = r->tactic ? !strcmp(r->tactic, names[1]) : node->in[1].data != NULL;
-	if (!cpu_may(r, names[packed])) return OG_NO;
+	bool packed = cpu_is_constant(r, 1);
+	if (!cpu_is_tactic(r, packed ? "conv.packed" : "conv.plain")) return OG_NO;
 	TRY(conv_of(&c, r));
 	int64_t k = c->channels * c->w.kernel[1] * c->w.kernel[2];
 	double work = (double)k * (double)c->out_plane * (double)c->outputs * (double)c->groups * (double)c->images;
@@ -198,7 +197,8 @@ og_status cpu_conv(backend_kernel *out, const cpu_request *r)
 	}
 	cpu_product_share(&c->product, c->images * c->groups, c->slots);
 	c->slot_bytes = c->buffer_bytes + cpu_strips_bytes(c->tail);
-	*out = (backend_kernel){ .tactic = names[packed], .run = conv_execute, .state = c, .flops = 2.0 * work,
+	*out = (backend_kernel){ .tactic = r->tactic, .run = conv_execute, .state = c, .flops = 2.0 * work,
+	                         .per_sample = packed, .cost = cpu_cost(r->kernels, 2.0 * work, 0.8, c->slots),
 	                         .workspace_bytes = c->slot_bytes * (size_t)c->slots };
 	if (!packed) return OG_OK;
 	size_t bytes = cpu_product_bytes_a(&c->product);

@@ -1,10 +1,36 @@
 /* cpu.c -- the CPU backend: ways to run a node, tried in order. */
 #include "cpu/cpu.h"
 
-/* The first that is for the node wins. */
-static cpu_prepare_fn *const ways[] = {
-	cpu_strips_only, cpu_conv, cpu_matmul, cpu_map, cpu_definition,
+/* A tactic and what prepares it. Where costs are equal the first wins. */
+typedef struct way { const char *tactic; cpu_prepare_fn *prepare; } way;
+static const way ways[] = {
+	{ "reorder", cpu_reorder },
+	{ "strips", cpu_strips_only },
+	{ "conv.packed", cpu_conv },
+	{ "conv.plain", cpu_conv },
+	{ "matmul.packed", cpu_matmul },
+	{ "matmul.plain", cpu_matmul },
+	{ "map", cpu_map },
+	{ "kernel", cpu_definition },
+	{ "definition", cpu_definition },
 };
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static int lanes(void) { return cpu_kernels_here()->lanes; }
+
+double cpu_cost(const cpu_kernels *k, double flops, double part, int slots)
+{
+	return flops / (2.0 * k->lanes * 3.0 * part * slots);
+}
+
+const backend_layout *cpu_layouts(const cpu_request *r, backend_layout first, backend_layout tail)
+{
+	backend_layout *layout = arena_array(r->a, (size_t)r->node->n_in + 1, sizeof *layout);
+	if (!layout) return NULL;
+	layout[0] = first;
+	for (int k = r->node->n_anchor_in; k < r->node->n_in; k++) layout[k] = tail;
+	return layout;
+}
 
 static const char *features(void) { return cpu_kernels_here()->name; }
 
@@ -16,18 +42,77 @@ bool cpu_is(const backend_node *node, const char *name)
 	return true;
 }
 
+/* Nanoseconds to bring the inputs into the layouts that the kernel wants. */
+static double reorder_cost(const backend_kernel *k, const backend_node *node)
+{
+	double bytes = 0;
+	for (int i = 0; i < node->n_in; i++) {
+		backend_layout have = cpu_in_layout(node, i), want = k->in_layout ? k->in_layout[i] : LAYOUT_PLAIN;
+		if (node->in[i].dtype == OG_NONE || node->in[i].data || layout_same(&node->in[i], have, want, lanes())) continue;
+		bytes += (double)layout_bytes(&node->in[i], want, lanes());
+	}
+	return bytes * CPU_NS_PER_MOVED_BYTE;
+}
+
+static og_status prepare_way(backend_kernel *out, const way *w, const backend_node *node, bool loading, int threads, arena *a)
+{
+	cpu_request r = { .node = node, .tactic = w->tactic, .loading = loading, .threads = threads < 1 ? 1 : threads,
+	                  .kernels = cpu_kernels_here(), .a = a };
+	return w->prepare(out, &r);
+}
+
+/* Ways that can run the node by rising cost, as numbers; -1 and the sentence when memory runs out. */
+static int ways_of(int *found, const backend_node *node, int threads)
+{
+	double cost[WAYS];
+	int n = 0;
+	for (int i = 0; i < WAYS; i++) {
+		backend_kernel k = { 0 };
+		arena *scratch = arena_create();
+		og_status status = scratch ? prepare_way(&k, &ways[i], node, false, threads, scratch) : base_no_memory();
+		double c = status == OG_OK ? k.cost + reorder_cost(&k, node) : 0;
+		arena_destroy(scratch);
+		if (status == OG_NO_MEMORY) return -1;
+		if (status != OG_OK) continue;
+		int at = n++;
+		for (; at > 0 && cost[at - 1] > c; at--) {
+			cost[at] = cost[at - 1];
+			found[at] = found[at - 1];
+		}
+		cost[at] = c;
+		found[at] = i;
+	}
+	return n;
+}
+
+static int tactics(const char **names, int most, const backend_node *node, int threads)
+{
+	int found[WAYS], n = ways_of(found, node, threads);
+	if (n > most) n = most;
+	for (int i = 0; i < n; i++) names[i] = ways[found[i]].tactic;
+	return n < 0 ? 0 : n;
+}
+
 static og_status prepare(backend_kernel *out, const backend_node *node, const char *tactic, int threads, arena *a)
 {
-	cpu_request r = { .node = node, .tactic = tactic, .threads = threads < 1 ? 1 : threads,
-	                  .kernels = cpu_kernels_here(), .a = a };
-	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-		og_status status = ways[i](out, &r);
-		if (status != OG_NO) return status;
-	}
+	int found[WAYS], n;
 	const char *op = node->op ? node->op->name : "elementwise program";
-	if (tactic)
+	*out = (backend_kernel){ 0 };
+	if (tactic) {
+		for (int i = 0; i < WAYS; i++) {
+			og_status status = strcmp(ways[i].tactic, tactic) ? OG_NO : prepare_way(out, &ways[i], node, true, threads, a);
+			if (status != OG_NO) return status;
+		}
 		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again",
 		                 node->name, op, tactic);
+	}
+	n = ways_of(found, node, threads);
+	if (n > 0) return prepare_way(out, &ways[found[0]], node, false, threads, a);
+	if (n < 0) return OG_NO_MEMORY;
+	for (int i = 0; i < WAYS; i++) {                 /* one may say why not */
+		og_status status = prepare_way(out, &ways[i], node, false, threads, a);
+		if (status != OG_NO) return status;
+	}
 	return base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
 	                 node->n_in ? base_dtype_name(node->in[0].dtype) : "no input");
 }
@@ -46,4 +131,6 @@ static bool takes_tail(const backend_node *node)
 	return anchor;
 }
 
-const backend cpu_backend = { .name = "cpu", .features = features, .prepare = prepare, .takes_tail = takes_tail };
+const backend cpu_backend = {
+	.name = "cpu", .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare, .takes_tail = takes_tail,
+};

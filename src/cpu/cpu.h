@@ -2,28 +2,42 @@
 #ifndef CPU_H
 #define CPU_H
 
-#include "backend/backend.h"
+#include "backend/layout.h"
 #include "cpu/kernels.h"
 
 /* ---- asking for a kernel -------------------------------------------------------------------- */
 
 typedef struct cpu_request {
 	const backend_node *node;
-	const char *tactic;                  /* forced; NULL: free choice */
+	const char *tactic;                  /* the one that is asked for */
+	bool loading;                        /* for a plan file: constants that the tactic packs may have no data */
 	int threads;
 	const cpu_kernels *kernels;
 	arena *a;
 } cpu_request;
 
-/* Each fills *out, or returns OG_NO and no sentence when it is not for this node or tactic. */
+/* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. Preparing is cheap:
+ * it is done for every tactic to compare their costs. */
 typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
-cpu_prepare_fn cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
+cpu_prepare_fn cpu_reorder, cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
 
-/* True when `tactic` may be chosen: none is forced, or this one. */
-static inline bool cpu_may(const cpu_request *r, const char *tactic)
+/* Costs are guesses in nanoseconds on a core of 3 GHz whose arithmetic runs a vector's multiply-add each cycle. */
+#define CPU_NS_PER_MOVED_BYTE 0.1
+/* Nanoseconds of `flops` operations on the slots at a part of the peak. */
+double cpu_cost(const cpu_kernels *, double flops, double part, int slots);
+
+static inline bool cpu_is_tactic(const cpu_request *r, const char *tactic) { return !strcmp(r->tactic, tactic); }
+/* True when input k is a constant, so that it can be packed. */
+static inline bool cpu_is_constant(const cpu_request *r, int k)
 {
-	return !r->tactic || !strcmp(r->tactic, tactic);
+	return k < r->node->n_in && (r->node->in[k].data || (r->loading && r->node->in[k].dtype != OG_NONE));
 }
+static inline backend_layout cpu_in_layout(const backend_node *n, int k)
+{
+	return n->in_layout ? n->in_layout[k] : LAYOUT_PLAIN;
+}
+/* in_layout for a kernel: of its first input, of the tail's operands; the rest is plain. NULL: no memory. */
+const backend_layout *cpu_layouts(const cpu_request *, backend_layout first, backend_layout tail);
 /* True when the node is ONNX's op of that name and all its tensors are float32. */
 bool cpu_is(const backend_node *, const char *name);
 /* True when input k is there. */
@@ -66,8 +80,9 @@ typedef struct cpu_strips {
 	size_t bytes;                        /* of the buffers of one slot, a multiple of 64 */
 } cpu_strips;
 
-/* For node->tail; *out NULL when it has none. */
-og_status cpu_strips_make(const cpu_strips **out, const cpu_request *);
+/* For node->tail over an output, and operands, that lie in `layout`; *out NULL when there is no tail. Positions and
+ * elements are those in memory. */
+og_status cpu_strips_make(const cpu_strips **out, const cpu_request *, backend_layout layout);
 /* Before the first cpu_strips_run of a task: fills the buffers of operands that are one element. */
 void cpu_strips_begin(const cpu_strips *, const og_tensor *const *in, float *buffers);
 /* Makes elements [at, at + n) of the output at y, which is where an anchor left its own. */

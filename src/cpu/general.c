@@ -86,19 +86,19 @@ og_status cpu_definition(backend_kernel *out, const cpu_request *r)
 	if (!op) return OG_NO;
 	og_eval_fn *fast = node->out[0].dtype == OG_F32 && cpu_has(node, 0) && node->in[0].dtype == OG_F32 ?
 	                   op->cpu[r->kernels->isa] : NULL;
-	const char *tactic = r->tactic ? r->tactic : fast ? "kernel" : "definition";
-	bool plain = !strcmp(tactic, "definition");
+	bool plain = cpu_is_tactic(r, "definition");
 	og_eval_fn *eval = plain ? (op->eval ? op->eval : op->flags & OG_VIEW_OF_INPUT ? copy_input : NULL) : fast;
-	if (!eval || (!plain && strcmp(tactic, "kernel"))) return OG_NO;
+	if (!eval || (!plain && !cpu_is_tactic(r, "kernel"))) return OG_NO;
 	general *g = arena_alloc(r->a, sizeof *g);
 	NEED(g);
 	g->node = node;
 	g->eval = eval;
 	g->count = og_count(node->out);
-	TRY(cpu_strips_make(&g->tail, r));
+	TRY(cpu_strips_make(&g->tail, r, LAYOUT_PLAIN));
 	TRY(op_workspace(g, r->a));
 	g->slots = g->tail ? cpu_slots((double)g->count * 16.0 * node->tail->n_steps, r->threads) : 0;
-	*out = (backend_kernel){ .tactic = plain ? "definition" : "kernel", .run = general_execute, .state = g,
-	                         .workspace_bytes = g->op_bytes + (size_t)g->slots * cpu_strips_bytes(g->tail) };
+	*out = (backend_kernel){ .tactic = r->tactic, .run = general_execute, .state = g,
+	                         .workspace_bytes = g->op_bytes + (size_t)g->slots * cpu_strips_bytes(g->tail),
+	                         .cost = plain ? 1e12 : 1e6 };
 	return OG_OK;
 }

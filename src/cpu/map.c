@@ -179,7 +179,7 @@ og_status cpu_map(backend_kernel *out, const cpu_request *r)
 	const backend_node *node = r->node;
 	const og_op *op = node->op;
 	schema_args inputs, outputs;
-	if (!op || !op->ref || node->tail || node->n_out < 1 || !cpu_may(r, "map")) return OG_NO;
+	if (!op || !op->ref || node->tail || node->n_out < 1 || !cpu_is_tactic(r, "map")) return OG_NO;
 	og_dtype first = cpu_has(node, 0) ? node->in[0].dtype : OG_NONE;
 	bool real = is_short_float(first) || first == OG_F64;
 	if (!real && op->eval && !(op->other && op->other[first])) return OG_NO;
@@ -196,6 +196,7 @@ og_status cpu_map(backend_kernel *out, const cpu_request *r)
 	s->slots = cpu_slots((double)s->count * 16.0, r->threads);
 	s->slot_bytes = MAP_BUFFERS * MAP_BUFFER;
 	*out = (backend_kernel){ .tactic = "map", .run = map_execute, .state = s, .in_place = may_be_in_place(s),
-	                         .workspace_bytes = (size_t)s->slots * s->slot_bytes, .flops = (double)s->count };
+	                         .workspace_bytes = (size_t)s->slots * s->slot_bytes, .flops = (double)s->count,
+	                         .cost = (double)s->count / s->slots };
 	return OG_OK;
 }

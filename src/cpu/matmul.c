@@ -141,13 +141,12 @@ static void matmul_shapes(matmul *m, sizes *s, const backend_node *node)
 
 og_status cpu_matmul(backend_kernel *out, const cpu_request *r)
 {
-	static const char *const names[2] = { "matmul.plain", "matmul.packed" };
 	const backend_node *node = r->node;
 	bool gemm = cpu_is(node, "Gemm");
 	sizes s;
 	if (!gemm && !cpu_is(node, "MatMul")) return OG_NO;
-	bool packed = r->tactic ? !strcmp(r->tactic, names[1]) : node->in[1].data != NULL;
-	if (!cpu_may(r, names[packed])) return OG_NO;
+	bool packed = cpu_is_constant(r, 1);
+	if (!cpu_is_tactic(r, packed ? "matmul.packed" : "matmul.plain")) return OG_NO;
 	matmul *m = arena_alloc(r->a, sizeof *m);
 	NEED(m);
 	m->n_packed = 1;
@@ -156,7 +155,7 @@ og_status cpu_matmul(backend_kernel *out, const cpu_request *r)
 	m->size_b = s.k * s.n;
 	m->b = node->in[1].data;
 	m->packed = packed;
-	TRY(cpu_strips_make(&m->tail, r));
+	TRY(cpu_strips_make(&m->tail, r, LAYOUT_PLAIN));
 	double work = (double)m->batch * (double)s.m * (double)s.n * (double)s.k;
 	m->slots = cpu_slots(work, r->threads);
 	cpu_product_plan(&m->product, r->kernels, s.m, s.n, s.k, packed);
@@ -164,7 +163,8 @@ og_status cpu_matmul(backend_kernel *out, const cpu_request *r)
 	m->buffer_bytes = packed ? 0 : cpu_product_buffer(&m->product);
 	m->slot_bytes = m->buffer_bytes + cpu_strips_bytes(m->tail);
 	m->scaled_bytes = m->n_start && m->beta != 1.0f ? (size_t)m->n_start * sizeof(float) : 0;
-	*out = (backend_kernel){ .tactic = names[packed], .run = matmul_execute, .state = m, .flops = 2.0 * work };
+	*out = (backend_kernel){ .tactic = r->tactic, .run = matmul_execute, .state = m, .flops = 2.0 * work,
+	                         .cost = cpu_cost(r->kernels, 2.0 * work, 0.8, m->slots) };
 	out->workspace_bytes = m->slot_bytes * (size_t)m->slots + m->scaled_bytes;
 	if (!packed) return OG_OK;
 	size_t bytes = cpu_product_bytes_b(&m->product);

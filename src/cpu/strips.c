@@ -75,7 +75,18 @@ const void *cpu_view_read(const cpu_view *view, const void *data, size_t bytes, 
 
 /* ---- programs ------------------------------------------------------------------------------- */
 
-og_status cpu_strips_make(const cpu_strips **out, const cpu_request *r)
+/* The tensor with ones in front up to that rank. */
+static og_tensor extended(const og_tensor *t, int rank)
+{
+	og_tensor to = *t;
+	int more = rank - t->rank;
+	if (more <= 0) return to;
+	to.rank = rank;
+	for (int i = 0; i < rank; i++) to.dims[i] = i < more ? 1 : t->dims[i - more];
+	return to;
+}
+
+og_status cpu_strips_make(const cpu_strips **out, const cpu_request *r, backend_layout layout)
 {
 	const backend_node *node = r->node;
 	const program *p = node->tail;
@@ -89,11 +100,14 @@ og_status cpu_strips_make(const cpu_strips **out, const cpu_request *r)
 		if (p->step[k].out == p->result) s->n_steps = k + 1;
 		s->map[k] = p->step[k].op->map[r->kernels->isa];
 	}
+	og_tensor out_in_memory;
+	layout_dims(&out_in_memory, node->out, layout, r->kernels->lanes);
 	for (int k = 0; k < p->n_operands; k++) {
-		const og_tensor *t = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
-		if (t->dtype != OG_F32 || !cpu_view_make(&s->view[k], t->rank, t->dims, node->out->rank, node->out->dims))
+		og_tensor t = extended(p->operand[k] < 0 ? node->out : &node->in[p->operand[k]], node->out->rank);
+		layout_dims(&t, &t, layout, r->kernels->lanes);
+		if (t.dtype != OG_F32 || !cpu_view_make(&s->view[k], t.rank, t.dims, out_in_memory.rank, out_in_memory.dims))
 			return base_fail(OG_UNSUPPORTED, "node '%s': operand %d of its elementwise part is %s or does not "
-			                 "broadcast to its output; build without fusing", node->name, k, base_dtype_name(t->dtype));
+			                 "broadcast to its output; build without fusing", node->name, k, base_dtype_name(t.dtype));
 	}
 	*out = s;
 	return OG_OK;
@@ -171,18 +185,33 @@ static og_status strips_run_node(const backend_kernel *k, const backend_run *run
 	return OG_OK;
 }
 
+/* That of the first input which has the output's shape and is not plain. */
+static backend_layout layout_of(const backend_node *node)
+{
+	for (int k = 0; k < node->n_in; k++)
+		if (cpu_in_layout(node, k) != LAYOUT_PLAIN && og_count(&node->in[k]) == og_count(node->out)) return node->in_layout[k];
+	return LAYOUT_PLAIN;
+}
+
 og_status cpu_strips_only(backend_kernel *out, const cpu_request *r)
 {
 	const backend_node *node = r->node;
-	if (node->op || !node->tail || !cpu_may(r, "strips")) return OG_NO;
+	if (node->op || !node->tail || !cpu_is_tactic(r, "strips")) return OG_NO;
 	strips_state *s = arena_alloc(r->a, sizeof *s);
 	NEED(s);
-	TRY(cpu_strips_make(&s->strips, r));
-	s->n = og_count(node->out);
+	backend_layout layout = layout_of(node);
+	const backend_layout *layouts = cpu_layouts(r, layout, layout);
+	NEED(layouts);
+	TRY(cpu_strips_make(&s->strips, r, layout));
+	og_tensor in_memory;
+	layout_dims(&in_memory, node->out, layout, r->kernels->lanes);
+	s->n = og_count(&in_memory);
 	double work = (double)s->n * 16.0 * node->tail->n_steps;
 	s->slots = cpu_slots(work, r->threads);
 	*out = (backend_kernel){ .tactic = "strips", .run = strips_run_node, .state = s, .in_place = true,
 	                         .workspace_bytes = (size_t)s->slots * s->strips->bytes,
-	                         .flops = (double)s->n * node->tail->n_steps };
+	                         .flops = (double)s->n * node->tail->n_steps,
+	                         .in_layout = layouts, .out_layout = layout, .per_sample = true,
+	                         .cost = (double)s->n * node->tail->n_steps / s->slots };
 	return OG_OK;
 }

@@ -7,7 +7,7 @@
 #define PLAN_H
 
 #include "opgraft.h"
-#include "backend/backend.h"
+#include "backend/layout.h"
 #include "base/file.h"
 #include "graph/graph.h"
 
@@ -19,7 +19,8 @@ typedef struct plan_value {
 	plan_place place;
 	int slot;                            /* input or output number */
 	size_t offset;                       /* in the session's arena, a multiple of 64 */
-	size_t bytes;
+	backend_layout layout;               /* type is the logical one: layout_dims tells the shape in memory */
+	size_t bytes;                        /* in memory */
 	int alias;                           /* value whose memory this one shares (a reshape, or work in place); -1 */
 	int first, last;                     /* steps between which it is alive */
 } plan_value;
@@ -29,10 +30,11 @@ typedef struct plan_step {
 	const char *name, *label;            /* node's name; "Conv + Swish" */
 	int n_in, n_out, n_anchor_in;
 	int *in, *out;                       /* value numbers; -1: absent */
-	const og_op *op;                     /* NULL: a program only */
+	const og_op *op;                     /* NULL: a program only, or without program too a reorder */
 	const og_attr_value *attr;
 	program *tail;
 	og_tensor *in_types, *out_types;     /* what backend_node needs */
+	backend_layout *in_layouts, out_layout;      /* once the step is finished, those of its values */
 	backend_kernel kernel;
 	const void *packed;                  /* kernel.packed_bytes, aligned to 64; NULL: none */
 	double bytes;                        /* read and written, each value once */
@@ -60,6 +62,8 @@ og_plan *plan_create(const backend *, int threads);  /* NULL: no memory */
 void *plan_block(og_plan *, size_t bytes);
 /* Asks the backend for the step's kernel; `tactic` NULL: its choice. */
 og_status plan_prepare(og_plan *, plan_step *, const char *tactic);
+/* The layout that the step's kernel wants input k in. */
+backend_layout plan_wanted(const plan_step *, int k);
 /* True when the backend can run `tail` in the epilogue of `anchor` (for optimize_options). */
 bool plan_takes_tail(void *backend, const graph_node *anchor, const graph_node *tail);
 

@@ -51,11 +51,27 @@ static const char *check_program(const program *p)
 	return p->n_regs && written[p->result] ? NULL : "a strip program has no result";
 }
 
+const char *plan_check_layouts(const plan_step *s)
+{
+	for (int k = 0; k < s->n_in; k++)
+		if (s->in[k] >= 0 && s->in_layouts[k] != plan_wanted(s, k)) return "an input lies otherwise than its step reads it";
+	return s->out_layout == s->kernel.out_layout ? NULL : "an output lies otherwise than its step writes it";
+}
+
+/* A reorder: the same tensor, otherwise laid out. */
+static const char *check_reorder(const plan_step *s)
+{
+	const og_tensor *x = &s->in_types[0], *y = &s->out_types[0];
+	if (s->in[0] < 0 || s->out[0] < 0 || x->dtype != y->dtype || x->rank != y->rank) return "a reorder changes its tensor";
+	return memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) ? "a reorder changes its tensor" : NULL;
+}
+
 og_status plan_check_types(const char **bad, const plan_step *s, og_model *scratch)
 {
 	*bad = NULL;
 	if (s->tail && (s->n_out < 1 || s->out_types[0].dtype != OG_F32)) *bad = "a strip program makes no float32";
 	else if (s->tail) *bad = check_program(s->tail);
+	else if (!s->op) *bad = check_reorder(s);
 	if (*bad || !s->op) return OG_OK;
 	og_status status = schema_check(scratch, s->op, s->attr, s->n_anchor_in, s->in_types, s->n_out, s->out_types);
 	if (status != OG_OK) *bad = "a step's attributes, inputs and outputs do not fit its op";

@@ -14,7 +14,7 @@
 #include "plan/plan_check.h"
 #include "schema/schema.h"
 
-enum { VERSION = 2, HEADER = 128, CHECKED_FROM = 32 };
+enum { VERSION = 3, HEADER = 128, CHECKED_FROM = 32 };
 static const char magic[8] = { 'O', 'G', 'P', 'L', 'A', 'N', '\r', '\n' };
 
 /* ---- writing the description ---------------------------------------------------------------- */
@@ -133,6 +133,7 @@ static void put_value(writer *w, const og_plan *p, int i)
 	const plan_value *v = &p->values[i];
 	put_string(w, v->name);
 	put_tensor(w, &v->type);
+	put_int(w, v->layout);
 	put_int(w, v->place);
 	put_int(w, v->slot);
 	put_int(w, v->alias < 0 ? -1 : plan_root(p, i));
@@ -483,6 +484,7 @@ static void take_step(reader *r, plan_step *s)
 	s->out = room(r, (size_t)s->n_out, sizeof *s->out);
 	s->in_types = room(r, (size_t)s->n_in, sizeof *s->in_types);
 	s->out_types = room(r, (size_t)s->n_out, sizeof *s->out_types);
+	s->in_layouts = room(r, (size_t)s->n_in, sizeof *s->in_layouts);
 	if (r->bad) return;
 	take_numbers(r, s->in, s->n_in, -1);
 	take_numbers(r, s->out, s->n_out, -1);
@@ -495,14 +497,22 @@ static void take_step(reader *r, plan_step *s)
 	uint64_t packed = take_u64(r);
 	s->packed = packed ? take_weights(r, packed) : NULL;
 	s->bytes = take_double(r);
-	if (r->bad || !s->name || !s->label || !tactic || (!s->op && !s->tail)) {
+	if (r->bad || !s->name || !s->label || !tactic || (!s->op && !s->tail && (s->n_in != 1 || s->n_out != 1))) {
 		wrong(r, "a step is incomplete");
 		return;
 	}
-	for (int k = 0; k < s->n_in; k++)
-		if (s->in[k] >= 0) s->in_types[k] = r->p->values[s->in[k]].type;
-	for (int k = 0; k < s->n_out; k++)
-		if (s->out[k] >= 0) s->out_types[k] = r->p->values[s->out[k]].type;
+	for (int k = 0; k < s->n_in; k++) {
+		if (s->in[k] < 0) continue;
+		s->in_types[k] = r->p->values[s->in[k]].type;
+		s->in_layouts[k] = r->p->values[s->in[k]].layout;
+	}
+	for (int k = 0; k < s->n_out; k++) {
+		if (s->out[k] < 0) continue;
+		s->out_types[k] = r->p->values[s->out[k]].type;
+		backend_layout layout = r->p->values[s->out[k]].layout;
+		if (k && layout != s->out_layout) wrong(r, "the outputs of a step lie in different ways");
+		s->out_layout = layout;
+	}
 	const char *bad;
 	og_status status = plan_check_types(&bad, s, r->scratch);
 	require_sound(r, bad);
@@ -511,14 +521,18 @@ static void take_step(reader *r, plan_step *s)
 	if (status != OG_OK) wrong(r, "a step cannot be prepared, as by a plan of another Opgraft; build it again");
 	else if (s->kernel.packed_bytes != packed) wrong(r, "packed weights have another size than their kernel reads");
 	else if (s->kernel.workspace_bytes > r->p->workspace_bytes) wrong(r, "a step needs more workspace than was planned");
-	else require_sound(r, plan_check_memory(r->p, s));
+	else require_sound(r, plan_check_layouts(s));
+	if (!r->bad) require_sound(r, plan_check_memory(r->p, s));
 }
 
 static void take_value(reader *r, plan_value *v)
 {
 	v->name = take_string(r);
 	take_tensor(r, &v->type);
-	v->bytes = tensor_span(&v->type);
+	v->layout = (backend_layout)take_int(r, LAYOUT_PLAIN, LAYOUT_COUNT - 1);
+	if (v->layout != LAYOUT_PLAIN && (v->type.rank > LAYOUT_MAX_RANK || v->type.dtype != OG_F32)) wrong(r, "a value cannot have its layout");
+	v->bytes = r->bad ? 0 : layout_bytes(&v->type, v->layout, r->p->backend->lanes());
+	if (v->bytes > PTRDIFF_MAX) wrong(r, "a shape is too large");
 	v->place = (plan_place)take_int(r, PLAN_INPUT, PLAN_ARENA);
 	v->slot = take_int(r, 0, INT32_MAX);
 	v->alias = take_int(r, -1, r->p->n_values - 1);

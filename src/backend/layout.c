@@ -1,0 +1,37 @@
+/* layout.c -- shapes in memory. */
+#include "backend/layout.h"
+
+int layout_axis(const og_tensor *type, backend_layout layout)
+{
+	int axis = layout == LAYOUT_CHANNELS ? 1 : layout == LAYOUT_SAMPLES ? 0 : -1;
+	return axis < type->rank && (axis < 0 || type->dims[axis] != 1) ? axis : -1;
+}
+
+void layout_dims(og_tensor *out, const og_tensor *type, backend_layout layout, int lanes)
+{
+	int axis = layout_axis(type, layout);
+	*out = *type;
+	if (layout == LAYOUT_PLAIN) return;
+	out->dims[out->rank++] = axis < 0 ? 1 : lanes;
+	if (axis >= 0) out->dims[axis] = (type->dims[axis] + lanes - 1) / lanes;
+}
+
+size_t layout_bytes(const og_tensor *type, backend_layout layout, int lanes)
+{
+	og_tensor t;
+	int64_t count;
+	layout_dims(&t, type, layout, lanes);
+	return base_count(t.dims, t.rank, &count) ? base_dtype_span(t.dtype, (uint64_t)count) : SIZE_MAX;
+}
+
+/* True when a blocked tensor is plain in memory: the cut axis is whole blocks and nothing lies behind it. */
+static bool is_plain(const og_tensor *type, backend_layout layout, int lanes)
+{
+	int axis = layout_axis(type, layout);
+	return axis < 0 || lanes == 1 || (type->dims[axis] % lanes == 0 && og_span(type, axis + 1, type->rank) == 1);
+}
+
+bool layout_same(const og_tensor *type, backend_layout a, backend_layout b, int lanes)
+{
+	return a == b || (is_plain(type, a, lanes) && is_plain(type, b, lanes));
+}

@@ -1,0 +1,19 @@
+/* layout.h -- the shape that a tensor has in memory, given its layout (see backend_layout). */
+#ifndef LAYOUT_H
+#define LAYOUT_H
+
+#include "backend/backend.h"
+
+enum { LAYOUT_MAX_RANK = OG_MAX_RANK - 1 };       /* of a tensor in a blocked layout */
+
+/* The axis that the layout cuts, or -1: none, since it is plain or the axis has size 1 or is not there. */
+int layout_axis(const og_tensor *type, backend_layout);
+/* *out: the tensor with its dimensions as they lie in memory, those of a blocked layout one more than type's. Data and
+ * dtype are type's. An operand that is left-extended by ones to the rank of the output broadcasts to it in memory, too. */
+void layout_dims(og_tensor *out, const og_tensor *type, backend_layout, int lanes);
+/* Bytes in memory, undefined entries included; SIZE_MAX on overflow. */
+size_t layout_bytes(const og_tensor *type, backend_layout, int lanes);
+/* True when the same bytes are the tensor in both layouts. */
+bool layout_same(const og_tensor *type, backend_layout, backend_layout, int lanes);
+
+#endif
