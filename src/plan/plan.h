@@ -60,6 +60,10 @@ int plan_root(const og_plan *, int v);
 og_plan *plan_create(const backend *, int threads);  /* NULL: no memory */
 /* A block of weights that the plan frees, aligned to 64, cleared. NULL: no memory. */
 void *plan_block(og_plan *, size_t bytes);
+/* Takes over a block; frees it when there is no memory. */
+og_status plan_own(og_plan *, void *block);
+/* True when data is one of its blocks. */
+bool plan_owns(const og_plan *, const void *data);
 /* Asks the backend for the step's kernel; `tactic` NULL: its choice. */
 og_status plan_prepare(og_plan *, plan_step *, const char *tactic);
 /* The layout that the step's kernel wants input k in. */

@@ -1,0 +1,57 @@
+/* plan.c -- a plan's memory. */
+#include "plan/plan.h"
+
+og_plan *plan_create(const backend *device, int threads)
+{
+	arena *a = arena_create();
+	og_plan *p = a ? arena_alloc(a, sizeof *p) : NULL;
+	if (!p) {
+		arena_destroy(a);
+		return NULL;
+	}
+	p->a = a;
+	p->backend = device;
+	p->threads = threads;
+	return p;
+}
+
+void og_plan_free(og_plan *p)
+{
+	if (!p) return;
+	for (size_t i = 0; i < p->n_blocks; i++) base_free(p->blocks[i]);
+	file_close(&p->file);
+	arena_destroy(p->a);
+}
+
+og_status plan_own(og_plan *p, void *block)
+{
+	void **grown = arena_grow(p->a, p->blocks, p->n_blocks, &p->cap_blocks, p->n_blocks + 1, sizeof *grown);
+	if (!grown) {
+		base_free(block);
+		return base_no_memory();
+	}
+	p->blocks = grown;
+	p->blocks[p->n_blocks++] = block;
+	return OG_OK;
+}
+
+void *plan_block(og_plan *p, size_t bytes)
+{
+	void *block = base_alloc_aligned(bytes ? bytes : 1, 64);
+	if (!block) return NULL;
+	memset(block, 0, bytes);
+	return plan_own(p, block) == OG_OK ? block : NULL;
+}
+
+bool plan_owns(const og_plan *p, const void *data)
+{
+	for (size_t i = 0; i < p->n_blocks; i++)
+		if (p->blocks[i] == data) return true;
+	return false;
+}
+
+int plan_root(const og_plan *p, int v)
+{
+	while (p->values[v].alias >= 0) v = p->values[v].alias;
+	return v;
+}
