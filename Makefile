@@ -39,7 +39,7 @@ LIBS := -lm -ldl -pthread
 OPS := $(wildcard src/ops/*.c)
 TEMPLATES := $(wildcard src/cpu/*_tmpl.c)
 # what goes into op libraries refers to the library's own list of ops, so it is an archive of its own
-KIT := $(filter-out %/peer_onnxruntime.c %/driver.c,$(wildcard src/bridge/*.c))
+KIT := $(filter-out %/peer_onnxruntime.c,$(wildcard src/bridge/*.c))
 SRC := $(filter-out $(OPS) $(TEMPLATES) $(KIT),$(wildcard src/*/*.c))
 CLI := $(wildcard cli/*.c)
 UNIT := $(wildcard tests/unit/test_*.c)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "bridge/device.h"
-#include "bridge/driver.h"
+#include "cuda/driver.h"
 #include "opgraft/half.h"
 
 enum { GUARD = 256, MOST_IN = 8, MOST_ATTRS = 16, STREAMS = 4, NO_DEVICE = 5, RUNS = 20, ROUNDS = 5 };

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/driver.h"
+#include "cuda/driver.h"
 #include "bridge/onnxruntime_abi.h"
 #include "opgraft/op_abi.h"
 

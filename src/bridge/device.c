@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "bridge/driver.h"
+#include "cuda/driver.h"
 #include "opgraft/device.h"
 
 enum { THREADS = 256, MOST_BLOCKS = 1 << 22, PACK_BYTES = 16, PACKS_AT_ONCE = 2, BLOCKS_PER_PROCESSOR = 8 };

@@ -21,8 +21,4 @@ typedef struct kit_device {
  * so); OG_BAD_FILE: the first error, as "swish.c:7: ...". *out has no images then. Takes some seconds. */
 og_status kit_compile_device(kit_device *out, arena *, const kit_source *sources, size_t n_sources, const char *include);
 
-/* Path or name under which NVRTC loads; NULL when there is none. It is looked for under OPGRAFT_NVRTC when that is set, else by
- * the loader, in CUDA's folder, and where pip puts it. Belongs to the arena. */
-const char *kit_find_nvrtc(arena *);
-
 #endif

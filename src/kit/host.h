@@ -10,7 +10,7 @@
 #ifndef HOST_H
 #define HOST_H
 
-#include "bridge/driver.h"
+#include "cuda/driver.h"
 #include "bridge/tensorrt_abi.h"
 #include "kit/kit.h"
 #include "opgraft.h"

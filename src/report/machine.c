@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "kit/device.h"
+#include "cuda/nvrtc.h"
 #include "opgraft.h"
 #include "plan/plan.h"
 #include "schema/schema.h"
@@ -34,7 +34,7 @@ typedef struct library {
 
 static const library libraries[] = {
 	{ "CUDA driver", { "libcuda.so.1" }, "cuInit", "needed to run on an NVIDIA GPU: install its driver", NULL },
-	{ "NVRTC", { NULL }, NULL, "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit", kit_find_nvrtc },
+	{ "NVRTC", { NULL }, NULL, "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit", nvrtc_find },
 	{ "cuDNN", { "libcudnn.so.9", "libcudnn.so" }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13", NULL },
 	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate", "optional: pip install nvidia-cublas", NULL },
 	{ "TensorRT", { "libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so", "libtensorrt_rtx.so" }, "getInferLibVersion",

@@ -1,5 +1,5 @@
 /* driver.c -- the CUDA driver, opened by name. */
-#include "bridge/driver.h"
+#include "cuda/driver.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
