@@ -102,8 +102,9 @@ static og_status build_alone(const char *path)
 {
 	og_model *m = NULL;
 	og_plan *plan = NULL;
+	og_build_options o = { .size = sizeof o, .timing = OG_TIMING_OFF };
 	og_status status = cli_is_plan(path) ? OG_OK : og_model_load(&m, path);
-	if (status == OG_OK && m) status = og_plan_build(&plan, m, NULL);
+	if (status == OG_OK && m) status = og_plan_build(&plan, m, &o);
 	og_plan_free(plan);
 	og_model_free(m);
 	return status;
@@ -174,7 +175,7 @@ static int run(const cli_args *a)
 }
 
 const cli_verb cli_verb_check = {
-	.name = "check", .usage = "MODEL|PLAN", .what = "compare results with the reference or with test data",
+	.name = "check", .once = true, .usage = "MODEL|PLAN", .what = "compare results with the reference or with test data",
 	.more = "The reference runs the unoptimised network by the ops' plain definitions, with\n"
 	        "formulas and sums in double precision. A folder holds ONNX test data:\n"
 	        "test_data_set_0/input_0.pb, output_0.pb, ... An element is right when it is\n"

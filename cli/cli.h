@@ -17,6 +17,7 @@ typedef struct cli_verb {
 	const char *more;                    /* paragraphs and examples, lines of at most 80 columns */
 	const cli_option *options;           /* may be NULL */
 	const struct cli_verb *const *parts; /* of a verb in two words: "op build"; NULL ends; NULL: none */
+	bool once;                           /* runs a network so few times that timing tactics for it does not pay */
 	int (*run)(const struct cli_args *);
 } cli_verb;
 
@@ -91,6 +92,9 @@ bool cli_is_library(const char *path);              /* an ELF file */
 	{ "--device", "cpu", "where to run" }, \
 	{ "--threads", "N", "threads to use (default: all processors)" }, \
 	{ "--no-fuse", NULL, "node by node, as the baseline to compare with" }, \
+	{ "--no-timing", NULL, "choose tactics by model alone: always the same" }, \
+	{ "--timing-cache", "FILE", "where times are kept (~/.cache/opgraft/timing)" }, \
+	{ "--no-timing-cache", NULL, "neither read nor keep times" }, \
 	CLI_OPS_OPTION
 
 bool cli_is_plan(const char *path);

@@ -154,7 +154,11 @@ static og_status build(cli_net *net, const cli_args *a, int batch)
 	og_build_options o = { .size = sizeof o, .device = cli_option_value(a, "--device"),
 	                       .precision = cli_option_value(a, "--precision"), .bindings = bindings, .n_bindings = n,
 	                       .threads = net->threads, .no_fuse = cli_option_value(a, "--no-fuse") != NULL,
-	                       .dump = cli_option_value(a, "--dump") ? dump : NULL };
+	                       .dump = cli_option_value(a, "--dump") ? dump : NULL,
+	                       .timing = a->verb->once ? OG_TIMING_CACHED : OG_TIMING_ON, .timing_cache = "" };
+	if (cli_option_value(a, "--no-timing")) o.timing = OG_TIMING_OFF;
+	if (cli_option_value(a, "--timing-cache")) o.timing_cache = cli_option_value(a, "--timing-cache");
+	if (cli_option_value(a, "--no-timing-cache")) o.timing_cache = NULL;
 	return og_plan_build(&net->plan, net->model, &o);
 }
 

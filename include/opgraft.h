@@ -174,6 +174,14 @@ typedef struct og_binding {
 	const og_tensor *value;      /* NULL, or the value that the input will have: needed for inputs that decide shapes */
 } og_binding;
 
+/* How the tactic of each step is chosen: the way to compute it, where there are several. All of them compute the same but
+ * for the rounding of sums. */
+typedef enum og_timing {
+	OG_TIMING_ON,                /* those that may be fastest are timed here, unless the cache knows their times */
+	OG_TIMING_CACHED,            /* by the cache where it knows the times, else by a model of their cost */
+	OG_TIMING_OFF                /* by the model alone: every build on this machine chooses the same */
+} og_timing;
+
 typedef struct og_build_options {
 	size_t size;
 	const char *device;          /* NULL: "cpu" */
@@ -184,6 +192,11 @@ typedef struct og_build_options {
 	/* Called with the text form after each pass of the optimiser; NULL: not. */
 	void (*dump)(void *arg, const char *pass, const char *text);
 	void *dump_arg;
+	og_timing timing;
+	/* File that keeps the times: it is read, and new ones are added. NULL: none; "": the user's own,
+	 * $XDG_CACHE_HOME/opgraft/timing or ~/.cache/opgraft/timing, which is done without where it cannot be used. A plan built
+	 * with times that are all known is the same to the byte. */
+	const char *timing_cache;
 } og_build_options;
 
 /* Optimises a copy of the model and builds it. The model may be freed afterwards.
@@ -202,6 +215,10 @@ OG_API og_status og_plan_output(const og_plan *plan, int k, og_value_info *out);
 /* The value that an input was bound to at build, NULL when it is free. */
 OG_API const og_tensor *og_plan_bound(const og_plan *plan, int k);
 OG_API og_status og_plan_describe(char **out, const og_plan *plan, og_format format);
+
+/* How each step is computed: every tactic that could with its time, and the one that was chosen. A plan from a file
+ * knows the last only. */
+OG_API og_status og_plan_tactics(char **out, const og_plan *plan, og_format format);
 
 typedef struct og_memory {
 	size_t weights;              /* constants and packed weights */

@@ -43,6 +43,8 @@ typedef struct backend_node {
 	const program *tail;                     /* NULL: none. Runs over output 0 */
 	const backend_layout *in_layout;         /* how each input lies at present; NULL: all plain. Constants are plain */
 	backend_layout out_layout;               /* of a reorder */
+	bool tf32;                               /* products may be rounded as tf32 */
+	void *code;                              /* of the plan being built, which takes the kernels' text; NULL: none is wanted */
 } backend_node;
 
 typedef struct backend_run {
@@ -51,6 +53,8 @@ typedef struct backend_run {
 	const void *packed;                      /* what pack() wrote, aligned to 64; NULL when packed_bytes is 0 */
 	void *workspace;                         /* workspace_bytes, aligned to 64, contents undefined */
 	pool *threads;
+	void *device, *stream;                   /* of a backend that has a device: run only puts work into the stream */
+	void *bound;                             /* what bind() wrote */
 } backend_run;
 
 typedef struct backend_kernel backend_kernel;
@@ -60,6 +64,10 @@ struct backend_kernel {
 	/* Writes weights in the kernel's own layout; the constants named by packs_input are then not needed to run. */
 	og_status (*pack)(const backend_kernel *, void *packed);
 	size_t packed_bytes, workspace_bytes;
+	/* Of a device: writes into bound_bytes at run->bound what stays as it is while no pointer changes. */
+	og_status (*bind)(const backend_kernel *, const backend_run *);
+	size_t bound_bytes;
+	bool on_host;                            /* of a device: runs on the host's memory, as a step of the CPU backend does */
 	unsigned packs_input;                    /* bit k: in[k]'s data is in the packed bytes */
 	/* How each input must lie; NULL: all plain. The plan inserts a reorder where an input lies otherwise. */
 	const backend_layout *in_layout;
@@ -72,14 +80,48 @@ struct backend_kernel {
 	void *state;                             /* in the arena given to prepare */
 };
 
+/* A device with memory of its own. `device` is what open() made; pointers into its memory are distinct from those of the
+ * host; work in a stream runs in order. All are safe from several threads. */
+typedef struct backend_device {
+	/* Takes the text of the kernels that prepare() asks for while a plan is built; NULL: no memory. */
+	void *(*code_create)(arena *);
+	/* Compiles it; *image lies in the arena. OG_MISSING: there is no compiler. */
+	og_status (*code_compile)(void *code, arena *, const void **image, size_t *bytes);
+	og_status (*open)(void **device, const void *image, size_t bytes);
+	void (*close)(void *device);
+	og_status (*alloc)(void *device, void **p, size_t bytes);           /* aligned to 256 */
+	void (*release)(void *device, void *p);
+	og_status (*host_alloc)(void *device, void **p, size_t bytes);      /* memory of the host that copies fast */
+	void (*host_release)(void *device, void *p);
+	og_status (*stream_create)(void *device, void **stream);
+	void (*stream_free)(void *device, void *stream);
+	og_status (*copy)(void *device, void *stream, void *to, const void *from, size_t bytes);    /* in any direction */
+	og_status (*wait)(void *device, void *stream);
+	/* What the stream is given between begin and end is kept instead of run, to be run by replay. */
+	og_status (*record_begin)(void *device, void *stream);
+	og_status (*record_end)(void *device, void *stream, void **graph);
+	og_status (*replay)(void *device, void *stream, void *graph);
+	void (*graph_free)(void *device, void *graph);
+	bool (*is_recording)(void *device, void *stream);
+	bool (*is_device_memory)(const void *p);
+	/* Seconds that the stream took for what lies between two marks. */
+	og_status (*mark)(void *device, void *stream, void **event);
+	og_status (*between)(void *device, void *from, void *to, double *seconds);     /* frees both */
+} backend_device;
+
 typedef struct backend {
 	const char *name;                        /* "cpu" */
+	const backend_device *device;            /* NULL: kernels run on the host's memory */
 	/* Identifies what packed bytes and tactics depend on: "avx512". A plan made for another is refused. */
 	const char *(*features)(void);
-	/* Entries of a block of the blocked layouts on this machine. */
+	/* The processor, for times that are kept: they are those of this machine alone. */
+	const char *(*machine)(void);
+	/* Puts memory out of all caches, for times of what comes from memory. */
+	void (*cool)(const void *, size_t bytes);
+	/* Entries of a block of the blocked layouts on this machine; -n: the whole axis is one block, rounded up to a multiple of n. */
 	int (*lanes)(void);
 	/* The tactics that can run the node, by rising cost (with the reorders that each one needs); returns how many, at most
-	 * `most`. 0 when there is none: prepare then says why. */
+	 * `most`. 0 when there is none: prepare then says why. -1: no memory. */
 	int (*tactics)(const char **names, int most, const backend_node *, int threads);
 	/* Chooses a kernel for the node, the one of least cost; `tactic` (may be NULL) forces one by name, as a plan file does: then constants that
 	 * the tactic packs may have NULL data. threads: how many the session will have, for sizing the workspace.
@@ -89,6 +131,6 @@ typedef struct backend {
 	bool (*takes_tail)(const backend_node *);
 } backend;
 
-extern const backend cpu_backend;
+extern const backend cpu_backend, cuda_backend;
 
 #endif

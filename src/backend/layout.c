@@ -7,13 +7,27 @@ int layout_axis(const og_tensor *type, backend_layout layout)
 	return axis < type->rank && (axis < 0 || type->dims[axis] != 1) ? axis : -1;
 }
 
+static int64_t block_of(int64_t size, int lanes)
+{
+	return lanes > 0 ? lanes : (size - lanes - 1) / -lanes * -lanes;
+}
+
 void layout_dims(og_tensor *out, const og_tensor *type, backend_layout layout, int lanes)
 {
 	int axis = layout_axis(type, layout);
 	*out = *type;
 	if (layout == LAYOUT_PLAIN) return;
-	out->dims[out->rank++] = axis < 0 ? 1 : lanes;
-	if (axis >= 0) out->dims[axis] = (type->dims[axis] + lanes - 1) / lanes;
+	int64_t block = axis < 0 ? 1 : block_of(type->dims[axis], lanes);
+	out->dims[out->rank++] = block;
+	if (axis >= 0) out->dims[axis] = block ? (type->dims[axis] + block - 1) / block : 0;
+}
+
+void layout_extend(og_tensor *type, int rank)
+{
+	int more = rank - type->rank;
+	if (more <= 0) return;
+	for (int i = rank - 1; i >= 0; i--) type->dims[i] = i < more ? 1 : type->dims[i - more];
+	type->rank = rank;
 }
 
 size_t layout_bytes(const og_tensor *type, backend_layout layout, int lanes)
@@ -28,7 +42,9 @@ size_t layout_bytes(const og_tensor *type, backend_layout layout, int lanes)
 static bool is_plain(const og_tensor *type, backend_layout layout, int lanes)
 {
 	int axis = layout_axis(type, layout);
-	return axis < 0 || lanes == 1 || (type->dims[axis] % lanes == 0 && og_span(type, axis + 1, type->rank) == 1);
+	if (axis < 0 || lanes == 1) return true;
+	int64_t block = block_of(type->dims[axis], lanes);
+	return block > 0 && type->dims[axis] % block == 0 && og_span(type, axis + 1, type->rank) == 1;
 }
 
 bool layout_same(const og_tensor *type, backend_layout a, backend_layout b, int lanes)

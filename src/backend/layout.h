@@ -11,6 +11,8 @@ int layout_axis(const og_tensor *type, backend_layout);
 /* *out: the tensor with its dimensions as they lie in memory, those of a blocked layout one more than type's. Data and
  * dtype are type's. An operand that is left-extended by ones to the rank of the output broadcasts to it in memory, too. */
 void layout_dims(og_tensor *out, const og_tensor *type, backend_layout, int lanes);
+/* Gives a tensor that broadcasts to one of this rank the same rank, by ones in front. */
+void layout_extend(og_tensor *type, int rank);
 /* Bytes in memory, undefined entries included; SIZE_MAX on overflow. */
 size_t layout_bytes(const og_tensor *type, backend_layout, int lanes);
 /* True when the same bytes are the tensor in both layouts. */

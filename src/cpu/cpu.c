@@ -1,11 +1,21 @@
 /* cpu.c -- the CPU backend: ways to run a node, tried in order. */
 #include "cpu/cpu.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 /* A tactic and what prepares it. Where costs are equal the first wins. */
 typedef struct way { const char *tactic; cpu_prepare_fn *prepare; } way;
 static const way ways[] = {
 	{ "reorder", cpu_reorder },
 	{ "strips", cpu_strips_only },
+	{ "pool.lanes", cpu_pool_lanes },
+	{ "conv.samples", cpu_samples },
+	{ "matmul.samples", cpu_samples },
+	{ "conv.winograd", cpu_winograd },
+	{ "conv.depthwise", cpu_depthwise },
+	{ "conv.channels", cpu_channels },
 	{ "conv.packed", cpu_conv },
 	{ "conv.plain", cpu_conv },
 	{ "matmul.packed", cpu_matmul },
@@ -33,6 +43,30 @@ const backend_layout *cpu_layouts(const cpu_request *r, backend_layout first, ba
 }
 
 static const char *features(void) { return cpu_kernels_here()->name; }
+
+/* What the processor calls itself. */
+static const char *machine(void)
+{
+	static _Thread_local char name[3 * 16 + 1];
+#if defined(__x86_64__)
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned part[4] = { 0 };
+		__get_cpuid(0x80000002u + i, &part[0], &part[1], &part[2], &part[3]);
+		memcpy(name + 16 * i, part, sizeof part);
+	}
+#endif
+	return name;
+}
+
+static void cool(const void *p, size_t bytes)
+{
+#if defined(__x86_64__)
+	for (size_t i = 0; i < bytes; i += 64) __builtin_ia32_clflush((const char *)p + i);
+	__builtin_ia32_mfence();
+#else
+	(void)p; (void)bytes;
+#endif
+}
 
 bool cpu_is(const backend_node *node, const char *name)
 {
@@ -90,7 +124,7 @@ static int tactics(const char **names, int most, const backend_node *node, int t
 	int found[WAYS], n = ways_of(found, node, threads);
 	if (n > most) n = most;
 	for (int i = 0; i < n; i++) names[i] = ways[found[i]].tactic;
-	return n < 0 ? 0 : n;
+	return n;
 }
 
 static og_status prepare(backend_kernel *out, const backend_node *node, const char *tactic, int threads, arena *a)
@@ -100,7 +134,9 @@ static og_status prepare(backend_kernel *out, const backend_node *node, const ch
 	*out = (backend_kernel){ 0 };
 	if (tactic) {
 		for (int i = 0; i < WAYS; i++) {
-			og_status status = strcmp(ways[i].tactic, tactic) ? OG_NO : prepare_way(out, &ways[i], node, true, threads, a);
+			if (strcmp(ways[i].tactic, tactic)) continue;
+			og_status status = prepare_way(out, &ways[i], node, false, threads, a);
+			if (status == OG_NO) status = prepare_way(out, &ways[i], node, true, threads, a);
 			if (status != OG_NO) return status;
 		}
 		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again",
@@ -132,5 +168,5 @@ static bool takes_tail(const backend_node *node)
 }
 
 const backend cpu_backend = {
-	.name = "cpu", .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare, .takes_tail = takes_tail,
+	.name = "cpu", .features = features, .machine = machine, .cool = cool, .lanes = lanes, .tactics = tactics, .prepare = prepare, .takes_tail = takes_tail,
 };

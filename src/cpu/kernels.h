@@ -29,6 +29,42 @@ typedef void cpu_tile_fn(const cpu_tile *);
  * in the padding. Axis 0 of the windows has size 1. May write up to a vector behind y. */
 typedef void cpu_unfold_fn(const window *, const float *x, int64_t channels, float *y);
 
+/* Rows of n floats, `row` apart, and n vectors that follow each other: lane i of vector k is element k of row i. Of 1 to lanes
+ * rows; into lanes that have no row goes the last one. */
+typedef void cpu_turn_fn(const float *from, ptrdiff_t row, int rows, int64_t n, float *to);
+
+/* Windows over blocks of cells [in[0]][in[1]][in[2]][lanes]: the greatest cell of each, or the mean. */
+typedef struct cpu_pool {
+	window w;
+	bool max, padding;                   /* padding: it counts in a mean */
+	const float *columns;                /* of each window of a row: its columns that count; NULL: all means have `scale` */
+	float scale;
+} cpu_pool;
+/* Row (depth, height) of the windows. line: room for the cells of a row, padding included. */
+typedef void cpu_pool_fn(const cpu_pool *, const float *x, int64_t depth, int64_t height, float *line, float *y);
+/* The greatest of n cells, or their mean. */
+typedef void cpu_fold_fn(bool max, const float *x, int64_t n, float *y);
+
+/* Row `height` of the windows over a block of cells [in[1]][in[2]][lanes]. weights: a vector of biases, then one for each tap. */
+typedef void cpu_depthwise_fn(const window *, const float *x, const float *weights, int64_t height, float *y);
+
+enum { CPU_CHANNELS_SUMS = 28, CPU_CHANNELS_VECTORS = 2 };
+/* y[vector][position][lane] = bias + the sum over blocks of input channels, taps and the channels of a block of weight * cell.
+ * The lanes are output channels; positions are windows whose cells lie side by side: lanes floats apart, where blocks are
+ * those of LAYOUT_CHANNELS, or one, where each block is one channel. */
+typedef struct cpu_channels_tile {
+	const float *x;
+	ptrdiff_t block;                     /* floats from a block to the next */
+	int64_t blocks;
+	int last;                            /* channels in the last block */
+	const ptrdiff_t *tap;                /* where the taps of a block begin, in floats */
+	int64_t taps;
+	const float *weights;                /* bias [vector][lane], then [block][tap][channel][vector][lane] */
+	float *y;
+	ptrdiff_t y_vector;
+} cpu_channels_tile;
+typedef void cpu_channels_fn(const cpu_channels_tile *);
+
 typedef struct cpu_kernels {
 	const char *name;                    /* "avx2" */
 	int isa, lanes;
@@ -36,6 +72,14 @@ typedef struct cpu_kernels {
 	cpu_tile_fn *tile[CPU_MAX_ROWS + 1][CPU_MAX_VECTORS + 1];
 	cpu_tile_fn *taps[CPU_MAX_ROWS + 1][CPU_MAX_VECTORS + 1];
 	cpu_unfold_fn *unfold;
+	int channels_sums;                   /* positions * vectors of a tile; 0: there are none */
+	cpu_channels_fn *channels[2][CPU_CHANNELS_SUMS + 1][CPU_CHANNELS_VECTORS + 1];     /* [blocked][positions][vectors] */
+	cpu_unfold_fn *unfold_blocks;        /* of an input that lies in blocks of channels, into the same; blocks for channels */
+	cpu_depthwise_fn *depthwise;
+	cpu_pool_fn *pool;
+	cpu_fold_fn *fold;
+	cpu_turn_fn *to_lanes, *from_lanes;  /* from rows to vectors, and back */
+	const struct winograd_kernels *winograd;     /* winograd.h */
 } cpu_kernels;
 
 /* The best instruction set that the machine and OPGRAFT_ISA=scalar|avx2|avx512 allow (a mask that is no name allows all): OG_ISA_*,
@@ -47,6 +91,11 @@ const cpu_kernels *cpu_kernels_here(void);
 /* Each fills its slots for one instruction set. */
 typedef void cpu_fill_fn(cpu_kernels *);
 cpu_fill_fn cpu_products_scalar, cpu_products_avx2, cpu_products_avx512;
+cpu_fill_fn cpu_winograd_scalar, cpu_winograd_avx2, cpu_winograd_avx512;
 cpu_fill_fn cpu_windows_scalar, cpu_windows_avx2, cpu_windows_avx512;
+cpu_fill_fn cpu_channels_scalar, cpu_channels_avx2, cpu_channels_avx512;
+cpu_fill_fn cpu_depthwise_scalar, cpu_depthwise_avx2, cpu_depthwise_avx512;
+cpu_fill_fn cpu_pools_scalar, cpu_pools_avx2, cpu_pools_avx512;
+cpu_fill_fn cpu_reorders_scalar, cpu_reorders_avx2, cpu_reorders_avx512;
 
 #endif

@@ -11,11 +11,11 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Columns of a strip, whole tiles of `tile` columns. A packed B that is read once is read in the order it lies. */
-static int64_t strip_columns(const cpu_product *p, int64_t tile, bool b_packed)
+static int64_t strip_columns(const cpu_product *p, int64_t tile)
 {
 	int64_t columns = at_most(STRIP_FLOATS / p->depth, MOST_STRIP);
 	if (columns < LEAST_STRIP) columns = LEAST_STRIP;
-	if (b_packed && p->m <= p->rows) columns = tile;
+	if (p->tight) columns = tile;
 	return at_most(ceil_div(columns, tile), ceil_div(p->n, tile)) * tile;
 }
 
@@ -26,8 +26,9 @@ void cpu_product_plan(cpu_product *p, const cpu_kernels *kernels, int64_t m, int
 	if (m == 0 || n == 0) return;
 	p->rows = (int)ceil_div(m, ceil_div(m, kernels->max_rows));
 	p->vectors = (int)at_most(at_most(kernels->max_sums / p->rows, CPU_MAX_VECTORS), ceil_div(n, kernels->lanes));
-	if (k > 0) p->depth = ceil_div(k, ceil_div(k, CPU_DEPTH));
-	p->strip = strip_columns(p, (int64_t)p->vectors * kernels->lanes, b_packed);
+	p->tight = b_packed && m <= p->rows;
+	if (k > 0) p->depth = p->tight ? k : ceil_div(k, ceil_div(k, CPU_DEPTH));
+	p->strip = strip_columns(p, (int64_t)p->vectors * kernels->lanes);
 	p->strips = ceil_div(n, p->strip);
 }
 
@@ -128,7 +129,8 @@ void cpu_product_pack_a(const cpu_product *p, const float *a, float *packed)
 size_t cpu_product_bytes_b(const cpu_product *p)
 {
 	size_t floats, bytes, columns = p->strips ? (size_t)cpu_product_width(p, 0, p->n) : 0;
-	return base_mul(columns, (size_t)p->k, &floats) && base_mul(floats, sizeof(float), &bytes) ? bytes : SIZE_MAX;
+	if (!base_mul(columns, (size_t)p->k, &floats) || !base_mul(floats, sizeof(float), &bytes)) return SIZE_MAX;
+	return bytes <= SIZE_MAX / 2 ? bytes + CPU_MAX_LANES * sizeof(float) : SIZE_MAX;
 }
 
 /* Rows [k0, k1) of columns [j0, j1) to rows ld elements apart. */
@@ -161,4 +163,5 @@ void cpu_product_pack_b(const cpu_product *p, const cpu_matrix *b, float *packed
 		copy_matrix(b, 0, p->k, j, end, packed, width);
 		packed += width * p->k;
 	}
+	memset(packed, 0, CPU_MAX_LANES * sizeof *packed);
 }

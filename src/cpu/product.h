@@ -19,6 +19,7 @@ typedef struct cpu_product {
 	int64_t depth;                       /* rows of B in a block */
 	int64_t chunk;                       /* rows of C in a task, whole tiles */
 	int64_t strips, chunks;
+	bool tight;                          /* rows of a packed B have no padding: it is read once, at the speed of memory */
 } cpu_product;
 
 /* One product being run. */
@@ -59,14 +60,15 @@ typedef struct cpu_matrix { const float *b; ptrdiff_t b_k, b_j; float alpha; } c
 const float *cpu_matrix_columns(const cpu_matrix *, const cpu_product *, int64_t k0, int64_t k1, int64_t j0,
                                 int64_t j1, float *buffer, ptrdiff_t *ld);
 
-/* B packed: strips one after the other, each [k][its columns in whole vectors]. SIZE_MAX on overflow. */
+/* B packed: strips one after the other, each [k][its columns], these in whole vectors unless tight; up to a vector is read
+ * behind the last. SIZE_MAX on overflow. */
 size_t cpu_product_bytes_b(const cpu_product *);
 void cpu_product_pack_b(const cpu_product *, const cpu_matrix *, float *packed);
 
-/* Elements of a strip's rows: whole vectors. */
+/* Elements of a strip's rows: whole vectors, unless the packed B is tight. */
 static inline int64_t cpu_product_width(const cpu_product *p, int64_t j0, int64_t j1)
 {
-	return (j1 - j0 + p->kernels->lanes - 1) / p->kernels->lanes * p->kernels->lanes;
+	return p->tight ? j1 - j0 : (j1 - j0 + p->kernels->lanes - 1) / p->kernels->lanes * p->kernels->lanes;
 }
 
 #endif

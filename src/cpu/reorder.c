@@ -1,38 +1,42 @@
 /* reorder.c -- from one layout to another. */
 #include "cpu/cpu.h"
 
+enum { STRETCH = 4096 };                 /* positions of a task: vectors of 16 lanes take 256 KB */
+
 /* A tensor as [outer][cut][inner], the axis that the layout cuts in the middle. */
 typedef struct reorder {
 	int64_t outer, cut, inner;
-	int lanes;
+	const cpu_kernels *kernels;
 	bool blocks;                         /* into blocks, else out of them */
 	int slots;
 } reorder;
 
 typedef struct reorder_run { const reorder *r; const backend_run *run; } reorder_run;
 
-/* Task: one block of one outer index. Entries that are not there are left undefined. */
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/* Task: a stretch of one block of one outer index. */
 static void reorder_task(void *arg, int64_t task, int slot)
 {
 	const reorder_run *run = arg;
 	const reorder *r = run->r;
-	int64_t blocks = (r->cut + r->lanes - 1) / r->lanes, block = task % blocks, outer = task / blocks;
-	int64_t there = r->cut - block * r->lanes < r->lanes ? r->cut - block * r->lanes : r->lanes;
-	int64_t plain = (outer * r->cut + block * r->lanes) * r->inner, blocked = task * r->inner * r->lanes;
-	const float *x = (const float *)run->run->in[0]->data + (r->blocks ? plain : blocked);
-	float *y = (float *)run->run->out[0]->data + (r->blocks ? blocked : plain);
+	int64_t lanes = r->kernels->lanes, stretches = ceil_div(r->inner, STRETCH), blocks = ceil_div(r->cut, lanes);
+	int64_t at = task % stretches * STRETCH, outer = task / stretches / blocks, block = task / stretches % blocks;
+	int64_t n = r->inner - at < STRETCH ? r->inner - at : STRETCH, rows = r->cut - block * lanes;
+	int64_t plain = (outer * r->cut + block * lanes) * r->inner + at;
+	int64_t blocked = ((outer * blocks + block) * r->inner + at) * lanes;
+	const float *x = run->run->in[0]->data;
+	float *y = run->run->out[0]->data;
+	if (rows > lanes) rows = lanes;
+	if (r->blocks) r->kernels->to_lanes(x + plain, r->inner, (int)rows, n, y + blocked);
+	else r->kernels->from_lanes(x + blocked, r->inner, (int)rows, n, y + plain);
 	(void)slot;
-	for (int64_t lane = 0; lane < there; lane++)
-		for (int64_t i = 0; i < r->inner; i++) {
-			if (r->blocks) y[i * r->lanes + lane] = x[lane * r->inner + i];
-			else y[lane * r->inner + i] = x[i * r->lanes + lane];
-		}
 }
 
 static og_status reorder_execute(const backend_kernel *k, const backend_run *run)
 {
 	const reorder *r = k->state;
-	int64_t tasks = r->outer * ((r->cut + r->lanes - 1) / r->lanes);
+	int64_t tasks = r->outer * ceil_div(r->cut, r->kernels->lanes) * ceil_div(r->inner, STRETCH);
 	cpu_tasks(run->threads, r->slots, tasks, reorder_task, &(reorder_run){ r, run });
 	return OG_OK;
 }
@@ -49,7 +53,7 @@ og_status cpu_reorder(backend_kernel *out, const cpu_request *r)
 	const backend_layout *layouts = cpu_layouts(r, from, LAYOUT_PLAIN);
 	NEED(s && layouts);
 	*s = (reorder){ .outer = og_span(t, 0, axis), .cut = t->dims[axis], .inner = og_span(t, axis + 1, t->rank),
-	                .lanes = r->kernels->lanes, .blocks = from == LAYOUT_PLAIN };
+	                .kernels = r->kernels, .blocks = from == LAYOUT_PLAIN };
 	double bytes = 4.0 * (double)og_count(t);
 	s->slots = cpu_slots(bytes, r->threads);
 	*out = (backend_kernel){ .tactic = r->tactic, .run = reorder_execute, .state = s, .in_layout = layouts, .out_layout = to,

@@ -212,7 +212,7 @@ static og_status run_plan(conform *v, const network *w, const conform_case *c, b
 	og_session *session = NULL;
 	const void *in[SCHEMA_MAX_ARGS];
 	void *to[SCHEMA_MAX_ARGS];
-	og_build_options o = { .size = sizeof o, .threads = 2, .no_fuse = !fuse };
+	og_build_options o = { .size = sizeof o, .threads = 2, .no_fuse = !fuse, .timing = OG_TIMING_OFF };
 	og_status status = og_plan_build(&plan, w->m, &o);
 	for (int k = 0; k < w->n; k++) in[k] = w->inputs[k]->data;
 	for (int k = 0; k < c->n_out && status == OG_OK; k++) {

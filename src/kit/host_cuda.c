@@ -194,7 +194,7 @@ static og_status run_plan(host *h, const og_plan *plan, host_data *out, int n_ou
 
 og_status host_reference(host *h, host_data *out, int n_out, const host_case *c, const host_data *in)
 {
-	const og_build_options o = { .size = sizeof o, .threads = 1 };
+	const og_build_options o = { .size = sizeof o, .threads = 1, .timing = OG_TIMING_OFF };
 	og_plan *plan = NULL;
 	if (!h->op) return base_fail(OG_UNSUPPORTED, "there is no op to compare with");
 	og_model *m = graph_model_create();

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "optimize/optimize.h"
-#include "plan/plan.h"
+#include "plan/tactics.h"
 #include "schema/schema.h"
 
 static const backend *const backends[] = { &cpu_backend };
@@ -137,6 +137,28 @@ static og_status bind_shapes(og_model *m, const og_build_options *o)
 	return status;
 }
 
+static size_t constant_bytes(const graph *g)
+{
+	size_t sum = 0;
+	for (const graph_value *v = g->first_value; v; v = v->next)
+		if (v->constant) sum += base_dtype_span(v->dtype, (uint64_t)og_count(v->constant));
+	return sum;
+}
+
+static og_status lower(og_plan **out, const og_model *m, const og_build_options *o, const backend *device, int threads)
+{
+	tactics *t;
+	TRY(tactics_open(&t, device, threads, o->timing, o->timing_cache, constant_bytes(m->main)));
+	og_status status = plan_lower(out, m, device, threads, LAYOUT_PLAIN, t), closed = tactics_close(t, status == OG_OK);
+	if (status == OG_OK) status = closed;
+	if (status == OG_OK) status = plan_memory(*out);
+	if (status != OG_OK) {
+		og_plan_free(*out);
+		*out = NULL;
+	}
+	return status;
+}
+
 static og_status build(og_plan **out, og_model *m, const og_build_options *o, const backend *device)
 {
 	TRY(bind_shapes(m, o));
@@ -145,13 +167,7 @@ static og_status build(og_plan **out, og_model *m, const og_build_options *o, co
 	                         .dump = o->dump, .dump_arg = o->dump_arg };
 	TRY(optimize_run(m, &opt));
 	int threads = o->threads > 0 ? o->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
-	TRY(plan_lower(out, m, device, threads));
-	og_status status = plan_memory(*out);
-	if (status != OG_OK) {
-		og_plan_free(*out);
-		*out = NULL;
-	}
-	return status;
+	return lower(out, m, o, device, threads);
 }
 
 og_status og_plan_build(og_plan **out, const og_model *model, const og_build_options *options)
@@ -163,6 +179,7 @@ og_status og_plan_build(og_plan **out, const og_model *model, const og_build_opt
 	if (o.threads < 0 || o.threads > 256) return base_fail(OG_USAGE, "threads must lie between 0 and 256, not %d", o.threads);
 	if (o.precision && strcmp(o.precision, "fp32"))
 		return base_fail(OG_UNSUPPORTED, "precision '%s' is not supported on this device; use fp32", o.precision);
+	if ((unsigned)o.timing > OG_TIMING_OFF) return base_fail(OG_USAGE, "timing must be one of og_timing, not %d", (int)o.timing);
 	TRY(find_backend(&device, o.device ? o.device : "cpu"));
 	og_model *copy;
 	TRY(graph_model_copy(&copy, model));

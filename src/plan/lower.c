@@ -235,6 +235,7 @@ static og_status lower_inputs(lowering *l, const graph *g)
 		TRY(lower_add_value(l, &number, v->name, &type, PLAN_INPUT));
 		p->values[number].slot = p->n_inputs;
 		p->inputs[p->n_inputs++] = number;
+		if (type.dtype == OG_F32 && !v->constant) TRY(lower_value_in(l, &number, number, l->inputs));
 		if (!v->constant) v->mark = (void *)(intptr_t)(number + 1);
 	}
 	return OG_OK;
@@ -300,9 +301,9 @@ static og_status lower_graph(lowering *l, const graph *g)
 	return OG_OK;
 }
 
-og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads)
+og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, backend_layout inputs, tactics *t)
 {
-	lowering l = { .p = plan_create(device, threads) };
+	lowering l = { .p = plan_create(device, threads), .inputs = inputs, .tactics = t };
 	NEED(l.p);
 	og_status status = lower_graph(&l, m->main);
 	if (status != OG_OK) {

@@ -3,15 +3,18 @@
 #define LOWERING_H
 
 #include "plan/plan.h"
+#include "plan/tactics.h"
 
 /* A value of the graph may lie in several layouts, each a value of the plan; the one made first stands for all. */
 typedef struct same_value { int first, in[LAYOUT_COUNT]; } same_value;
 
 typedef struct lowering {
 	og_plan *p;
+	tactics *tactics;
 	same_value *same;                    /* one for each value; `in` of the first ones only; -1: not made */
 	size_t cap_values, cap_same, cap_steps;
 	const graph_node *node;              /* being lowered, for messages */
+	backend_layout inputs;               /* that inputs of the network are brought into */
 } lowering;
 
 /* ---- values: values.c ----------------------------------------------------------------------- */

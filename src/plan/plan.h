@@ -25,6 +25,13 @@ typedef struct plan_value {
 	int first, last;                     /* steps between which it is alive */
 } plan_value;
 
+/* A tactic that could run a step. */
+typedef struct plan_way {
+	const char *tactic;
+	double guess;                        /* the backend's, of all that follows; all in nanoseconds */
+	double run, reorders;                /* of a run, and of bringing inputs into the layouts that it wants; 0: not timed */
+} plan_way;
+
 /* A node as steps see it: op, inputs and program, whatever the graph's spelling (a Fused node or a plain one). */
 typedef struct plan_step {
 	const char *name, *label;            /* node's name; "Conv + Swish" */
@@ -38,7 +45,10 @@ typedef struct plan_step {
 	backend_kernel kernel;
 	const void *packed;                  /* kernel.packed_bytes, aligned to 64; NULL: none */
 	double bytes;                        /* read and written, each value once */
+	plan_way *ways; int n_ways;          /* of a plan that was built here: by the backend's guess, the fastest first */
 } plan_step;
+
+typedef struct tactics tactics;          /* tactics.h */
 
 struct og_plan {
 	arena *a;
@@ -64,6 +74,8 @@ void *plan_block(og_plan *, size_t bytes);
 og_status plan_own(og_plan *, void *block);
 /* True when data is one of its blocks. */
 bool plan_owns(const og_plan *, const void *data);
+/* The step as the backend sees it. */
+void plan_step_node(backend_node *, const plan_step *);
 /* Asks the backend for the step's kernel; `tactic` NULL: its choice. */
 og_status plan_prepare(og_plan *, plan_step *, const char *tactic);
 /* The layout that the step's kernel wants input k in. */
@@ -74,8 +86,9 @@ bool plan_takes_tail(void *backend, const graph_node *anchor, const graph_node *
 /* The backend of that name; NULL and the sentence when this build has none. */
 const backend *plan_backend(const char *name);
 
-/* Lowers an optimised model with known shapes into steps; *out owns everything. */
-og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads);
+/* Lowers an optimised model with known shapes into steps; *out owns everything. inputs: the layout that float32 inputs are
+ * brought into before a step reads them. */
+og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, backend_layout inputs, tactics *);
 /* Gives every arena value its offset; sets arena_bytes and bound_bytes. */
 og_status plan_memory(og_plan *);
 

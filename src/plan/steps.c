@@ -1,7 +1,7 @@
 /* steps.c -- a node whose values are known becomes a step: its kernel, its constants, its layouts. */
 #include "plan/lowering.h"
 
-static void fill_node(backend_node *n, const plan_step *s)
+void plan_step_node(backend_node *n, const plan_step *s)
 {
 	*n = (backend_node){ .name = s->name, .op = s->op, .attr = s->attr, .n_in = s->n_in, .n_anchor_in = s->n_anchor_in,
 	                     .n_out = s->n_out, .in = s->in_types, .out = s->out_types, .tail = s->tail,
@@ -12,7 +12,7 @@ og_status plan_prepare(og_plan *p, plan_step *s, const char *tactic)
 {
 	backend_node *node = arena_alloc(p->a, sizeof *node);
 	NEED(node);
-	fill_node(node, s);
+	plan_step_node(node, s);
 	return p->backend->prepare(&s->kernel, node, tactic, p->threads, p->a);
 }
 
@@ -43,7 +43,7 @@ static og_status settle_constants(lowering *l, plan_step *s)
 		else status = base_no_memory();
 		s->in_types[k].data = copy;
 	}
-	if (status == OG_OK) status = plan_prepare(p, s, NULL);
+	if (status == OG_OK) status = tactics_choose(l->tactics, p, s);
 	if (status == OG_OK && s->kernel.packed_bytes) {
 		s->packed = plan_block(p, s->kernel.packed_bytes);
 		status = s->packed ? s->kernel.pack(&s->kernel, (void *)(uintptr_t)s->packed) : OG_NO_MEMORY;

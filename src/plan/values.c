@@ -130,10 +130,9 @@ og_status lower_extend(lowering *l, int *k, int rank)
 {
 	og_plan *p = l->p;
 	og_tensor type = p->values[*k].type;
-	int from = *k, more = rank - type.rank;
-	if (more <= 0) return OG_OK;
-	for (int i = rank - 1; i >= 0; i--) type.dims[i] = i < more ? 1 : type.dims[i - more];
-	type.rank = rank;
+	int from = *k;
+	if (type.rank >= rank) return OG_OK;
+	layout_extend(&type, rank);
 	TRY(lower_value_in(l, &from, from, LAYOUT_PLAIN));
 	TRY(lower_add_value(l, k, p->values[from].name, &type, p->values[from].place));
 	if (p->values[from].place != PLAN_CONSTANT) p->values[*k].alias = from;

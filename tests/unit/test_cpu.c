@@ -118,6 +118,26 @@ static void end_trial(trial *t)
 	base_free(t->out.data);
 }
 
+static bool lies_plain(const backend_kernel *kernel, int n_in)
+{
+	bool plain = kernel->out_layout == LAYOUT_PLAIN;
+	for (int k = 0; k < n_in; k++) plain &= !kernel->in_layout || kernel->in_layout[k] == LAYOUT_PLAIN;
+	return plain;
+}
+
+/* The kernel asked for; without a tactic, of those on plain tensors the one of least cost. */
+static og_status prepare_trial(backend_kernel *kernel, const backend_node *node, const char *tactic, int threads, arena *a)
+{
+	enum { MOST = 16 };
+	const char *ways[MOST];
+	og_status status = cpu_backend.prepare(kernel, node, tactic, threads, a);
+	if (tactic || status != OG_OK || lies_plain(kernel, node->n_in)) return status;
+	int n = cpu_backend.tactics(ways, MOST, node, threads);
+	for (int i = 0; i < n && status == OG_OK && !lies_plain(kernel, node->n_in); i++)
+		status = cpu_backend.prepare(kernel, node, ways[i], threads, a);
+	return status;
+}
+
 /* Prepares, packs and runs. constant: bit k: the plan knows input k. The outputs are in t->out. */
 static og_status run_trial(const trial *t, const char *tactic, int threads, unsigned constant, const void *packed,
                            const char **chosen)
@@ -136,7 +156,7 @@ static og_status run_trial(const trial *t, const char *tactic, int threads, unsi
 		if (!(constant >> k & 1) || packed) known[k].data = NULL;
 	}
 	node.in = known;
-	og_status status = cpu_backend.prepare(&kernel, &node, tactic, threads, a);
+	og_status status = prepare_trial(&kernel, &node, tactic, threads, a);
 	if (status == OG_OK) {
 		void *own = exactly(kernel.packed_bytes), *workspace = exactly(kernel.workspace_bytes);
 		if (kernel.pack && !packed) assert_int_equal(kernel.pack(&kernel, own), OG_OK);

@@ -1,0 +1,116 @@
+/* channels_tmpl.c -- tiles of a convolution whose lanes are output channels, and the input laid out for them. */
+#include "cpu/kernels.h"
+#include "cpu/lanes.h"
+
+#if OG_LANES == 1
+void CPU_NAME(cpu_channels_, OG_ISA)(cpu_kernels *k) { k->channels_sums = 0; }
+#else
+
+#ifdef __clang__
+#define UNROLL_TILE UNROLL
+#else
+#define UNROLL_TILE _Pragma("GCC unroll 32")
+#endif
+
+/* One channel of one tap; step: floats from a position to the next. */
+#define MULTIPLY(positions, vectors, step, x, w) \
+	do { \
+		v weight[CPU_CHANNELS_VECTORS]; \
+		UNROLL_TILE for (int j = 0; j < vectors; j++) weight[j] = v_load((w) + j * OG_LANES); \
+		UNROLL_TILE for (int i = 0; i < positions; i++) { \
+			v cell = v_splat((x)[i * step]); \
+			UNROLL_TILE for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(weight[j], cell, sum[i][j]); \
+		} \
+	} while (0)
+
+/* positions, vectors and blocked are constants of the caller, so that `sum` is registers and every cell is at a constant
+ * distance from the first. */
+EXPR void tile(const cpu_channels_tile *t, const int positions, const int vectors, const bool blocked)
+{
+	v sum[CPU_CHANNELS_SUMS][CPU_CHANNELS_VECTORS];
+	const int step = blocked ? OG_LANES : 1;
+	const float *w = t->weights, *block = t->x;
+	const ptrdiff_t *end = t->tap + t->taps;
+	UNROLL_TILE for (int j = 0; j < vectors; j++) {
+		v bias = v_load(w + j * OG_LANES);
+		UNROLL_TILE for (int i = 0; i < positions; i++) sum[i][j] = bias;
+	}
+	w += vectors * OG_LANES;
+	for (int64_t k = t->blocks; k > 0; k--, block += t->block) {
+		const int channels = k > 1 ? OG_LANES : t->last;
+		for (const ptrdiff_t *tap = t->tap; tap < end; tap++) {
+			const float *x = block + *tap;
+			if (blocked) {
+				for (const float *behind = x + channels; x < behind; x++, w += vectors * OG_LANES)
+					MULTIPLY(positions, vectors, step, x, w);
+			} else {
+				MULTIPLY(positions, vectors, step, x, w);
+				w += vectors * OG_LANES;
+			}
+		}
+	}
+	UNROLL_TILE for (int j = 0; j < vectors; j++) {
+		float *y = t->y + j * t->y_vector;
+		UNROLL_TILE for (int i = 0; i < positions; i++) v_store(y + i * OG_LANES, sum[i][j]);
+	}
+}
+
+#define UP_TO_6(X, vectors) X(1, vectors) X(2, vectors) X(3, vectors) X(4, vectors) X(5, vectors) X(6, vectors)
+#define UP_TO_12(X, vectors) \
+	UP_TO_6(X, vectors) X(7, vectors) X(8, vectors) X(9, vectors) X(10, vectors) X(11, vectors) X(12, vectors)
+#define UP_TO_14(X, vectors) UP_TO_12(X, vectors) X(13, vectors) X(14, vectors)
+#define UP_TO_28(X, vectors) \
+	UP_TO_14(X, vectors) X(15, vectors) X(16, vectors) X(17, vectors) X(18, vectors) X(19, vectors) X(20, vectors) \
+	X(21, vectors) X(22, vectors) X(23, vectors) X(24, vectors) X(25, vectors) X(26, vectors) X(27, vectors) \
+	X(28, vectors)
+#if OG_LANES == 16
+#define TILES(X) UP_TO_28(X, 1) UP_TO_14(X, 2)
+enum { TILE_SUMS = 28 };
+#else
+#define TILES(X) UP_TO_12(X, 1) UP_TO_6(X, 2)
+enum { TILE_SUMS = 12 };
+#endif
+
+#define TILE(positions, vectors) \
+	static void plain_##positions##x##vectors(const cpu_channels_tile *t) { tile(t, positions, vectors, false); } \
+	static void blocked_##positions##x##vectors(const cpu_channels_tile *t) { tile(t, positions, vectors, true); }
+TILES(TILE)
+
+/* The cells of windows [first, last) along a row of the input. */
+EXPR void put_row(float *y, const float *x, int64_t first, int64_t last, int64_t out, int64_t stride)
+{
+	for (int64_t i = 0; i < first; i++) v_store(y + i * OG_LANES, v_splat(0.0f));
+	for (int64_t i = first; i < last; i++, x += stride * OG_LANES) v_store(y + i * OG_LANES, v_load(x));
+	for (int64_t i = last; i < out; i++) v_store(y + i * OG_LANES, v_splat(0.0f));
+}
+
+static void unfold_blocks(const window *w, const float *x, int64_t blocks, float *y)
+{
+	const int64_t out = w->out[2], row = w->in[2] * OG_LANES;
+	for (int64_t b = 0; b < blocks; b++, x += w->in[1] * row)
+		for (int64_t ky = 0; ky < w->kernel[1]; ky++)
+			for (int64_t kx = 0; kx < w->kernel[2]; kx++) {
+				int64_t top = 0, bottom = w->out[1], left = 0, right = out;
+				window_span(w, 1, ky, 0, w->in[1], &top, &bottom);
+				window_span(w, 2, kx, 0, w->in[2], &left, &right);
+				if (right < left) right = left = 0;
+				const float *from = x + (left * w->stride[2] - w->begin[2] + kx * w->dilation[2]) * OG_LANES;
+				for (int64_t i = 0; i < w->out[1]; i++, y += out * OG_LANES) {
+					int64_t iy = i * w->stride[1] - w->begin[1] + ky * w->dilation[1];
+					bool inside = i >= top && i < bottom;
+					put_row(y, inside ? from + iy * row : x, inside ? left : 0, inside ? right : 0, out, w->stride[2]);
+				}
+			}
+}
+
+void CPU_NAME(cpu_channels_, OG_ISA)(cpu_kernels *k)
+{
+	k->channels_sums = TILE_SUMS;
+	k->unfold_blocks = unfold_blocks;
+#define SLOT(positions, vectors) \
+	k->channels[0][positions][vectors] = plain_##positions##x##vectors; \
+	k->channels[1][positions][vectors] = blocked_##positions##x##vectors;
+	TILES(SLOT)
+#undef SLOT
+}
+#endif

@@ -1,0 +1,162 @@
+/* backend.c -- the CUDA backend: ways to run a node, and what runs on the host where there is none. */
+#include <stdio.h>
+
+#include "cuda/backend_device.h"
+#include "cuda/cuda.h"
+
+typedef struct way { const char *tactic; cuda_prepare_fn *prepare; } way;
+static const way ways[] = {
+	{ "reorder", cuda_reorder },
+	{ "elementwise", cuda_elementwise },
+	{ "product.direct", cuda_product },
+	{ "host", cuda_host },
+};
+enum { WAYS = sizeof ways / sizeof *ways };
+
+static const char *features(void)
+{
+	static _Thread_local char name[16];
+	const char *arch = cuda_arch();
+	snprintf(name, sizeof name, "sm_%s", arch ? arch : "none");
+	return name;
+}
+
+static int lanes(void) { return CUDA_LANES; }
+
+bool cuda_is(const backend_node *node, const char *name)
+{
+	if (!node->op || node->op->domain || strcmp(node->op->name, name) || !cuda_is_float(node->out[0].dtype)) return false;
+	for (int k = 0; k < node->n_anchor_in; k++)
+		if (node->in[k].dtype != node->out[0].dtype && node->in[k].dtype != OG_NONE) return false;
+	return true;
+}
+
+const char *cuda_type(og_dtype t) { return t == OG_F16 ? "og_f16" : t == OG_BF16 ? "og_bf16" : "og_f32"; }
+
+const backend_layout *cuda_layouts(const cuda_request *r, backend_layout first, backend_layout tail)
+{
+	backend_layout *layout = arena_array(r->a, (size_t)r->node->n_in + 1, sizeof *layout);
+	if (!layout) return NULL;
+	for (int k = r->node->n_anchor_in; k < r->node->n_in; k++) layout[k] = tail;
+	layout[0] = first;
+	return layout;
+}
+
+const og_attr_value *cuda_attr(const backend_node *node, const char *name)
+{
+	for (int i = 0; node->op && node->op->attrs && node->op->attrs[i].name; i++)
+		if (!strcmp(node->op->attrs[i].name, name)) return &node->attr[i];
+	return NULL;
+}
+
+/* ---- what runs on the host --------------------------------------------------------------------- */
+
+/* A step of the CPU backend, on plain tensors: the session copies what it reads and writes. */
+og_status cuda_host(backend_kernel *out, const cuda_request *r)
+{
+	static const char *const tactics[] = { "strips", "conv.packed", "conv.plain", "matmul.packed", "matmul.plain", "map", "kernel", "definition" };
+	backend_node plain = *r->node;
+	if (!cuda_is_tactic(r, "host") || (!plain.op && !plain.tail)) return OG_NO;
+	plain.in_layout = NULL;
+	backend_node *kept = arena_alloc(r->a, sizeof *kept);
+	NEED(kept);
+	*kept = plain;
+	for (size_t i = 0; i < sizeof tactics / sizeof *tactics; i++) {
+		if (cpu_backend.prepare(out, kept, tactics[i], 1, r->a) != OG_OK || out->packs_input) continue;
+		out->tactic = r->tactic;
+		out->on_host = true;
+		out->in_place = false;
+		out->cost = 1e6;
+		return OG_OK;
+	}
+	return OG_NO;
+}
+
+/* ---- choosing ---------------------------------------------------------------------------------- */
+
+static og_status prepare_way(backend_kernel *out, const way *w, const backend_node *node, bool loading, arena *a)
+{
+	cuda_request r = { .node = node, .tactic = w->tactic, .loading = loading, .a = a };
+	return w->prepare(out, &r);
+}
+
+/* Nanoseconds to bring the inputs into the layouts that the kernel wants. */
+static double reorder_cost(const backend_kernel *k, const backend_node *node)
+{
+	double cost = 0;
+	for (int i = 0; i < node->n_in; i++) {
+		backend_layout have = cuda_in_layout(node, i), want = k->in_layout ? k->in_layout[i] : LAYOUT_PLAIN;
+		if (node->in[i].dtype == OG_NONE || node->in[i].data || layout_same(&node->in[i], have, want, CUDA_LANES)) continue;
+		cost += 2000.0 + (double)layout_bytes(&node->in[i], want, CUDA_LANES) * 1e-3;
+	}
+	return cost;
+}
+
+/* Ways that can run the node by rising cost, as numbers; -1 and the sentence when memory runs out. */
+static int ways_of(int *found, const backend_node *node)
+{
+	double cost[WAYS];
+	int n = 0;
+	backend_node unwritten = *node;
+	unwritten.code = NULL;
+	for (int i = 0; i < WAYS; i++) {
+		backend_kernel k = { 0 };
+		arena *scratch = arena_create();
+		og_status status = scratch ? prepare_way(&k, &ways[i], &unwritten, false, scratch) : base_no_memory();
+		double c = status == OG_OK ? k.cost + reorder_cost(&k, node) : 0;
+		arena_destroy(scratch);
+		if (status == OG_NO_MEMORY) return -1;
+		if (status != OG_OK) continue;
+		int at = n++;
+		for (; at > 0 && cost[at - 1] > c; at--) {
+			cost[at] = cost[at - 1];
+			found[at] = found[at - 1];
+		}
+		cost[at] = c;
+		found[at] = i;
+	}
+	return n;
+}
+
+static int tactics(const char **names, int most, const backend_node *node, int threads)
+{
+	int found[WAYS], n = ways_of(found, node);
+	(void)threads;
+	if (n > most) n = most;
+	for (int i = 0; i < n; i++) names[i] = ways[found[i]].tactic;
+	return n < 0 ? 0 : n;
+}
+
+static og_status prepare(backend_kernel *out, const backend_node *node, const char *tactic, int threads, arena *a)
+{
+	int found[WAYS], n;
+	const char *op = node->op ? node->op->name : "elementwise program";
+	(void)threads;
+	*out = (backend_kernel){ 0 };
+	for (int i = 0; tactic && i < WAYS; i++) {
+		og_status status = strcmp(ways[i].tactic, tactic) ? OG_NO : prepare_way(out, &ways[i], node, true, a);
+		if (status != OG_NO) return status;
+	}
+	if (tactic)
+		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again", node->name, op, tactic);
+	n = ways_of(found, node);
+	if (n > 0) return prepare_way(out, &ways[found[0]], node, false, a);
+	return n < 0 ? OG_NO_MEMORY : base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
+	                                        node->n_in ? base_dtype_name(node->in[0].dtype) : "no input");
+}
+
+static bool takes_tail(const backend_node *node)
+{
+	static const char *const anchors[] = { "Conv", "Gemm", "MatMul" };
+	const program *p = node->tail;
+	bool anchor = false;
+	for (size_t i = 0; i < sizeof anchors / sizeof *anchors; i++) anchor |= cuda_is(node, anchors[i]);
+	for (int k = 0; anchor && p && k < p->n_operands; k++)
+		anchor = (p->operand[k] < 0 ? node->out : &node->in[p->operand[k]])->rank <= node->out->rank;
+	return anchor;
+}
+
+const backend cuda_backend = {
+	.name = "cuda", .device = &cuda_backend_device, .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare,
+	.takes_tail = takes_tail,
+};

@@ -1,0 +1,22 @@
+/* code.h -- the CUDA C program of a plan: the texts of its ops once, and a kernel for each way in which a step runs. */
+#ifndef CUDA_CODE_H
+#define CUDA_CODE_H
+
+#include "base/base.h"
+#include "opgraft/op_abi.h"
+
+enum { CUDA_NAME = 20 };                 /* bytes of a kernel's name, its NUL included */
+
+typedef struct cuda_code cuda_code;
+cuda_code *cuda_code_create(arena *);    /* NULL: no memory */
+/* Includes an op file, once. */
+og_status cuda_code_op(cuda_code *, const og_op *);
+/* Adds a kernel and gives it a name, made of its text, so that the same text has the same name in every build. `body` begins behind the name,
+ * with the arguments; `bounds` stands in front of it ("" or "__launch_bounds__(256)"). code NULL: the name only. */
+og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *, const char *bounds, const char *body);
+/* Compiles for an architecture ("90a"); *image lies in the arena. */
+og_status cuda_code_compile(cuda_code *, arena *, const char *arch, const void **image, size_t *bytes);
+/* The program, to be freed with base_free; NULL: no memory. */
+char *cuda_code_text(const cuda_code *);
+
+#endif

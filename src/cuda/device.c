@@ -1,0 +1,229 @@
+/* device.c -- a CUDA device: its primary context, the module of a plan's kernels, memory, streams, graphs. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cuda/backend_device.h"
+#include "cuda/cuda.h"
+#include "cuda/driver.h"
+
+struct cuda_device { void *context, *module; int shared_most; };
+
+enum { CAPTURE_THREAD = 1, STREAM_APART = 1, HOST_PORTABLE = 1, MEMORY_TYPE = 2, MEMORY_OF_DEVICE = 2 };
+
+/* ---- the machine ------------------------------------------------------------------------------- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static void *primary;                    /* context of device 0; NULL: there is none, for the reason in `missing` */
+static int shared_most;
+static char arch[8], missing[256];
+
+static void look(void)
+{
+	const driver_api *api = driver_open();
+	int device, major, minor, error = 0;
+	const char *reason = "an error without a name";
+	if (!api) {
+		snprintf(missing, sizeof missing, "there is no CUDA driver (libcuda.so.1) on this machine");
+		return;
+	}
+	if (!api->cuInit || !api->cuStreamBeginCapture_v2 || !api->cuGraphInstantiateWithFlags || !api->cuMemHostAlloc) {
+		snprintf(missing, sizeof missing, "the CUDA driver is too old; Opgraft needs one of CUDA 12 or newer");
+		return;
+	}
+	if ((error = api->cuInit(0)) || (error = api->cuDeviceGet(&device, 0)) ||
+	    (error = api->cuDeviceGetAttribute(&major, DRIVER_MAJOR, device)) ||
+	    (error = api->cuDeviceGetAttribute(&minor, DRIVER_MINOR, device)) ||
+	    (error = api->cuDeviceGetAttribute(&shared_most, DRIVER_SHARED_MOST, device)) ||
+	    (error = api->cuDevicePrimaryCtxRetain(&primary, device))) {
+		api->cuGetErrorString(error, &reason);
+		snprintf(missing, sizeof missing, "no CUDA device can be used: %s", reason);
+		primary = NULL;
+		return;
+	}
+	/* the architecture's own instructions, where it has some that its successors lack */
+	snprintf(arch, sizeof arch, "%d%s", major * 10 + minor, major >= 9 ? "a" : "");
+}
+
+const char *cuda_arch(void)
+{
+	const char *told = getenv("OPGRAFT_CUDA_ARCH");
+	if (told && strlen(told) < sizeof arch) return told;
+	pthread_once(&once, look);
+	return arch[0] ? arch : NULL;
+}
+
+static const driver_api *enter(const cuda_device *d)
+{
+	const driver_api *api = driver_open();
+	api->cuCtxSetCurrent(d->context);
+	return api;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static void device_close(void *device)
+{
+	cuda_device *d = device;
+	if (!d) return;
+	if (d->module) enter(d)->cuModuleUnload(d->module);
+	base_free(d);
+}
+
+static og_status device_open(void **out, const void *image, size_t bytes)
+{
+	*out = NULL;
+	pthread_once(&once, look);
+	if (!primary) return base_fail(OG_MISSING, "%s", missing);
+	cuda_device *d = base_new(1, sizeof *d);
+	NEED(d);
+	*d = (cuda_device){ .context = primary, .shared_most = shared_most };
+	og_status status = driver_try(driver_open()->cuCtxSetCurrent(primary), "entering the device's context");
+	if (status == OG_OK && bytes) status = driver_try(driver_open()->cuModuleLoadData(&d->module, image), "loading the plan's kernels");
+	if (status == OG_OK) *out = d;
+	else device_close(d);
+	return status;
+}
+
+og_status cuda_device_function(void **function, cuda_device *d, const char *name, uint32_t shared)
+{
+	const driver_api *api = enter(d);
+	if (!d->module || api->cuModuleGetFunction(function, d->module, name) != 0)
+		return base_fail(OG_BAD_FILE, "the plan has no kernel %s; build it again", name);
+	if (api->cuFuncLoad) TRY(driver_try(api->cuFuncLoad(*function), name));
+	if (shared <= 48 << 10) return OG_OK;
+	if (shared > (uint32_t)d->shared_most)
+		return base_fail(OG_UNSUPPORTED, "kernel %s wants %u bytes of shared memory, this device has %d", name, shared, d->shared_most);
+	return driver_try(api->cuFuncSetAttribute(*function, DRIVER_FUNCTION_SHARED_MOST, (int)shared), name);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+static og_status device_alloc(void *device, void **p, size_t bytes)
+{
+	const driver_api *api = enter(device);
+	uint64_t at = 0;
+	size_t free = 0, total = 0;
+	*p = NULL;
+	if (api->cuMemAlloc_v2(&at, bytes ? bytes : 1) != 0) {
+		api->cuMemGetInfo_v2(&free, &total);
+		return base_fail(OG_MISSING, "the device has no %zu bytes of memory left (%zu of %zu are free); use a smaller batch", bytes, free, total);
+	}
+	*p = (void *)(uintptr_t)at;
+	return OG_OK;
+}
+
+static void device_release(void *device, void *p)
+{
+	if (p) enter(device)->cuMemFree_v2((uint64_t)(uintptr_t)p);
+}
+
+static og_status device_host_alloc(void *device, void **p, size_t bytes)
+{
+	return driver_try(enter(device)->cuMemHostAlloc(p, bytes ? bytes : 1, HOST_PORTABLE), "allocating pinned memory");
+}
+
+static void device_host_release(void *device, void *p)
+{
+	if (p) enter(device)->cuMemFreeHost(p);
+}
+
+static og_status device_copy(void *device, void *stream, void *to, const void *from, size_t bytes)
+{
+	if (!bytes) return OG_OK;
+	return driver_try(enter(device)->cuMemcpyAsync((uint64_t)(uintptr_t)to, (uint64_t)(uintptr_t)from, bytes, stream), "copying");
+}
+
+static bool device_is_memory(const void *p)
+{
+	const driver_api *api = driver_open();
+	unsigned type = 0;
+	return api && primary && api->cuPointerGetAttribute(&type, MEMORY_TYPE, (uint64_t)(uintptr_t)p) == 0 && type == MEMORY_OF_DEVICE;
+}
+
+/* ---- streams ----------------------------------------------------------------------------------- */
+
+static og_status device_stream_create(void *device, void **stream)
+{
+	return driver_try(enter(device)->cuStreamCreate(stream, STREAM_APART), "making a stream");
+}
+
+static void device_stream_free(void *device, void *stream)
+{
+	if (stream) enter(device)->cuStreamDestroy_v2(stream);
+}
+
+static og_status device_wait(void *device, void *stream)
+{
+	return driver_try(enter(device)->cuStreamSynchronize(stream), "running on the device");
+}
+
+static og_status device_record_begin(void *device, void *stream)
+{
+	return driver_try(enter(device)->cuStreamBeginCapture_v2(stream, CAPTURE_THREAD), "recording a graph");
+}
+
+static og_status device_record_end(void *device, void *stream, void **graph)
+{
+	const driver_api *api = enter(device);
+	void *recorded = NULL;
+	*graph = NULL;
+	TRY(driver_try(api->cuStreamEndCapture(stream, &recorded), "recording a graph"));
+	og_status status = driver_try(api->cuGraphInstantiateWithFlags(graph, recorded, 0), "making a graph");
+	api->cuGraphDestroy(recorded);
+	return status;
+}
+
+static og_status device_replay(void *device, void *stream, void *graph)
+{
+	return driver_try(enter(device)->cuGraphLaunch(graph, stream), "running a graph");
+}
+
+static void device_graph_free(void *device, void *graph)
+{
+	if (graph) enter(device)->cuGraphExecDestroy(graph);
+}
+
+static bool device_is_recording(void *device, void *stream)
+{
+	int state = 0;
+	return enter(device)->cuStreamIsCapturing(stream, &state) == 0 && state != 0;
+}
+
+static og_status device_mark(void *device, void *stream, void **event)
+{
+	const driver_api *api = enter(device);
+	TRY(driver_try(api->cuEventCreate(event, 0), "making an event"));
+	return driver_try(api->cuEventRecord(*event, stream), "marking the stream");
+}
+
+static og_status device_between(void *device, void *from, void *to, double *seconds)
+{
+	const driver_api *api = enter(device);
+	float ms = 0;
+	og_status status = driver_try(api->cuEventSynchronize(to), "running on the device");
+	if (status == OG_OK) status = driver_try(api->cuEventElapsedTime(&ms, from, to), "reading the clock");
+	api->cuEventDestroy_v2(from);
+	api->cuEventDestroy_v2(to);
+	*seconds = (double)ms * 1e-3;
+	return status;
+}
+
+/* ---- code -------------------------------------------------------------------------------------- */
+
+static void *code_create(arena *a) { return cuda_code_create(a); }
+
+static og_status code_compile(void *code, arena *a, const void **image, size_t *bytes)
+{
+	const char *name = cuda_arch();
+	if (!name) return base_fail(OG_MISSING, "%s; to build for another machine set OPGRAFT_CUDA_ARCH, as to 90a", missing);
+	return cuda_code_compile(code, a, name, image, bytes);
+}
+
+const backend_device cuda_backend_device = {
+	.code_create = code_create, .code_compile = code_compile, .open = device_open, .close = device_close,
+	.alloc = device_alloc, .release = device_release, .host_alloc = device_host_alloc, .host_release = device_host_release,
+	.stream_create = device_stream_create, .stream_free = device_stream_free, .copy = device_copy, .wait = device_wait,
+	.record_begin = device_record_begin, .record_end = device_record_end, .replay = device_replay, .graph_free = device_graph_free,
+	.is_recording = device_is_recording, .is_device_memory = device_is_memory, .mark = device_mark, .between = device_between,
+};

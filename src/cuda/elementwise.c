@@ -1,0 +1,86 @@
+/* elementwise.c -- a program over whole tensors: one pass, 16 bytes at a time, everything that is known written into the text. */
+#include "cuda/cuda.h"
+
+/* Elements a thread takes at once: as many as 16 bytes of the widest type hold, if rows are whole packs. */
+static int pack_of(const cuda_walk *w, og_dtype out)
+{
+	size_t widest = og_dtype_bytes(out);
+	for (int k = 0; k < w->n; k++)
+		if (og_dtype_bytes(w->type[k]) > widest) widest = og_dtype_bytes(w->type[k]);
+	int v = (int)(16 / widest);
+	while (v > 1 && w->rank > 0 && w->size[0] % v) v /= 2;
+	return w->rank ? v : 1;
+}
+
+static void put_loads(text *t, const cuda_walk *w, int v)
+{
+	for (int k = 0; k < w->n; k++) {
+		if (cuda_walk_is_still(w, k)) continue;
+		int n = w->step[k][0] == 1 ? v : 1;
+		text_printf(t, "\t\tconst og_pack<%s, %d> x%d = og_read<%s, %d>((const %s *)c.in[%d] + ", cuda_type(w->type[k]), n, k,
+		            cuda_type(w->type[k]), n, cuda_type(w->type[k]), k);
+		cuda_walk_offset(t, w, k);
+		text_add(t, ");\n");
+	}
+}
+
+static og_status put_kernel(text *t, const cuda_request *r, const cuda_walk *w, int v)
+{
+	const program *p = r->node->tail;
+	const char *made = cuda_type(r->node->out->dtype);
+	text_add(t, "(const __grid_constant__ og_step c)\n{\n");
+	for (int k = 0; k < w->n; k++)
+		if (cuda_walk_is_still(w, k)) text_printf(t, "\tconst float s%d = og_value(*(const %s *)c.in[%d]);\n", k, cuda_type(w->type[k]), k);
+	text_printf(t, "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n\t\tconst long long at = pack * %d;\n",
+	            (long long)(w->count / v), v);
+	if (w->rank > 1) cuda_walk_indices(t, w, "\t\t");
+	else text_add(t, "\t\tconst long long i0 = at;\n");
+	put_loads(t, w, v);
+	text_printf(t, "\t\tog_pack<%s, %d> y;\n\t\t#pragma unroll\n\t\tfor (int e = 0; e < %d; e++) {\n\t\t\tfloat r0", made, v, v);
+	for (int k = 1; k < p->n_regs; k++) text_printf(t, ", r%d", k);
+	text_add(t, ";\n");
+	for (int k = 0; k < w->n; k++) {
+		if (cuda_walk_is_still(w, k)) text_printf(t, "\t\t\tr%d = s%d;\n", k, k);
+		else text_printf(t, "\t\t\tr%d = og_value(x%d.e[%s]);\n", k, k, w->step[k][0] == 1 ? "e" : "0");
+	}
+	TRY(cuda_program_text(t, r));
+	text_printf(t, "\t\t\ty.e[e] = og_make<%s>(r%d);\n\t\t}\n\t\tog_write<%s, %d>((%s *)c.out[0] + at, y);\n\t}\n}\n", made,
+	            p->result, made, v, made);
+	return OG_OK;
+}
+
+/* That of the first input which has the output's shape and is not plain. */
+static backend_layout layout_of(const backend_node *node)
+{
+	for (int k = 0; k < node->n_in; k++)
+		if (cuda_in_layout(node, k) != LAYOUT_PLAIN && og_count(&node->in[k]) == og_count(node->out)) return node->in_layout[k];
+	return LAYOUT_PLAIN;
+}
+
+og_status cuda_elementwise(backend_kernel *out, const cuda_request *r)
+{
+	const backend_node *node = r->node;
+	cuda_launches *l;
+	cuda_walk w;
+	if (node->op || !node->tail || !cuda_is_tactic(r, "elementwise") || !cuda_is_float(node->out->dtype)) return OG_NO;
+	backend_layout layout = layout_of(node);
+	if (!cuda_walk_make(&w, node, layout)) return OG_NO;
+	/* operand k of the program is argument k of the kernel: the plan orders a program's inputs so */
+	for (int k = 0; k < node->tail->n_operands; k++)
+		if (node->tail->operand[k] != k) return OG_NO;
+	TRY(cuda_launch_begin(&l, r));
+	const backend_layout *layouts = cuda_layouts(r, layout, layout);
+	NEED(layouts);
+	text t = { 0 };
+	int v = pack_of(&w, node->out->dtype);
+	og_status status = put_kernel(&t, r, &w, v);
+	char *made = text_take(&t);
+	if (status == OG_OK && !made) status = base_no_memory();
+	if (status == OG_OK) status = cuda_launch_add(l, r, made, (w.count / v + CUDA_THREADS - 1) / CUDA_THREADS);
+	base_free(made);
+	TRY(status);
+	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout, .in_place = true, .per_sample = true,
+	                         .flops = (double)w.count * node->tail->n_steps, .cost = (double)w.count * 4e-3 };
+	cuda_launch_with(out, l);
+	return OG_OK;
+}

@@ -1,0 +1,135 @@
+/* program.c -- elementwise programs as device code: one formula after the other, in registers. */
+#include "cuda/cuda.h"
+
+static void put_float(text *t, float f)
+{
+	uint32_t bits;
+	memcpy(&bits, &f, sizeof bits);
+	text_printf(t, "__int_as_float(0x%08x)", bits);
+}
+
+static void put_step(text *t, const program_step *s)
+{
+	text_printf(t, "r%d = %s(", s->out, s->op->formula);
+	for (int k = 0; k < s->op->map_inputs; k++) text_printf(t, "%sr%d", k ? ", " : "", s->in[k]);
+	for (int k = 0; k < s->op->map_attrs; k++) {
+		text_add(t, ", ");
+		put_float(t, s->attr[k]);
+	}
+	text_add(t, ");\n");
+}
+
+og_status cuda_program_text(text *t, const cuda_request *r)
+{
+	const program *p = r->node->tail;
+	for (int k = 0; k < p->n_steps; k++) {
+		TRY(cuda_code_op(r->node->code, p->step[k].op));
+		put_step(t, &p->step[k]);
+	}
+	return OG_OK;
+}
+
+/* ---- operands --------------------------------------------------------------------------------- */
+
+static og_tensor extended(const og_tensor *t, int rank)
+{
+	og_tensor to = *t;
+	int more = rank - t->rank;
+	to.rank = rank;
+	for (int i = 0; i < rank; i++) to.dims[i] = i < more ? 1 : t->dims[i - more];
+	return to;
+}
+
+bool cuda_walk_make(cuda_walk *w, const backend_node *node, backend_layout layout)
+{
+	const program *p = node->tail;
+	og_tensor out, x;
+	layout_dims(&out, node->out, layout, CUDA_LANES);
+	*w = (cuda_walk){ .n = p->n_operands, .count = og_count(&out) };
+	int64_t stride[PROGRAM_MAX_REGS][OG_MAX_RANK];
+	for (int k = 0; k < p->n_operands; k++) {
+		const og_tensor *t = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
+		int64_t next = 1;
+		if (t->rank > node->out->rank || !cuda_is_float(t->dtype)) return false;
+		x = extended(t, node->out->rank);
+		layout_dims(&x, &x, layout, CUDA_LANES);
+		w->type[k] = t->dtype;
+		for (int d = out.rank - 1; d >= 0; d--) {
+			if (x.dims[d] != out.dims[d] && x.dims[d] != 1) return false;
+			stride[k][d] = x.dims[d] == 1 ? 0 : next;
+			next *= x.dims[d];
+		}
+	}
+	for (int d = out.rank - 1; d >= 0; d--) {
+		bool joins = w->rank > 0;
+		if (out.dims[d] == 1) continue;
+		for (int k = 0; k < w->n && joins; k++) joins = stride[k][d] == w->step[k][w->rank - 1] * w->size[w->rank - 1];
+		if (joins) {
+			w->size[w->rank - 1] *= out.dims[d];
+			continue;
+		}
+		w->size[w->rank] = out.dims[d];
+		for (int k = 0; k < w->n; k++) w->step[k][w->rank] = stride[k][d];
+		w->rank++;
+	}
+	return true;
+}
+
+bool cuda_walk_is_still(const cuda_walk *w, int k)
+{
+	for (int d = 0; d < w->rank; d++)
+		if (w->step[k][d]) return false;
+	return true;
+}
+
+void cuda_walk_offset(text *t, const cuda_walk *w, int k)
+{
+	bool some = false;
+	for (int d = 0; d < w->rank; d++) {
+		if (!w->step[k][d]) continue;
+		text_printf(t, "%si%d * %lldll", some ? " + " : "", d, (long long)w->step[k][d]);
+		some = true;
+	}
+	if (!some) text_add(t, "0");
+}
+
+void cuda_walk_indices(text *t, const cuda_walk *w, const char *indent)
+{
+	const char *index = w->count >> 31 ? "unsigned long long" : "unsigned";
+	text_printf(t, "%s%s rest = (%s)at;\n", indent, index, index);
+	for (int d = 0; d < w->rank; d++) {
+		if (d + 1 < w->rank) text_printf(t, "%sconst %s i%d = rest %% %lldu; rest /= %lldu;\n", indent, index, d, (long long)w->size[d], (long long)w->size[d]);
+		else text_printf(t, "%sconst %s i%d = rest;\n", indent, index, d);
+	}
+}
+
+/* ---- tails ------------------------------------------------------------------------------------ */
+
+og_status cuda_tail_text(text *t, const cuda_request *r, backend_layout layout)
+{
+	const backend_node *node = r->node;
+	const program *p = node->tail;
+	const char *type = cuda_type(node->out->dtype);
+	cuda_walk w;
+	if (!p) {
+		text_printf(t, "\t\t((%s *)c.out[0])[at] = og_make<%s>(value);\n", type, type);
+		return OG_OK;
+	}
+	if (!cuda_walk_make(&w, node, layout)) return OG_NO;
+	cuda_walk_indices(t, &w, "\t\t");
+	text_add(t, "\t\tfloat r0");
+	for (int k = 1; k < p->n_regs; k++) text_printf(t, ", r%d", k);
+	text_add(t, ";\n");
+	for (int k = 0; k < p->n_operands; k++) {
+		if (p->operand[k] < 0) {
+			text_printf(t, "\t\tr%d = value;\n", k);
+			continue;
+		}
+		text_printf(t, "\t\tr%d = og_value(((const %s *)c.in[%d])[", k, cuda_type(w.type[k]), p->operand[k]);
+		cuda_walk_offset(t, &w, k);
+		text_add(t, "]);\n");
+	}
+	TRY(cuda_program_text(t, r));
+	text_printf(t, "\t\t((%s *)c.out[0])[at] = og_make<%s>(r%d);\n", type, type, p->result);
+	return OG_OK;
+}

@@ -1,0 +1,28 @@
+/* texts.c -- headers as text: NVRTC has no folders to look in. */
+#include "cuda/texts.h"
+
+/* X(symbol, path from the repository's root, name in #include) */
+#define TEXTS(X) \
+	X(op, "include/opgraft/op.h", "opgraft/op.h") \
+	X(vec, "include/opgraft/vec.h", "opgraft/vec.h") \
+	X(vmath, "include/opgraft/vmath.h", "opgraft/vmath.h") \
+	X(rows, "include/opgraft/rows.h", "opgraft/rows.h") \
+	X(device, "include/opgraft/device.h", "opgraft/device.h") \
+	X(steps, "src/cuda/steps.cuh", "cuda/steps.cuh")
+
+#define X(symbol, path, name) \
+	__asm__(".section .rodata\ncuda_text_" #symbol ": .incbin \"" path "\"\n.byte 0\n.text\n"); \
+	extern const char cuda_text_##symbol[] __attribute__((visibility("hidden")));
+TEXTS(X)
+#undef X
+
+const char *const cuda_text_name[CUDA_TEXTS] = {
+#define X(symbol, path, name) name,
+	TEXTS(X)
+#undef X
+};
+const char *const cuda_text[CUDA_TEXTS] = {
+#define X(symbol, path, name) cuda_text_##symbol,
+	TEXTS(X)
+#undef X
+};

@@ -1,0 +1,77 @@
+/* tactics_table.c -- the tactics that a plan's steps could be computed by, and what was chosen. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "opgraft.h"
+#include "plan/plan.h"
+
+static void step_json(json *j, const plan_step *s)
+{
+	json_begin(j, '{');
+	json_key(j, "name");
+	json_string(j, s->name);
+	json_key(j, "op");
+	json_string(j, s->label);
+	json_key(j, "tactic");
+	json_string(j, s->kernel.tactic);
+	json_key(j, "tactics");
+	json_begin(j, '[');
+	for (int i = 0; i < s->n_ways; i++) {
+		json_begin(j, '{');
+		json_key(j, "tactic");
+		json_string(j, s->ways[i].tactic);
+		json_key(j, "guess_ms");
+		json_number(j, s->ways[i].guess * 1e-6);
+		json_key(j, "ms");
+		json_number(j, s->ways[i].run > 0 ? s->ways[i].run * 1e-6 : NAN);
+		json_key(j, "reorders_ms");
+		json_number(j, s->ways[i].run > 0 ? s->ways[i].reorders * 1e-6 : NAN);
+		json_end(j, '}');
+	}
+	json_end(j, ']');
+	json_end(j, '}');
+}
+
+static void add_time(text *t, double ns)
+{
+	char number[32];
+	if (ns < 1e6) snprintf(number, sizeof number, "%.2f us", ns * 1e-3);
+	else snprintf(number, sizeof number, "%.3f ms", ns * 1e-6);
+	text_printf(t, " %11s", ns > 0 ? number : "-");
+}
+
+/* name, step, tactic, time of a run, time of reorders: 80 columns. */
+static void step_text(text *t, const plan_step *s)
+{
+	const char *name = s->name, *label = s->label;
+	if (!s->n_ways) text_printf(t, "%-18.18s %-17.17s * %-16.16s\n", name, label, s->kernel.tactic);
+	for (int i = 0; i < s->n_ways; i++) {
+		const plan_way *w = &s->ways[i];
+		text_printf(t, "%-18.18s %-17.17s %c %-16.16s", name, label, strcmp(w->tactic, s->kernel.tactic) ? ' ' : '*', w->tactic);
+		add_time(t, w->run);
+		if (w->reorders > 0) add_time(t, w->reorders);
+		text_add(t, "\n");
+		name = label = "";
+	}
+}
+
+og_status og_plan_tactics(char **out, const og_plan *p, og_format format)
+{
+	text t = { 0 };
+	json j = { .need_comma = false };
+	if (format == OG_JSON) {
+		json_begin(&j, '{');
+		json_key(&j, "steps");
+		json_begin(&j, '[');
+		for (int i = 0; i < p->n_steps; i++) step_json(&j, &p->steps[i]);
+		json_end(&j, ']');
+		json_end(&j, '}');
+	} else {
+		text_printf(&t, "%-18s %-17s   %-16s %11s %11s\n", "node", "step", "tactic", "time", "reorders");
+		for (int i = 0; i < p->n_steps; i++) step_text(&t, &p->steps[i]);
+		text_add(&t, "*: chosen; -: not timed (the only one, or expected to be far slower)\n");
+	}
+	*out = text_take(format == OG_JSON ? &j.out : &t);
+	return *out ? OG_OK : base_no_memory();
+}
