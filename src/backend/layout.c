@@ -51,3 +51,21 @@ bool layout_same(const og_tensor *type, backend_layout a, backend_layout b, int 
 {
 	return a == b || (is_plain(type, a, lanes) && is_plain(type, b, lanes));
 }
+
+/* Where element i of the plain tensor lies. */
+static int64_t place_of(const og_tensor *type, backend_layout layout, int lanes, int64_t i)
+{
+	int axis = layout_axis(type, layout);
+	if (axis < 0) return i;
+	int64_t inner = og_span(type, axis + 1, type->rank), size = type->dims[axis], block = block_of(size, lanes);
+	int64_t outer = i / inner / size, cut = i / inner % size, blocks = (size + block - 1) / block;
+	return ((outer * blocks + cut / block) * inner + i % inner) * block + cut % block;
+}
+
+void layout_copy(void *to, backend_layout to_layout, const void *from, backend_layout from_layout, const og_tensor *type, int lanes)
+{
+	size_t bytes = og_dtype_bytes(type->dtype);
+	for (int64_t i = 0; i < og_count(type); i++)
+		memcpy((char *)to + (size_t)place_of(type, to_layout, lanes, i) * bytes,
+		       (const char *)from + (size_t)place_of(type, from_layout, lanes, i) * bytes, bytes);
+}

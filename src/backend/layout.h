@@ -15,6 +15,8 @@ void layout_dims(og_tensor *out, const og_tensor *type, backend_layout, int lane
 void layout_extend(og_tensor *type, int rank);
 /* Bytes in memory, undefined entries included; SIZE_MAX on overflow. */
 size_t layout_bytes(const og_tensor *type, backend_layout, int lanes);
+/* Copies a tensor from one layout to another, element by element; what is not there is left as it is. */
+void layout_copy(void *to, backend_layout to_layout, const void *from, backend_layout from_layout, const og_tensor *type, int lanes);
 /* True when the same bytes are the tensor in both layouts. */
 bool layout_same(const og_tensor *type, backend_layout, backend_layout, int lanes);
 

@@ -40,32 +40,37 @@ int64_t cpu_view_at(const cpu_view *view, int64_t at)
 	return offset;
 }
 
-static void repeat(void *to, const void *element, size_t bytes, int64_t n)
+/* Writes n elements of a pattern of `period` elements, from its element `phase` on. */
+static void repeat(char *to, const char *pattern, size_t bytes, int64_t period, int64_t phase, int64_t n)
 {
-	float x;
-	switch (bytes) {
-	case 4:
-		memcpy(&x, element, sizeof x);
-		for (int64_t i = 0; i < n; i++) ((float *)to)[i] = x;
-		break;
-	case 1:
-		memset(to, *(const uint8_t *)element, (size_t)n);
-		break;
-	default:
-		for (int64_t i = 0; i < n; i++) memcpy((char *)to + (size_t)i * bytes, element, bytes);
+	int64_t first = period - phase < n ? period - phase : n;
+	memcpy(to, pattern + (size_t)phase * bytes, (size_t)first * bytes);
+	if (first == n) return;
+	to += (size_t)first * bytes;
+	n -= first;
+	int64_t done = period < n ? period : n;
+	memcpy(to, pattern, (size_t)done * bytes);
+	for (int64_t more; done < n; done += more) {
+		more = done < n - done ? done : n - done;
+		memcpy(to + (size_t)done * bytes, to, (size_t)more * bytes);
 	}
+}
+
+/* The innermost elements of the operand that follow each other, and how often they come before others do. */
+static int64_t period_of(const cpu_view *view) { return view->stride[0] == 0 ? 1 : view->size[0]; }
+static int64_t times_of(const cpu_view *view)
+{
+	return view->stride[0] == 0 ? view->size[0] : view->rank > 1 && view->stride[1] == 0 ? view->size[1] : 1;
 }
 
 const void *cpu_view_read(const cpu_view *view, const void *data, size_t bytes, int64_t at, int64_t n, void *buffer)
 {
-	int64_t inner = view->size[0], position = at % inner;
-	bool together = view->stride[0] == 1;
-	if (together && n <= inner - position) return (const char *)data + (size_t)cpu_view_at(view, at) * bytes;
+	int64_t period = period_of(view), span = period * times_of(view), position = at % span;
+	if (span == period && n <= span - position) return (const char *)data + (size_t)cpu_view_at(view, at) * bytes;
 	for (char *to = buffer; n > 0; position = 0) {
-		int64_t run = inner - position < n ? inner - position : n;
-		const char *from = (const char *)data + (size_t)cpu_view_at(view, at) * bytes;
-		if (together) memcpy(to, from, (size_t)run * bytes);
-		else repeat(to, from, bytes, run);
+		int64_t run = span - position < n ? span - position : n;
+		const char *pattern = (const char *)data + (size_t)cpu_view_at(view, at - position) * bytes;
+		repeat(to, pattern, bytes, period, position % period, run);
 		to += (size_t)run * bytes;
 		at += run;
 		n -= run;
@@ -123,11 +128,27 @@ void cpu_strips_begin(const cpu_strips *s, const og_tensor *const *in, float *bu
 {
 	for (int k = 0; k < s->program->n_operands; k++)
 		if (is_filled(s, k))
-			repeat(buffers + k * CPU_STRIP, in[s->program->operand[k]]->data, sizeof(float), CPU_STRIP);
+			repeat((char *)(buffers + k * CPU_STRIP), in[s->program->operand[k]]->data, sizeof(float), 1, 0, CPU_STRIP);
+}
+
+/* Elements [at, at + n) of an operand. *held: the pattern that repeats in the buffer, or NULL: an operand such as one vector
+ * for a whole row of positions is spread out once, not for each strip. */
+static const void *read_operand(const cpu_view *view, const float *data, int64_t at, int64_t n, float *buffer, const float **held)
+{
+	int64_t period = period_of(view), span = period * times_of(view), left = span - at % span;
+	if (span == period || at % period || n > left) {
+		*held = NULL;
+		return cpu_view_read(view, data, sizeof *data, at, n, buffer);
+	}
+	const float *pattern = data + cpu_view_at(view, at);
+	if (*held != pattern) repeat((char *)buffer, (const char *)pattern, sizeof *data, period, 0, left < CPU_STRIP ? left : CPU_STRIP);
+	*held = pattern;
+	return buffer;
 }
 
 /* At most CPU_STRIP elements. */
-static void run_strip(const cpu_strips *s, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers)
+static void run_strip(const cpu_strips *s, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers,
+                      const float **held)
 {
 	const program *p = s->program;
 	const void *reg[PROGRAM_MAX_REGS];
@@ -135,7 +156,7 @@ static void run_strip(const cpu_strips *s, const og_tensor *const *in, int64_t a
 		float *buffer = buffers + k * CPU_STRIP;
 		if (p->operand[k] < 0) reg[k] = y;
 		else if (is_filled(s, k)) reg[k] = buffer;
-		else reg[k] = cpu_view_read(&s->view[k], in[p->operand[k]]->data, sizeof(float), at, n, buffer);
+		else reg[k] = read_operand(&s->view[k], in[p->operand[k]]->data, at, n, buffer, &held[k]);
 	}
 	if (s->n_steps == 0 && reg[p->result] != y) memcpy(y, reg[p->result], (size_t)n * sizeof *y);
 	for (int i = 0; i < s->n_steps; i++) {
@@ -150,8 +171,9 @@ static void run_strip(const cpu_strips *s, const og_tensor *const *in, int64_t a
 
 void cpu_strips_run(const cpu_strips *s, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers)
 {
+	const float *held[PROGRAM_MAX_REGS] = { NULL };
 	for (int64_t i = 0; i < n; i += CPU_STRIP)
-		run_strip(s, in, at + i, n - i < CPU_STRIP ? n - i : CPU_STRIP, y + i, buffers);
+		run_strip(s, in, at + i, n - i < CPU_STRIP ? n - i : CPU_STRIP, y + i, buffers, held);
 }
 
 /* ---- nodes without an anchor ----------------------------------------------------------------- */

@@ -21,6 +21,8 @@ static const char *features(void)
 	return name;
 }
 
+static void cool(const void *p, size_t bytes) { (void)p; (void)bytes; }
+
 static int lanes(void) { return CUDA_LANES; }
 
 bool cuda_is(const backend_node *node, const char *name)
@@ -158,5 +160,5 @@ static bool takes_tail(const backend_node *node)
 
 const backend cuda_backend = {
 	.name = "cuda", .device = &cuda_backend_device, .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare,
-	.takes_tail = takes_tail,
+	.takes_tail = takes_tail, .machine = features, .cool = cool,
 };

@@ -6,7 +6,7 @@
 #include "plan/tactics.h"
 #include "schema/schema.h"
 
-static const backend *const backends[] = { &cpu_backend };
+static const backend *const backends[] = { &cpu_backend, &cuda_backend };
 
 static og_status find_backend(const backend **out, const char *name)
 {
@@ -15,12 +15,12 @@ static og_status find_backend(const backend **out, const char *name)
 			*out = backends[i];
 			return OG_OK;
 		}
-	return base_fail(OG_MISSING, "device '%s' is not part of this build; use cpu", name);
+	return base_fail(OG_MISSING, "device '%s' is not part of this build; use cpu or cuda", name);
 }
 
 const backend *plan_backend(const char *name)
 {
-	const backend *b;
+	const backend *b = NULL;
 	return find_backend(&b, name) == OG_OK ? b : NULL;
 }
 
@@ -145,13 +145,42 @@ static size_t constant_bytes(const graph *g)
 	return sum;
 }
 
+/* What "fp32", "tf32", "fp16" and "bf16" mean; the CPU has fp32 alone. */
+static og_status find_precision(plan_precision *out, const char *name, const backend *device)
+{
+	static const struct { const char *name; plan_precision is; } known[] = {
+		{ "fp32", { OG_F32, false } }, { "tf32", { OG_F32, true } }, { "fp16", { OG_F16, false } }, { "bf16", { OG_BF16, false } },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (strcmp(known[i].name, name) || (i > 0 && !device->device)) continue;
+		*out = known[i].is;
+		return OG_OK;
+	}
+	return base_fail(OG_UNSUPPORTED, "precision '%s' is not supported on device %s; use %s", name, device->name,
+	                 device->device ? "fp32, tf32, fp16 or bf16" : "fp32");
+}
+
+/* Compiles the kernels that the steps asked for. */
+static og_status compile(og_plan *p)
+{
+	const void *image;
+	if (!p->code) return OG_OK;
+	TRY(p->backend->device->code_compile(p->code, p->a, &image, &p->image_bytes));
+	p->code = NULL;
+	p->image = image;
+	return OG_OK;
+}
+
 static og_status lower(og_plan **out, const og_model *m, const og_build_options *o, const backend *device, int threads)
 {
 	tactics *t;
+	plan_precision precision;
+	TRY(find_precision(&precision, o->precision ? o->precision : "fp32", device));
 	TRY(tactics_open(&t, device, threads, o->timing, o->timing_cache, constant_bytes(m->main)));
-	og_status status = plan_lower(out, m, device, threads, LAYOUT_PLAIN, t), closed = tactics_close(t, status == OG_OK);
+	og_status status = plan_lower(out, m, device, threads, LAYOUT_PLAIN, precision, t), closed = tactics_close(t, status == OG_OK);
 	if (status == OG_OK) status = closed;
 	if (status == OG_OK) status = plan_memory(*out);
+	if (status == OG_OK) status = compile(*out);
 	if (status != OG_OK) {
 		og_plan_free(*out);
 		*out = NULL;
@@ -173,12 +202,10 @@ static og_status build(og_plan **out, og_model *m, const og_build_options *o, co
 og_status og_plan_build(og_plan **out, const og_model *model, const og_build_options *options)
 {
 	og_build_options o = { 0 };
-	const backend *device;
+	const backend *device = NULL;
 	*out = NULL;
 	if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
 	if (o.threads < 0 || o.threads > 256) return base_fail(OG_USAGE, "threads must lie between 0 and 256, not %d", o.threads);
-	if (o.precision && strcmp(o.precision, "fp32"))
-		return base_fail(OG_UNSUPPORTED, "precision '%s' is not supported on this device; use fp32", o.precision);
 	if ((unsigned)o.timing > OG_TIMING_OFF) return base_fail(OG_USAGE, "timing must be one of og_timing, not %d", (int)o.timing);
 	TRY(find_backend(&device, o.device ? o.device : "cpu"));
 	og_model *copy;

@@ -235,6 +235,12 @@ static og_status lower_inputs(lowering *l, const graph *g)
 		TRY(lower_add_value(l, &number, v->name, &type, PLAN_INPUT));
 		p->values[number].slot = p->n_inputs;
 		p->inputs[p->n_inputs++] = number;
+		if (lower_stored(p, type.dtype) != type.dtype && !v->constant) {
+			int from = number;
+			type.dtype = lower_stored(p, type.dtype);
+			TRY(lower_add_value(l, &number, v->name, &type, PLAN_ARENA));
+			TRY(lower_reorder(l, from, number));
+		}
 		if (type.dtype == OG_F32 && !v->constant) TRY(lower_value_in(l, &number, number, l->inputs));
 		if (!v->constant) v->mark = (void *)(intptr_t)(number + 1);
 	}
@@ -257,7 +263,8 @@ static og_status lower_outputs(lowering *l, const graph *g)
 		TRY(lower_add_value(l, &number, v->name, &type, PLAN_OUTPUT));
 		p->values[number].slot = i;
 		p->outputs[p->n_outputs++] = number;
-		if (!v->constant && v->producer && !v->mark) v->mark = (void *)(intptr_t)(number + 1);
+		/* one that is kept otherwise inside the network is copied at the end */
+		if (!v->constant && v->producer && !v->mark && lower_stored(p, type.dtype) == type.dtype) v->mark = (void *)(intptr_t)(number + 1);
 	}
 	return OG_OK;
 }
@@ -271,6 +278,11 @@ static og_status copy_outputs(lowering *l, const graph *g)
 		int number;
 		TRY(lower_value(l, &number, v));
 		if (number == p->outputs[i]) continue;
+		if (p->values[number].type.dtype != p->values[p->outputs[i]].type.dtype) {
+			TRY(lower_value_in(l, &number, number, LAYOUT_PLAIN));
+			TRY(lower_reorder(l, number, p->outputs[i]));
+			continue;
+		}
 		plan_step s;
 		TRY(lower_step_alloc(p, &s, v->name, 1, 1));
 		s.op = schema_find("", "Identity", 26);
@@ -301,11 +313,14 @@ static og_status lower_graph(lowering *l, const graph *g)
 	return OG_OK;
 }
 
-og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, backend_layout inputs, tactics *t)
+og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, backend_layout inputs,
+                     plan_precision precision, tactics *t)
 {
 	lowering l = { .p = plan_create(device, threads), .inputs = inputs, .tactics = t };
 	NEED(l.p);
-	og_status status = lower_graph(&l, m->main);
+	l.p->precision = precision;
+	if (device->device) l.p->code = device->device->code_create(l.p->a);
+	og_status status = device->device && !l.p->code ? base_no_memory() : lower_graph(&l, m->main);
 	if (status != OG_OK) {
 		og_plan_free(l.p);
 		return status;

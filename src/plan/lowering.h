@@ -23,6 +23,8 @@ typedef struct lowering {
 const char *lower_label(const graph_node *);
 /* The value's type, all of it known; OG_UNSUPPORTED when it is not. */
 og_status lower_type(lowering *, og_tensor *out, const graph_value *);
+/* What a value of that type is kept as inside the network. */
+og_dtype lower_stored(const og_plan *, og_dtype);
 /* A new value of the plan, plain. */
 og_status lower_add_value(lowering *, int *out, const char *name, const og_tensor *type, plan_place);
 og_status lower_set_layout(og_plan *, plan_value *, backend_layout);

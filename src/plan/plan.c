@@ -12,6 +12,7 @@ og_plan *plan_create(const backend *device, int threads)
 	p->a = a;
 	p->backend = device;
 	p->threads = threads;
+	p->precision.storage = OG_F32;
 	return p;
 }
 

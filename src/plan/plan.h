@@ -50,6 +50,9 @@ typedef struct plan_step {
 
 typedef struct tactics tactics;          /* tactics.h */
 
+/* storage: what float32 values are kept as inside the network. tf32: products may be rounded so. */
+typedef struct plan_precision { og_dtype storage; bool tf32; } plan_precision;
+
 struct og_plan {
 	arena *a;
 	const backend *backend;
@@ -61,6 +64,10 @@ struct og_plan {
 	const og_tensor **bound;             /* per input: value it was bound to, or NULL */
 	size_t arena_bytes, workspace_bytes, bound_bytes;
 	size_t weights_bytes;                /* of constants and packed weights */
+	/* Of a device: */
+	plan_precision precision;
+	const void *image; size_t image_bytes;       /* the kernels' machine code; NULL: none */
+	void *code;                          /* takes their text while the plan is built */
 	void **blocks; size_t n_blocks, cap_blocks;  /* weights that were made here, to be freed */
 	file_map file;                       /* or they lie in this mapped file */
 };
@@ -88,7 +95,7 @@ const backend *plan_backend(const char *name);
 
 /* Lowers an optimised model with known shapes into steps; *out owns everything. inputs: the layout that float32 inputs are
  * brought into before a step reads them. */
-og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, backend_layout inputs, tactics *);
+og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, backend_layout inputs, plan_precision, tactics *);
 /* Gives every arena value its offset; sets arena_bytes and bound_bytes. */
 og_status plan_memory(og_plan *);
 

@@ -58,22 +58,35 @@ const char *plan_check_layouts(const plan_step *s)
 	return s->out_layout == s->kernel.out_layout ? NULL : "an output lies otherwise than its step writes it";
 }
 
-/* A reorder: the same tensor, otherwise laid out. */
+/* A reorder: the same tensor, otherwise laid out, or in another floating type. */
 static const char *check_reorder(const plan_step *s)
 {
 	const og_tensor *x = &s->in_types[0], *y = &s->out_types[0];
-	if (s->in[0] < 0 || s->out[0] < 0 || x->dtype != y->dtype || x->rank != y->rank) return "a reorder changes its tensor";
+	if (s->in[0] < 0 || s->out[0] < 0 || (x->dtype != y->dtype && x->dtype != OG_F32 && y->dtype != OG_F32) || x->rank != y->rank) return "a reorder changes its tensor";
 	return memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) ? "a reorder changes its tensor" : NULL;
 }
 
-og_status plan_check_types(const char **bad, const plan_step *s, og_model *scratch)
+/* The types as ONNX knows them: what is stored as another float is float32. */
+static og_tensor *as_declared(arena *a, const og_tensor *types, int n, og_dtype storage)
+{
+	og_tensor *to = arena_array(a, (size_t)n + 1, sizeof *to);
+	for (int k = 0; to && k < n; k++) {
+		to[k] = types[k];
+		if (to[k].dtype == storage) to[k].dtype = OG_F32;
+	}
+	return to;
+}
+
+og_status plan_check_types(const char **bad, const plan_step *s, og_dtype storage, arena *a, og_model *scratch)
 {
 	*bad = NULL;
-	if (s->tail && (s->n_out < 1 || s->out_types[0].dtype != OG_F32)) *bad = "a strip program makes no float32";
+	const og_tensor *in = as_declared(a, s->in_types, s->n_in, storage), *out = as_declared(a, s->out_types, s->n_out, storage);
+	NEED(in && out);
+	if (s->tail && (s->n_out < 1 || out[0].dtype != OG_F32)) *bad = "a strip program makes no float32";
 	else if (s->tail) *bad = check_program(s->tail);
 	else if (!s->op) *bad = check_reorder(s);
 	if (*bad || !s->op) return OG_OK;
-	og_status status = schema_check(scratch, s->op, s->attr, s->n_anchor_in, s->in_types, s->n_out, s->out_types);
+	og_status status = schema_check(scratch, s->op, s->attr, s->n_anchor_in, in, s->n_out, out);
 	if (status != OG_OK) *bad = "a step's attributes, inputs and outputs do not fit its op";
 	return status == OG_NO_MEMORY ? status : OG_OK;
 }

@@ -149,6 +149,10 @@ static void describe(writer *w, const og_plan *p)
 	put_u64(w, p->bound_bytes);
 	put_u64(w, p->workspace_bytes);
 	put_u64(w, p->weights_bytes);
+	put_int(w, p->precision.storage);
+	put_int(w, p->precision.tf32);
+	put_u64(w, p->image_bytes);
+	if (p->image_bytes) put_weights(w, p->image_bytes);
 	put_int(w, p->n_values);
 	for (int i = 0; i < p->n_values; i++) put_value(w, p, i);
 	put_int(w, p->n_inputs);
@@ -212,6 +216,7 @@ static void emit_body(sink *s, const og_plan *p, const uint8_t *header, const te
 {
 	checksum_add(&s->sum, header + CHECKED_FROM, HEADER - CHECKED_FROM);
 	emit(s, description->data, description->length);
+	if (p->image_bytes) emit(s, p->image, p->image_bytes);
 	for (int i = 0; i < p->n_values; i++) {
 		const plan_value *v = &p->values[i];
 		if (v->place == PLAN_CONSTANT && v->type.data) emit(s, v->type.data, v->bytes);
@@ -514,7 +519,7 @@ static void take_step(reader *r, plan_step *s)
 		s->out_layout = layout;
 	}
 	const char *bad;
-	og_status status = plan_check_types(&bad, s, r->scratch);
+	og_status status = plan_check_types(&bad, s, r->p->precision.storage, r->p->a, r->scratch);
 	require_sound(r, bad);
 	if (status == OG_OK && !bad) status = plan_prepare(r->p, s, tactic);
 	if (status == OG_NO_MEMORY) r->no_memory = true;
@@ -549,6 +554,12 @@ static void take_plan(reader *r)
 	p->bound_bytes = take_u64(r);
 	p->workspace_bytes = take_u64(r);
 	p->weights_bytes = take_u64(r);
+	p->precision.storage = (og_dtype)take_int(r, OG_NONE + 1, OG_DTYPE_COUNT - 1);
+	if (p->precision.storage != OG_F32 && p->precision.storage != OG_F16 && p->precision.storage != OG_BF16) wrong(r, "its precision is none");
+	p->precision.tf32 = take_int(r, 0, 1);
+	p->image_bytes = take_u64(r);
+	if (p->image_bytes) p->image = take_weights(r, p->image_bytes);
+	if (p->image_bytes && !p->backend->device) wrong(r, "it has machine code for a device that it is not for");
 	if (p->arena_bytes > (uint64_t)1 << 46 || p->workspace_bytes > (uint64_t)1 << 46) wrong(r, "its memory is absurdly large");
 	p->n_values = take_count(r, 48);
 	p->values = room(r, (size_t)p->n_values, sizeof *p->values);

@@ -13,6 +13,8 @@ og_status plan_prepare(og_plan *p, plan_step *s, const char *tactic)
 	backend_node *node = arena_alloc(p->a, sizeof *node);
 	NEED(node);
 	plan_step_node(node, s);
+	node->code = p->code;
+	node->tf32 = p->precision.tf32;
 	return p->backend->prepare(&s->kernel, node, tactic, p->threads, p->a);
 }
 

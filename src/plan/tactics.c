@@ -306,7 +306,7 @@ static og_status choose(tactics *t, const plan_way **out, plan_way *ways, int n_
 		TRY(look_at(t, &ways[i], n, false, &best));
 		able += ways[i].guess <= HOPELESS * ways[0].guess;
 	}
-	if (able < 2 || t->timing == OG_TIMING_OFF || !is_float(n)) return OG_OK;
+	if (able < 2 || t->timing == OG_TIMING_OFF || t->backend->device || !is_float(n)) return OG_OK;
 	const plan_way *fastest = ways;
 	bool all = true;
 	for (int i = 0; i < n_ways; i++) {

@@ -1,12 +1,12 @@
 /* values.c -- the values of a graph as values of a plan, in the layouts that steps want. */
-#include <assert.h>
-
 #include "plan/lowering.h"
 
 const char *lower_label(const graph_node *n)
 {
 	return n->name[0] ? n->name : n->n_out && n->out[0] ? n->out[0]->name : "";
 }
+
+og_dtype lower_stored(const og_plan *p, og_dtype type) { return type == OG_F32 ? p->precision.storage : type; }
 
 og_status lower_set_layout(og_plan *p, plan_value *v, backend_layout layout)
 {
@@ -64,6 +64,7 @@ og_status lower_value(lowering *l, int *out, graph_value *v)
 		type = *v->constant;                   /* its data is the graph's still: see settle_constants */
 	} else {
 		TRY(lower_type(l, &type, v));
+		type.dtype = lower_stored(l->p, type.dtype);
 	}
 	TRY(lower_add_value(l, out, v->name, &type, v->constant ? PLAN_CONSTANT : PLAN_ARENA));
 	v->mark = (void *)(intptr_t)(*out + 1);
@@ -76,18 +77,12 @@ og_status lower_value(lowering *l, int *out, graph_value *v)
 static og_status reorder_constant(lowering *l, int from, int to)
 {
 	og_plan *p = l->p;
-	backend_layout layout = p->values[from].layout;
-	const og_tensor *in = &p->values[from].type;
-	og_tensor *out = &p->values[to].type;
-	backend_kernel k;
-	backend_node node = { .name = p->values[from].name, .n_in = 1, .n_anchor_in = 1, .n_out = 1, .in = in, .out = out,
-	                      .in_layout = &layout, .out_layout = p->values[to].layout };
-	out->data = plan_block(p, p->values[to].bytes);
-	NEED(out->data);
-	p->weights_bytes += p->values[to].bytes;
-	TRY(p->backend->prepare(&k, &node, NULL, 1, p->a));
-	assert(!k.packed_bytes && !k.workspace_bytes);
-	return k.run(&k, &(backend_run){ .in = &in, .out = &out });
+	plan_value *out = &p->values[to];
+	out->type.data = plan_block(p, out->bytes);
+	NEED(out->type.data);
+	p->weights_bytes += out->bytes;
+	layout_copy(out->type.data, out->layout, p->values[from].type.data, p->values[from].layout, &out->type, p->backend->lanes());
+	return OG_OK;
 }
 
 static int known_in(const lowering *l, int v, backend_layout layout) { return l->same[l->same[v].first].in[layout]; }
