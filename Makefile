@@ -62,7 +62,7 @@ help:
 	@echo "make demo       build, then tell the LeNet-5 story on real digits"
 	@echo "make test       set up what the tests need, run them all"
 	@echo "make docs       write docs/ops.md and docs/conformance.md anew"
-	@echo "make bench      check and time the kernels"
+	@echo "make bench      networks beside other runtimes, into docs/results.md (QUICK=1: a part of it)"
 	@echo "make fuzz       fuzz the readers for a minute each (clang)"
 	@echo "make install    DESTDIR= PREFIX=$(PREFIX)"
 
@@ -164,8 +164,21 @@ docs: setup-test all $(B)/tools/opsdoc
 	$(B)/tools/opsdoc > docs/ops.md
 	$(PY) tools/conformance.py --build $(B) --out docs/conformance.md
 
-bench: $(B)/bench/kernels
-	$(B)/bench/kernels
+# Opgraft beside ONNX Runtime, OpenVINO, ncnn and MNN, in a Python environment of its own: docs/results.md and its plots.
+# QUICK=1: a part of it, in two minutes. BENCH='--only lenet5 --threads 1': the rest stays; BENCH=--resume goes on.
+BENCH_VENV := build/venv-bench
+$(BENCH_VENV)/.ready: tools/requirements-bench.txt
+	python3 -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r tools/requirements-bench.txt
+	@touch $@
+$(B)/bench/calls.so: bench/calls.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -shared -o $@ $<
+BENCH_OUT ?= $(if $(QUICK),$(B)/bench/quick,docs)
+bench: all $(B)/bench/kernels $(B)/bench/calls.so $(BENCH_VENV)/.ready
+	@mkdir -p $(BENCH_OUT)
+	$(BENCH_VENV)/bin/python tools/bench_run.py --build $(B) --work $(B)/bench --out $(BENCH_OUT)/results.json $(if $(QUICK),--quick) $(BENCH)
+	$(BENCH_VENV)/bin/python tools/bench_report.py --data $(BENCH_OUT)/results.json --page $(BENCH_OUT)/results.md
 
 # Each reader for FUZZ_SECONDS under libFuzzer with both sanitizers, from tests/fuzz/seeds in the form that it reads; new
 # inputs stay in build/fuzz. A file may ask for more memory than there is: that has to be refused.

@@ -237,10 +237,17 @@ OG_API og_status og_session_create(og_session **out, const og_plan *plan, int th
 OG_API void og_session_free(og_session *session);
 /* Threads that the session uses, the caller's included. */
 OG_API int og_session_threads(const og_session *session);
-/* Runs once. inputs[k] and outputs[k] are dense data in the plan's order, dtypes and shapes; any alignment of the
+/* Runs once. inputs[k] and outputs[k] (of the host's memory or, where the plan is for a device, of that) are dense data in the plan's order, dtypes and shapes; any alignment of the
  * element. Inputs bound at build are checked: OG_USAGE when they differ.
  * Allocates nothing. */
 OG_API og_status og_session_run(og_session *session, const void *const *inputs, void *const *outputs);
+
+/* The same for a plan of a CUDA device, into the caller's stream (a CUstream or cudaStream_t), without waiting for it: buffers of the host
+ * must stay until the stream is done. The stream may be one that records a graph, if all buffers are the device's. */
+OG_API og_status og_session_run_on(og_session *session, const void *const *inputs, void *const *outputs, void *stream);
+/* Runs `runs` times after a run that warms up, and says how long each took: on a device from the first kernel to the last,
+ * without the copies of inputs and outputs. */
+OG_API og_status og_session_time(og_session *session, const void *const *inputs, void *const *outputs, int runs, double *seconds);
 
 /* One step of a plan as it ran. */
 typedef struct og_step_profile {

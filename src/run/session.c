@@ -1,5 +1,5 @@
 /* session.c -- running a plan. Everything is allocated when the session is made; a run only sets pointers. */
-#include "plan/plan.h"
+#include "run/device_run.h"
 
 typedef struct session_step { const og_tensor **in; og_tensor **out; backend_run run; } session_step;
 
@@ -10,6 +10,7 @@ struct og_session {
 	og_tensor *values;
 	session_step *steps;
 	int *moving; int n_moving;               /* values that lie in the caller's buffers */
+	device_run *device;                      /* of a plan for a device: all of the above but `a` and `plan` is unused then */
 };
 
 static og_status bind_step(og_session *s, session_step *to, const plan_step *from, uint8_t *workspace)
@@ -57,7 +58,7 @@ og_status og_session_create(og_session **out, const og_plan *plan, int threads)
 	}
 	s->a = a;
 	s->plan = plan;
-	og_status status = prepare(s, threads);
+	og_status status = plan->backend->device ? device_run_create(&s->device, plan) : prepare(s, threads);
 	if (status != OG_OK) og_session_free(s);
 	else *out = s;
 	return status;
@@ -66,6 +67,7 @@ og_status og_session_create(og_session **out, const og_plan *plan, int threads)
 void og_session_free(og_session *s)
 {
 	if (!s) return;
+	device_run_free(s->device);
 	pool_destroy(s->threads);
 	arena_destroy(s->a);
 }
@@ -78,7 +80,8 @@ static og_status set_buffers(og_session *s, const void *const *inputs, void *con
 	for (int i = 0; i < p->n_inputs; i++) {
 		const plan_value *v = &p->values[p->inputs[i]];
 		if (!inputs[i] && v->bytes) return base_fail(OG_USAGE, "input '%s' is missing", v->name);
-		if (p->bound[i] && v->bytes && memcmp(inputs[i], p->bound[i]->data, v->bytes)) {
+		bool readable = !s->device || !p->backend->device->is_device_memory(inputs[i]);
+		if (p->bound[i] && v->bytes && readable && memcmp(inputs[i], p->bound[i]->data, v->bytes)) {
 			return base_fail(OG_USAGE, "input '%s' decides shapes and was bound to another value when the plan was built; "
 			                 "build again with this value", v->name);
 		}
@@ -104,7 +107,29 @@ static og_status run_step(const og_session *s, int i)
 og_status og_session_run(og_session *s, const void *const *inputs, void *const *outputs)
 {
 	TRY(set_buffers(s, inputs, outputs));
+	if (s->device) return device_run_once(s->device, inputs, outputs, NULL);
 	for (int i = 0; i < s->plan->n_steps; i++) TRY(run_step(s, i));
+	return OG_OK;
+}
+
+og_status og_session_run_on(og_session *s, const void *const *inputs, void *const *outputs, void *stream)
+{
+	if (!s->device || !stream) return base_fail(OG_USAGE, "%s", s->device ? "a stream is missing" : "the plan is for the CPU, which has no streams");
+	TRY(set_buffers(s, inputs, outputs));
+	return device_run_once(s->device, inputs, outputs, stream);
+}
+
+og_status og_session_time(og_session *s, const void *const *inputs, void *const *outputs, int runs, double *seconds)
+{
+	if (runs < 1) return base_fail(OG_USAGE, "runs must be at least 1, not %d", runs);
+	TRY(set_buffers(s, inputs, outputs));
+	if (s->device) return device_run_time(s->device, inputs, outputs, runs, seconds);
+	TRY(og_session_run(s, inputs, outputs));
+	for (int i = 0; i < runs; i++) {
+		double begin = base_now();
+		TRY(og_session_run(s, inputs, outputs));
+		seconds[i] = base_now() - begin;
+	}
 	return OG_OK;
 }
 
@@ -123,6 +148,7 @@ static double median(double *x, int n)
 
 static og_status time_steps(og_session *s, const void *const *inputs, void *const *outputs, int runs, double *seconds)
 {
+	if (s->device) return device_run_profile(s->device, inputs, outputs, runs, seconds);
 	TRY(og_session_run(s, inputs, outputs));                        /* warm */
 	for (int r = 0; r < runs; r++) {
 		TRY(set_buffers(s, inputs, outputs));
