@@ -162,7 +162,7 @@ static og_status build(cli_net *net, const cli_args *a, int batch)
 	return og_plan_build(&net->plan, net->model, &o);
 }
 
-static og_status make_buffers(cli_net *net, const cli_args *a)
+static og_status make_buffers(cli_net *net, const cli_args *a, bool runs)
 {
 	og_value_info v;
 	for (int i = 0; i < net->n_inputs; i++) {
@@ -184,6 +184,7 @@ static og_status make_buffers(cli_net *net, const cli_args *a)
 		if (status != OG_OK) return status;
 		net->out[i] = net->outputs[i]->data;
 	}
+	if (!runs) return OG_OK;
 	og_status status = og_session_create(&net->session, net->plan, net->threads);
 	if (status == OG_OK) net->threads = og_session_threads(net->session);
 	return status;
@@ -208,7 +209,8 @@ static og_status open_net(cli_net *net, const cli_args *a, int batch, og_tensor 
 	}
 	status = load_inputs(net, a);
 	if (status == OG_OK && !plan) status = build(net, a, batch);
-	return status == OG_OK ? make_buffers(net, a) : status;
+		/* a plan may be built for a device that this machine lacks */
+	return status == OG_OK ? make_buffers(net, a, a->verb != &cli_verb_build) : status;
 }
 
 og_status cli_net_open(cli_net *net, const cli_args *a, const char *path, int batch, og_tensor **given, int n_given)
