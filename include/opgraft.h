@@ -197,6 +197,9 @@ typedef struct og_build_options {
 	 * $XDG_CACHE_HOME/opgraft/timing or ~/.cache/opgraft/timing, which is done without where it cannot be used. A plan built
 	 * with times that are all known is the same to the byte. */
 	const char *timing_cache;
+	/* How a batch is run. NULL or "auto": the fastest way found. "whole": all samples step by step. "slabs": some samples at a
+	 * time through all steps. "samples": slabs of one vector of samples each. OG_UNSUPPORTED where the network cannot. */
+	const char *batching;
 } og_build_options;
 
 /* Optimises a copy of the model and builds it. The model may be freed afterwards.

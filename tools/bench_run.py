@@ -169,8 +169,6 @@ class Bench:
 
     def network(self, family, form):
         if (family, form) not in self.networks:
-            if self.given.replace and (family, form) in self.given.replace:
-                family, form = self.given.replace[family, form]
             self.networks[family, form] = self.maker.network(family, form, self.runtimes)
         return self.networks[family, form]
 
@@ -474,7 +472,7 @@ def arguments(argv):
         parser.add_argument(f"--{name}", type=kind, default=[])
     parser.add_argument("--seconds", type=float, default=0)
     given = parser.parse_args(argv)
-    given.command, given.replace = "make bench" + (" QUICK=1" if given.quick else ""), {}
+    given.command = "make bench" + (" QUICK=1" if given.quick else "")
     return given
 
 

@@ -64,15 +64,17 @@
 #define OG_AT_4 , b[0], b[1], b[2], b[3]
 
 #if OP_CPU || OP_REF
-#define OG_LOAD(k) v_load((const og_real *)x[k] + i)
-#define OG_LOAD_TAIL(k) v_load_n((const og_real *)x[k] + i, n - i)
+#define OG_LOAD(k) v_load(from[k] + i)
+#define OG_LOAD_TAIL(k) v_load_n(from[k] + i, n - i)
 #define OG_MAP_(f, nin, nattr, type, store, store_n) \
 	void OG_VIEW(f)(size_t n, void *yp, const void *const *x, const float *attr); \
 	void OG_VIEW(f)(size_t n, void *yp, const void *const *x, const float *attr) \
 	{ \
 		type *y = (type *)yp; \
+		const og_real *from[nin]; \
 		float b[OG_MAX_MAP_ATTRS]; \
 		size_t i = 0; \
+		for (int k = 0; k < nin; k++) from[k] = (const og_real *)x[k]; \
 		for (int k = 0; k < nattr; k++) b[k] = attr[k]; \
 		(void)b; (void)attr; \
 		for (; i + OG_LANES <= n; i += OG_LANES) store(y + i, f(OG_IN_##nin(OG_LOAD) OG_AT_##nattr)); \

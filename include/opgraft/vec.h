@@ -94,6 +94,7 @@ EXPR v v_from_int(vi i) { return (v)i; }
 #if !OP_DEVICE
 EXPR v v_load(const og_real *p) { return *p; }
 EXPR v v_load_n(const og_real *p, size_t n) { (void)n; return *p; }
+EXPR v v_load_inside(const og_real *p, size_t first, size_t last) { return first < last ? *p : 0; }
 EXPR void v_store(og_real *p, v x) { *p = x; }
 EXPR void v_store_n(og_real *p, v x, size_t n) { (void)n; *p = x; }
 EXPR void v_store_test(uint8_t *p, vm m) { *p = m != 0; }
@@ -130,6 +131,11 @@ EXPR void v_store(float *p, v x) { memcpy(p, &x, sizeof x); }
 #if OG_LANES == 16
 EXPR __mmask16 v_first(size_t n) { return (__mmask16)((1u << n) - 1u); }
 EXPR v v_load_n(const float *p, size_t n) { return (v)_mm512_maskz_loadu_ps(v_first(n), p); }
+/* p[first] to p[last - 1] in their lanes, 0 in the others, which are not read; both at most OG_LANES. */
+EXPR v v_load_inside(const float *p, size_t first, size_t last)
+{
+	return (v)_mm512_maskz_loadu_ps(v_first(last) & ~v_first(first), p);
+}
 EXPR void v_store_n(float *p, v x, size_t n) { _mm512_mask_storeu_ps(p, v_first(n), (__m512)x); }
 EXPR v v_sel_(vm m, v yes, v no)
 {
@@ -147,6 +153,10 @@ EXPR __m256i v_first(size_t n)
 	return (__m256i)((vi){0, 1, 2, 3, 4, 5, 6, 7} < (int32_t)n);
 }
 EXPR v v_load_n(const float *p, size_t n) { return (v)_mm256_maskload_ps(p, v_first(n)); }
+EXPR v v_load_inside(const float *p, size_t first, size_t last)
+{
+	return (v)_mm256_maskload_ps(p, _mm256_andnot_si256(v_first(first), v_first(last)));
+}
 EXPR void v_store_n(float *p, v x, size_t n) { _mm256_maskstore_ps(p, v_first(n), (__m256)x); }
 EXPR v v_sel_(vm m, v yes, v no) { return (v)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)m); }
 EXPR int v_any(vm m) { return _mm256_movemask_ps((__m256)m) != 0; }

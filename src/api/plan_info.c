@@ -5,23 +5,24 @@
 int og_plan_inputs(const og_plan *p) { return p->n_inputs; }
 int og_plan_outputs(const og_plan *p) { return p->n_outputs; }
 
-static void value_info(og_value_info *out, const plan_value *v)
+static void value_info(og_value_info *out, const og_plan *p, int v)
 {
-	*out = (og_value_info){ .name = v->name, .dtype = v->type.dtype, .rank = v->type.rank };
-	for (int i = 0; i < v->type.rank; i++) out->dims[i] = v->type.dims[i];
+	og_tensor type = plan_type(p, v);
+	*out = (og_value_info){ .name = p->values[v].name, .dtype = type.dtype, .rank = type.rank };
+	for (int i = 0; i < type.rank; i++) out->dims[i] = type.dims[i];
 }
 
 og_status og_plan_input(const og_plan *p, int k, og_value_info *out)
 {
 	if (k < 0 || k >= p->n_inputs) return base_fail(OG_USAGE, "the plan has no input number %d", k);
-	value_info(out, &p->values[p->inputs[k]]);
+	value_info(out, p, p->inputs[k]);
 	return OG_OK;
 }
 
 og_status og_plan_output(const og_plan *p, int k, og_value_info *out)
 {
 	if (k < 0 || k >= p->n_outputs) return base_fail(OG_USAGE, "the plan has no output number %d", k);
-	value_info(out, &p->values[p->outputs[k]]);
+	value_info(out, p, p->outputs[k]);
 	return OG_OK;
 }
 
@@ -29,6 +30,7 @@ const og_tensor *og_plan_bound(const og_plan *p, int k) { return k >= 0 && k < p
 
 void og_plan_memory(const og_plan *p, og_memory *out)
 {
-	*out = (og_memory){ .weights = p->weights_bytes, .activations = p->arena_bytes, .activations_bound = p->bound_bytes,
-	                    .workspace = p->workspace_bytes };
+	size_t slots = (size_t)plan_slots(p, p->threads);
+	*out = (og_memory){ .weights = p->weights_bytes, .activations = slots * p->arena_bytes,
+	                    .activations_bound = slots * p->bound_bytes, .workspace = slots * p->workspace_bytes };
 }

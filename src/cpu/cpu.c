@@ -11,6 +11,7 @@ static const way ways[] = {
 	{ "reorder", cpu_reorder },
 	{ "strips", cpu_strips_only },
 	{ "pool.lanes", cpu_pool_lanes },
+	{ "pieces.lanes", cpu_pieces },
 	{ "conv.samples", cpu_samples },
 	{ "matmul.samples", cpu_samples },
 	{ "conv.winograd", cpu_winograd },

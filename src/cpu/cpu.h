@@ -19,13 +19,13 @@ typedef struct cpu_request {
 /* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. Preparing is cheap:
  * it is done for every tactic to compare their costs. */
 typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
-cpu_prepare_fn cpu_depthwise, cpu_pool_lanes;
+cpu_prepare_fn cpu_depthwise, cpu_pool_lanes, cpu_pieces;
 cpu_prepare_fn cpu_channels;
 cpu_prepare_fn cpu_reorder, cpu_samples, cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
 cpu_prepare_fn cpu_winograd;
 
 /* Costs are guesses in nanoseconds on a core of 3 GHz whose arithmetic runs a vector's multiply-add each cycle. */
-#define CPU_NS_PER_MOVED_BYTE 0.1
+#define CPU_NS_PER_MOVED_BYTE 0.03
 /* Nanoseconds of `flops` operations on the slots at a part of the peak. */
 double cpu_cost(const cpu_kernels *, double flops, double part, int slots);
 

@@ -102,7 +102,7 @@ og_status cpu_depthwise(backend_kernel *out, const cpu_request *r)
 	                         .packs_input = 1u << 1 | (cpu_has(node, 2) ? 1u << 2 : 0), .in_layout = layouts, .out_layout = layout,
 	                         .per_sample = true, .flops = 2.0 * (double)og_count(node->out) * (double)taps_of(d),
 	                         .workspace_bytes = cpu_strips_bytes(d->tail) * (size_t)d->slots,
-	                         .cost = cpu_cost(r->kernels, 2.0 * work, 0.7, d->slots) };
+	                         .cost = cpu_cost(r->kernels, 2.0 * work, 0.9, d->slots) };
 	size_t vector = (size_t)lanes * sizeof(float);
 	if (!base_mul(vector, (size_t)d->kinds, &out->packed_bytes) ||
 	    !base_mul(out->packed_bytes, 1 + (size_t)taps_of(d), &out->packed_bytes))

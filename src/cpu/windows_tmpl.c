@@ -18,11 +18,6 @@ EXPR void put_zeros(float *y, int64_t n)
 EXPR void put_cells(float *y, const float *x, int64_t n, int64_t stride)
 {
 	int64_t i = 0;
-	if (stride == 1) {
-		for (; i + OG_LANES <= n; i += OG_LANES) v_store(y + i, v_load(x + i));
-		if (i < n) v_store(y + i, v_load_n(x + i, (size_t)(n - i)));
-		return;
-	}
 #ifdef EVEN_LANES
 	/* one more cell follows each vector taken, so that the odd one behind its last is the tensor's too */
 	for (; stride == 2 && i + OG_LANES < n; i += OG_LANES)
@@ -35,6 +30,22 @@ EXPR void put_cells(float *y, const float *x, int64_t n, int64_t stride)
 	}
 #endif
 	for (; i < n; i++) y[i] = x[i * stride];
+}
+
+EXPR size_t lanes_of(int64_t n) { return n < 0 ? 0 : n < OG_LANES ? (size_t)n : OG_LANES; }
+
+/* Rows of `out` cells, of which those in [left, right) come from the same place of a row of x, rows of which are `down` apart;
+ * the others are 0. A row's last vector ends with it where the row is long enough. */
+EXPR void put_rows(float *y, const float *x, int64_t rows, int64_t out, int64_t down, int64_t left, int64_t right)
+{
+	for (int64_t next = 0; next < out; next += OG_LANES) {
+		int64_t j = next + OG_LANES > out && out > OG_LANES ? out - OG_LANES : next;
+		size_t first = lanes_of(left - j), last = lanes_of(right - j);
+		if (first == 0 && last == OG_LANES)
+			for (int64_t i = 0; i < rows; i++) v_store(y + i * out + j, v_load(x + i * down + j));
+		else
+			for (int64_t i = 0; i < rows; i++) v_store(y + i * out + j, v_load_inside(x + i * down + j, first, last));
+	}
 }
 
 /* The windows along an axis whose tap k lies inside the input: [*first, *last), which is within [0, out). */
@@ -64,9 +75,15 @@ EXPR void unfold_row(const window *w, const float *plane, int64_t ky, int64_t kx
 		return;
 	}
 	int64_t iy = top * w->stride[1] - w->begin[1] + ky * w->dilation[1];
-	const float *x = plane + iy * w->in[2] + left * stride - w->begin[2] + kx * w->dilation[2];
+	const float *x = plane + iy * w->in[2] - w->begin[2] + kx * w->dilation[2];
 	put_zeros(y, top * out);
 	y += top * out;
+	if (stride == 1) {
+		put_rows(y, x, bottom - top, out, down, left, right);
+		put_zeros(y + (bottom - top) * out, (w->out[1] - bottom) * out);
+		return;
+	}
+	x += left * stride;
 	for (int64_t i = top; i < bottom; i++, y += out, x += down) {
 		if (left) put_zeros(y, left);
 		put_cells(y + left, x, n, stride);

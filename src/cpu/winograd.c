@@ -8,9 +8,9 @@
 #include "cpu/winograd.h"
 
 enum { KERNEL = 3, CELLS = 6, OUTPUTS = 4, GROUP = WINDOW_OWN_ATTRS };
-enum { POINTS_BYTES = 640 * 1024 };      /* of a block of tiles, to stay in L2 */
-/* Vector operations: of a transform of a tile, stores included, and to have a vector of weights come from memory. */
-enum { TRANSFORM_WORK = 160, WEIGHT_WORK = 12 };
+enum { MOST_TILES = 28 };                /* of a block: weights are used often enough, and points stay near L2 */
+/* Vector operations in the time of transforming a tile, and of a vector of weights coming from memory. */
+enum { TRANSFORM_WORK = 200, WEIGHT_WORK = 8 };
 
 typedef struct winograd {
 	const cpu_kernels *kernels;
@@ -79,17 +79,23 @@ static void transform_input(const winograd *c, const float *in, int64_t first, i
 	}
 }
 
-/* The sums of a strip at m: [point][tile][WINOGRAD_VECTORS * lanes]. */
+/* The sums of a strip at m: [point][tile][WINOGRAD_VECTORS * lanes]. Weights that several products use come from memory at
+ * an even rate: each of these fetches its share of the next point's. One that uses them alone leaves that to the machine. */
 static void multiply(const winograd *c, const float *u, const float *x, int vectors, int64_t n, float *m)
 {
 	const winograd_kernels *k = c->kernels->winograd;
-	int64_t lanes = c->kernels->lanes, at_once = ceil_div(n, ceil_div(n, k->most_tiles));
-	for (int point = 0; point < WINOGRAD_POINTS; point++, x += c->x_point, m += c->m_point, u += c->channels * vectors * lanes)
-		for (int64_t i = 0; i < n; i += at_once) {
-			winograd_product p = { .x = x + i * lanes, .x_block = n * lanes, .u = u, .channels = c->channels,
-			                       .m = m + i * WINOGRAD_VECTORS * lanes };
+	int64_t lanes = c->kernels->lanes, times = ceil_div(n, k->most_tiles), at_once = ceil_div(n, times);
+	ptrdiff_t next = c->channels * vectors * lanes;
+	for (int point = 0; point < WINOGRAD_POINTS; point++, x += c->x_point, m += c->m_point, u += next) {
+		bool fetch = times > 1 && point < WINOGRAD_POINTS - 1;
+		winograd_product p = { .x_block = n * lanes, .u = u, .channels = c->channels, .ahead = fetch ? u + next : u,
+		                       .ahead_step = fetch ? ceil_div(lanes, times) : 0 };
+		for (int64_t i = 0; i < n; i += at_once, p.ahead += c->channels * vectors * p.ahead_step) {
+			p.x = x + i * lanes;
+			p.m = m + i * WINOGRAD_VECTORS * lanes;
 			k->products[least(at_once, n - i) - 1][vectors - 1](&p);
 		}
+	}
 }
 
 /* Outputs of one tile, which has `high` rows of `wide`. */
@@ -225,11 +231,8 @@ static double task_work(const winograd *c, int64_t block, int64_t strip)
  * returns the work of the busiest. */
 static double plan_tasks(winograd *c)
 {
-	double bytes = WINOGRAD_POINTS * sizeof(float) * (double)(c->channels + WINOGRAD_VECTORS * c->kernels->lanes);
-	int64_t most = (int64_t)(POINTS_BYTES / bytes), two = 2 * c->kernels->winograd->most_tiles;
-	if (most < two) most = two;
+	int64_t fewest = ceil_div(c->tiles, MOST_TILES);
 	double best = 0;
-	int64_t fewest = ceil_div(c->tiles, most);
 	for (int64_t blocks = fewest; blocks <= least(fewest + c->slots - 1, c->tiles); blocks++)
 		for (int64_t groups = 1; groups <= least(c->slots, c->strips); groups++) {
 			int64_t block = ceil_div(c->tiles, blocks), strip = ceil_div(c->strips, groups);

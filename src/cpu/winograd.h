@@ -18,6 +18,8 @@ typedef struct winograd_product {
 	const float *u;                      /* [channels][vectors * lanes] */
 	float *m;                            /* [tiles][WINOGRAD_VECTORS * lanes] */
 	int64_t channels;
+	const float *ahead;                  /* what to fetch into L2 meanwhile: `ahead_step` elements for each vector of u */
+	ptrdiff_t ahead_step;
 } winograd_product;
 typedef void winograd_product_fn(const winograd_product *);
 

@@ -17,7 +17,8 @@
 EXPR void product(const winograd_product *p, const int tiles, const int vectors)
 {
 	v sum[WINOGRAD_TILES][WINOGRAD_VECTORS];
-	const float *x = p->x, *u = p->u;
+	const float *x = p->x, *u = p->u, *ahead = p->ahead;
+	const ptrdiff_t step = p->ahead_step;
 	UNROLL_TILES for (int i = 0; i < tiles; i++) {
 		UNROLL_TILES for (int j = 0; j < vectors; j++) sum[i][j] = v_splat(0.0f);
 	}
@@ -25,7 +26,10 @@ EXPR void product(const winograd_product *p, const int tiles, const int vectors)
 		const float *end = x + (left < OG_LANES ? left : OG_LANES);
 		for (const float *channel = x; channel < end; channel++, u += vectors * OG_LANES) {
 			v weight[WINOGRAD_VECTORS];
-			UNROLL_TILES for (int j = 0; j < vectors; j++) weight[j] = v_load(u + j * OG_LANES);
+			UNROLL_TILES for (int j = 0; j < vectors; j++, ahead += step) {
+				weight[j] = v_load(u + j * OG_LANES);
+				__builtin_prefetch(ahead, 0, 2);
+			}
 			UNROLL_TILES for (int i = 0; i < tiles; i++) {
 				v cell = v_splat(channel[i * OG_LANES]);
 				UNROLL_TILES for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(cell, weight[j], sum[i][j]);

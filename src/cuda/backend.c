@@ -8,6 +8,7 @@ typedef struct way { const char *tactic; cuda_prepare_fn *prepare; } way;
 static const way ways[] = {
 	{ "reorder", cuda_reorder },
 	{ "elementwise", cuda_elementwise },
+	{ "pool", cuda_pool },
 	{ "product.direct", cuda_product },
 	{ "host", cuda_host },
 };
@@ -29,7 +30,7 @@ bool cuda_is(const backend_node *node, const char *name)
 {
 	if (!node->op || node->op->domain || strcmp(node->op->name, name) || !cuda_is_float(node->out[0].dtype)) return false;
 	for (int k = 0; k < node->n_anchor_in; k++)
-		if (node->in[k].dtype != node->out[0].dtype && node->in[k].dtype != OG_NONE) return false;
+		if (!cuda_is_float(node->in[k].dtype) && node->in[k].dtype != OG_NONE) return false;
 	return true;
 }
 

@@ -25,7 +25,7 @@ static inline bool cuda_is_tactic(const cuda_request *r, const char *tactic) { r
 static inline bool cuda_has(const backend_node *n, int k) { return k < n->n_in && n->in[k].dtype != OG_NONE; }
 static inline backend_layout cuda_in_layout(const backend_node *n, int k) { return n->in_layout ? n->in_layout[k] : LAYOUT_PLAIN; }
 static inline bool cuda_is_float(og_dtype t) { return t == OG_F32 || t == OG_F16 || t == OG_BF16; }
-/* True when the node is ONNX's op of that name and all its tensors that are there are of one floating type. */
+/* True when the node is ONNX's op of that name and all its tensors that are there are of floating types. */
 bool cuda_is(const backend_node *, const char *name);
 /* "og_f32", the type of an element in device code. */
 const char *cuda_type(og_dtype);

@@ -15,7 +15,7 @@ static og_status put_conv(text *t, const cuda_request *r, double *flops)
 {
 	const backend_node *node = r->node;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1], *y = node->out;
-	const char *type = cuda_type(x->dtype);
+	const char *type = cuda_type(x->dtype), *weight = cuda_type(weights->dtype);
 	window w;
 	window_of(&w, node->attr, x, y, weights);
 	int64_t groups = node->attr[GROUP].i, channels = weights->dims[1], outputs = weights->dims[0] / groups;
@@ -26,10 +26,10 @@ static og_status put_conv(text *t, const cuda_request *r, double *flops)
 	int64_t plane = w.out[0] * w.out[1] * w.out[2], in_plane = w.in[0] * w.in[1] * w.in[2], taps = w.kernel[0] * w.kernel[1] * w.kernel[2];
 	text_printf(t, "\t\tconst long long k = at / %lldll %% %lldll, n = at / %lldll;\n", (long long)plane, (long long)weights->dims[0],
 	            (long long)(plane * weights->dims[0]));
-	text_printf(t, "\t\tconst %s *x = (const %s *)c.in[0] + (n * %lldll + k / %lldll * %lldll) * %lldll, *w = (const %s *)c.in[1] + k * %lldll;\n",
-	            type, type, (long long)(channels * groups), (long long)outputs, (long long)channels, (long long)in_plane, type,
+	text_printf(t, "\t\tconst %s *x = (const %s *)c.in[0] + (n * %lldll + k / %lldll * %lldll) * %lldll;\n\t\tconst %s *w = (const %s *)c.in[1] + k * %lldll;\n",
+	            type, type, (long long)(channels * groups), (long long)outputs, (long long)channels, (long long)in_plane, weight, weight,
 	            (long long)(channels * taps));
-	if (cuda_has(node, 2) && node->n_anchor_in > 2) text_printf(t, "\t\tfloat value = og_value(((const %s *)c.in[2])[k]);\n", type);
+	if (cuda_has(node, 2) && node->n_anchor_in > 2) text_printf(t, "\t\tfloat value = og_value(((const %s *)c.in[2])[k]);\n", cuda_type(node->in[2].dtype));
 	else text_add(t, "\t\tfloat value = 0.0f;\n");
 	text_printf(t, "\t\tfor (int i = 0; i < %lld; i++, x += %lldll, w += %lld)\n", (long long)channels, (long long)in_plane, (long long)taps);
 	static const char axis[3] = { 'z', 'y', 'x' };
@@ -47,10 +47,10 @@ static og_status put_conv(text *t, const cuda_request *r, double *flops)
 
 typedef struct sizes { int64_t m, n, k, a_row, a_k, b_k, b_j; } sizes;
 
-static void put_sum(text *t, const sizes *s, const char *type)
+static void put_sum(text *t, const sizes *s)
 {
-	text_printf(t, "\t\tfor (int k = 0; k < %lld; k++) value = og_madd(og_value(((const %s *)a)[k * %lldll]), og_value(((const %s *)b)[k * %lldll]), value);\n",
-	            (long long)s->k, type, (long long)s->a_k, type, (long long)s->b_k);
+	text_printf(t, "\t\tfor (int k = 0; k < %lld; k++) value = og_madd(og_value(a[k * %lldll]), og_value(b[k * %lldll]), value);\n", (long long)s->k,
+	            (long long)s->a_k, (long long)s->b_k);
 }
 
 static og_status put_gemm(text *t, const cuda_request *r, double *flops)
@@ -67,13 +67,14 @@ static og_status put_gemm(text *t, const cuda_request *r, double *flops)
 	*flops = 2.0 * (double)s.m * (double)s.n * (double)s.k;
 	put_head(t, s.m * s.n);
 	text_printf(t, "\t\tconst long long i = at / %lldll, j = at %% %lldll;\n", (long long)s.n, (long long)s.n);
-	text_printf(t, "\t\tconst %s *a = (const %s *)c.in[0] + i * %lldll, *b = (const %s *)c.in[1] + j * %lldll;\n\t\tfloat value = 0.0f;\n", type, type,
-	            (long long)s.a_row, type, (long long)s.b_j);
-	put_sum(t, &s, type);
+	text_printf(t, "\t\tconst %s *a = (const %s *)c.in[0] + i * %lldll;\n\t\tconst %s *b = (const %s *)c.in[1] + j * %lldll;\n\t\tfloat value = 0.0f;\n",
+	            type, type, (long long)s.a_row, cuda_type(b->dtype), cuda_type(b->dtype), (long long)s.b_j);
+	put_sum(t, &s);
 	text_printf(t, "\t\tvalue *= %.9ef;\n", (double)node->attr[ALPHA].f);
 	if (node->n_anchor_in > 2 && cuda_has(node, 2) && node->attr[BETA].f != 0.0f) {
 		int64_t columns = c->rank > 0 ? c->dims[c->rank - 1] : 1, rows = c->rank > 1 ? c->dims[0] : 1;
-		text_printf(t, "\t\tvalue = og_madd(%.9ef, og_value(((const %s *)c.in[2])[i * %lldll + j * %d]), value);\n", (double)node->attr[BETA].f, type,
+		text_printf(t, "\t\tvalue = og_madd(%.9ef, og_value(((const %s *)c.in[2])[i * %lldll + j * %d]), value);\n", (double)node->attr[BETA].f,
+		            cuda_type(c->dtype),
 		            (long long)(rows > 1 ? columns : 0), columns > 1 ? 1 : 0);
 	}
 	TRY(cuda_tail_text(t, r, LAYOUT_PLAIN));
@@ -111,10 +112,10 @@ static og_status put_matmul(text *t, const cuda_request *r, double *flops)
 	            (long long)s.m, (long long)(s.m * s.n));
 	text_printf(t, "\t\tconst %s *a = (const %s *)c.in[0] + i * %lldll + ", type, type, (long long)s.a_row);
 	put_batch(t, a, y, batch);
-	text_printf(t, ", *b = (const %s *)c.in[1] + j + ", type);
+	text_printf(t, ";\n\t\tconst %s *b = (const %s *)c.in[1] + j + ", cuda_type(b->dtype), cuda_type(b->dtype));
 	put_batch(t, b, y, batch);
 	text_add(t, ";\n\t\tfloat value = 0.0f;\n");
-	put_sum(t, &s, type);
+	put_sum(t, &s);
 	TRY(cuda_tail_text(t, r, LAYOUT_PLAIN));
 	text_add(t, "\t}\n}\n");
 	return OG_OK;

@@ -1,7 +1,4 @@
-/* build.c -- og_plan_build: a copy of the model, its shapes bound, optimised, lowered. */
-#include <stdlib.h>
-#include <unistd.h>
-
+/* build.c -- from a model to a plan of one form: copied, its shapes bound, optimised, lowered. */
 #include "optimize/optimize.h"
 #include "plan/tactics.h"
 #include "schema/schema.h"
@@ -171,46 +168,93 @@ static og_status compile(og_plan *p)
 	return OG_OK;
 }
 
-static og_status lower(og_plan **out, const og_model *m, const og_build_options *o, const backend *device, int threads)
+/* Makes the inputs those of form->slab samples. OG_NO when they do not share a batch that is larger. */
+static og_status cut_batch(graph *g, plan_form *form)
+{
+	form->batch = 0;
+	for (int i = 0; i < g->n_inputs; i++) {
+		const graph_value *v = g->inputs[i];
+		if (v->constant && v->source.p) continue;      /* an initializer listed as input */
+		if (v->constant || v->rank < 1 || (form->batch && v->dims[0] != form->batch)) return OG_NO;
+		form->batch = v->dims[0];
+	}
+	if (form->batch <= form->slab) return OG_NO;
+	for (int i = 0; i < g->n_inputs; i++)
+		if (!g->inputs[i]->constant) g->inputs[i]->dims[0] = form->slab;
+	return OG_OK;
+}
+
+og_status plan_model(og_model **out, const og_model *model, const og_build_options *o, const backend *device, plan_form *form)
+{
+	optimize_options opt = { .no_fuse = o->no_fuse != 0, .takes_tail = plan_takes_tail, .takes_arg = (void *)(uintptr_t)device,
+	                         .dump = o->dump, .dump_arg = o->dump_arg };
+	TRY(graph_model_copy(out, model));
+	og_status status = bind_shapes(*out, o);
+	if (status == OG_OK && form->slab) status = cut_batch((*out)->main, form);
+	if (status == OG_OK) status = schema_infer((*out)->main);
+	if (status == OG_OK) status = optimize_run(*out, &opt);
+	if (status == OG_OK) return OG_OK;
+	graph_model_destroy(*out);
+	*out = NULL;
+	return status;
+}
+
+og_status plan_of_form(og_plan **out, const og_model *m, const og_build_options *o, const backend *device, int threads,
+                       const plan_form *form)
 {
 	tactics *t;
 	plan_precision precision;
+	*out = NULL;
 	TRY(find_precision(&precision, o->precision ? o->precision : "fp32", device));
-	TRY(tactics_open(&t, device, threads, o->timing, o->timing_cache, constant_bytes(m->main)));
-	og_status status = plan_lower(out, m, device, threads, LAYOUT_PLAIN, precision, t), closed = tactics_close(t, status == OG_OK);
+	TRY(tactics_open(&t, device, form->slab ? 1 : threads, o->timing, o->timing_cache, constant_bytes(m->main)));
+	og_status status = plan_lower(out, m, device, threads, form, precision, t), closed = tactics_close(t, status == OG_OK);
 	if (status == OG_OK) status = closed;
 	if (status == OG_OK) status = plan_memory(*out);
 	if (status == OG_OK) status = compile(*out);
-	if (status != OG_OK) {
-		og_plan_free(*out);
-		*out = NULL;
-	}
-	return status;
-}
-
-static og_status build(og_plan **out, og_model *m, const og_build_options *o, const backend *device)
-{
-	TRY(bind_shapes(m, o));
-	TRY(schema_infer(m->main));
-	optimize_options opt = { .no_fuse = o->no_fuse != 0, .takes_tail = plan_takes_tail, .takes_arg = (void *)(uintptr_t)device,
-	                         .dump = o->dump, .dump_arg = o->dump_arg };
-	TRY(optimize_run(m, &opt));
-	int threads = o->threads > 0 ? o->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
-	return lower(out, m, o, device, threads);
-}
-
-og_status og_plan_build(og_plan **out, const og_model *model, const og_build_options *options)
-{
-	og_build_options o = { 0 };
-	const backend *device = NULL;
+	if (status == OG_OK) return OG_OK;
+	og_plan_free(*out);
 	*out = NULL;
-	if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-	if (o.threads < 0 || o.threads > 256) return base_fail(OG_USAGE, "threads must lie between 0 and 256, not %d", o.threads);
-	if ((unsigned)o.timing > OG_TIMING_OFF) return base_fail(OG_USAGE, "timing must be one of og_timing, not %d", (int)o.timing);
-	TRY(find_backend(&device, o.device ? o.device : "cpu"));
-	og_model *copy;
-	TRY(graph_model_copy(&copy, model));
-	og_status status = build(out, copy, &o, device);
-	graph_model_destroy(copy);
 	return status;
 }
+
+/* ---- the same network with another batch ----------------------------------------------------- */
+
+static bool same_graphs(const graph *a, const graph *b);
+
+/* A view's other inputs are shapes, in which the batch may stand. */
+static bool same_nodes(const graph_node *a, const graph_node *b)
+{
+	if (a->op != b->op || strcmp(a->type, b->type) || a->n_in != b->n_in || a->n_out != b->n_out || a->n_attrs != b->n_attrs)
+		return false;
+	bool view = a->op && (a->op->flags & OG_VIEW_OF_INPUT);
+	for (int k = 0; k < a->n_in; k++) {
+		const graph_value *x = a->in[k], *y = b->in[k];
+		if (!x != !y || (x && !x->constant != !y->constant)) return false;
+		if (x && x->constant && !(view && k > 0) && !graph_tensor_same(x->constant, y->constant)) return false;
+	}
+	for (int i = 0; i < a->n_attrs; i++) {
+		const graph_attr *x = &a->attrs[i], *y = graph_attr_find(b, x->name);
+		if (!y || x->type != y->type) return false;
+		if (x->type == OG_ATTR_TENSOR ? !graph_tensor_same(x->t, y->t) :
+		    x->type == OG_ATTR_GRAPH ? !same_graphs(x->g, y->g) : !graph_attr_same_plain(x, y))
+			return false;
+	}
+	return true;
+}
+
+static bool same_graphs(const graph *a, const graph *b)
+{
+	const graph_node *x = a->first, *y = b->first;
+	for (; x && y; x = x->next, y = y->next)
+		if (!same_nodes(x, y)) return false;
+	if (x || y || a->n_outputs != b->n_outputs) return false;
+	for (int i = 0; i < a->n_outputs; i++) {
+		const graph_value *v = a->outputs[i], *w = b->outputs[i];
+		if (v->dtype != w->dtype || v->rank != w->rank || v->constant || w->constant) return false;
+		for (int d = 1; d < v->rank; d++)
+			if (v->dims[d] != w->dims[d]) return false;
+	}
+	return true;
+}
+
+bool plan_same_network(const og_model *a, const og_model *b) { return same_graphs(a->main, b->main); }

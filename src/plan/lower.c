@@ -313,11 +313,13 @@ static og_status lower_graph(lowering *l, const graph *g)
 	return OG_OK;
 }
 
-og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, backend_layout inputs,
+og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, const plan_form *form,
                      plan_precision precision, tactics *t)
 {
-	lowering l = { .p = plan_create(device, threads), .inputs = inputs, .tactics = t };
+	lowering l = { .p = plan_create(device, threads), .inputs = form->inputs, .tactics = t };
 	NEED(l.p);
+	l.p->slab = form->slab;
+	l.p->batch = form->slab ? form->batch : 0;
 	l.p->precision = precision;
 	if (device->device) l.p->code = device->device->code_create(l.p->a);
 	og_status status = device->device && !l.p->code ? base_no_memory() : lower_graph(&l, m->main);

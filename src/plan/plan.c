@@ -56,3 +56,19 @@ int plan_root(const og_plan *p, int v)
 	while (p->values[v].alias >= 0) v = p->values[v].alias;
 	return v;
 }
+
+og_tensor plan_type(const og_plan *p, int v)
+{
+	og_tensor type = p->values[v].type;
+	if (p->slab) type.dims[0] = p->batch;
+	return type;
+}
+
+int64_t plan_slabs(const og_plan *p) { return p->slab ? (p->batch + p->slab - 1) / p->slab : 1; }
+double plan_times(const og_plan *p) { return p->slab ? (double)p->batch / (double)p->slab : 1.0; }
+
+int plan_slots(const og_plan *p, int threads)
+{
+	int64_t slabs = plan_slabs(p);
+	return slabs < threads ? (int)slabs : threads;
+}

@@ -57,6 +57,9 @@ struct og_plan {
 	arena *a;
 	const backend *backend;
 	int threads;
+	/* A plan in slabs: its steps take `slab` samples at a time, entries of axis 0 of all that is not constant, of which
+	 * inputs and outputs have `batch`. 0: all at once. */
+	int64_t batch, slab;
 	plan_value *values; int n_values;
 	plan_step *steps; int n_steps;
 	int *inputs; int n_inputs;           /* value numbers */
@@ -83,6 +86,14 @@ og_status plan_own(og_plan *, void *block);
 bool plan_owns(const og_plan *, const void *data);
 /* The step as the backend sees it. */
 void plan_step_node(backend_node *, const plan_step *);
+/* The type of an input or output as callers know it: of the whole batch. */
+og_tensor plan_type(const og_plan *, int v);
+/* Slabs of a batch; 1 when it is run at once. */
+int64_t plan_slabs(const og_plan *);
+/* How many times the work of its steps a run is. */
+double plan_times(const og_plan *);
+/* Threads of a session that have activations of their own. */
+int plan_slots(const og_plan *, int threads);
 /* Asks the backend for the step's kernel; `tactic` NULL: its choice. */
 og_status plan_prepare(og_plan *, plan_step *, const char *tactic);
 /* The layout that the step's kernel wants input k in. */
@@ -93,12 +104,26 @@ bool plan_takes_tail(void *backend, const graph_node *anchor, const graph_node *
 /* The backend of that name; NULL and the sentence when this build has none. */
 const backend *plan_backend(const char *name);
 
-/* Lowers an optimised model with known shapes into steps; *out owns everything. inputs: the layout that float32 inputs are
- * brought into before a step reads them. */
-og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, backend_layout inputs, plan_precision, tactics *);
+/* How a plan takes its batch. */
+typedef struct plan_form {
+	int64_t batch, slab;                 /* as in og_plan */
+	backend_layout inputs;               /* that float32 inputs are brought into before a step reads them */
+} plan_form;
+
+/* A copy of the model with known shapes, optimised, to be freed by graph_model_destroy. slab > 0: for so many samples
+ * instead of form->batch, which is set; OG_NO, with no sentence, when inputs and outputs have no batch of more. */
+og_status plan_model(og_model **out, const og_model *, const og_build_options *, const backend *, plan_form *form);
+/* True when two models made by plan_model differ in their batch only. */
+bool plan_same_network(const og_model *, const og_model *);
+/* Lowers such a model into steps; *out owns everything. The model stays as it is. */
+og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, const plan_form *, plan_precision, tactics *);
+/* Chooses tactics, lowers, gives memory and compiles. */
+og_status plan_of_form(og_plan **out, const og_model *, const og_build_options *, const backend *, int threads, const plan_form *);
 /* Gives every arena value its offset; sets arena_bytes and bound_bytes. */
 og_status plan_memory(og_plan *);
 
+/* Tells a plan from others by all but the values of its weights. */
+og_status plan_digest(uint64_t *out, const og_plan *);
 /* og_plan_load from memory, which must be aligned to 64 and outlive the plan; `name` stands in sentences. */
 og_status plan_load_memory(og_plan **out, const uint8_t *data, size_t size, const char *name);
 /* What the header of a plan file of this size, a multiple of 32, must have as its checksum. */

@@ -33,6 +33,29 @@ const char *plan_check_values(const og_plan *p)
 		const char *bad = check_root(p, root);
 		if (bad) return bad;
 	}
+	for (int i = 0; i < p->n_inputs + p->n_outputs; i++) {
+		const plan_value *v = &p->values[i < p->n_inputs ? p->inputs[i] : p->outputs[i - p->n_inputs]];
+		if (v->layout != LAYOUT_PLAIN) return "an input or output is not plain";
+	}
+	return NULL;
+}
+
+/* Samples stay apart when each step keeps them apart and all that is not constant has one entry of axis 0 for each. */
+const char *plan_check_slabs(const og_plan *p)
+{
+	size_t bytes;
+	if (!p->slab) return p->batch ? "it has a batch but no slabs" : NULL;
+	if (p->slab < 1 || p->batch < p->slab) return "its slabs are larger than the batch";
+	for (int i = 0; i < p->n_values; i++) {
+		const plan_value *v = &p->values[i];
+		if (v->place == PLAN_CONSTANT) continue;
+		if (v->type.rank < 1 || v->type.dims[0] != p->slab) return "a value has another number of samples than a slab";
+		if (!base_mul(v->bytes, (size_t)p->batch, &bytes) || bytes > PTRDIFF_MAX) return "its batch is too large";
+	}
+	for (int i = 0; i < p->n_inputs; i++)
+		if (p->bound[i]) return "an input that is cut into slabs is bound";
+	for (int i = 0; i < p->n_steps; i++)
+		if (!p->steps[i].kernel.per_sample) return "a step mixes the samples of a slab";
 	return NULL;
 }
 

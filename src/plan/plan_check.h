@@ -7,6 +7,8 @@
 
 /* Values, inputs and outputs: every value lies inside its memory. */
 const char *plan_check_values(const og_plan *);
+/* A plan in slabs: its samples do not meet. */
+const char *plan_check_slabs(const og_plan *);
 /* A step before its kernel is asked for: the types of its values are what its op and formulas make. `scratch` is a model
  * to reckon dimensions in. OG_NO_MEMORY, or OG_OK and *bad. */
 og_status plan_check_types(const char **bad, const plan_step *, og_dtype storage, arena *, og_model *scratch);

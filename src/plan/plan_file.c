@@ -145,6 +145,8 @@ static void put_value(writer *w, const og_plan *p, int i)
 static void describe(writer *w, const og_plan *p)
 {
 	put_int(w, p->threads);
+	put_int(w, p->batch);
+	put_int(w, p->slab);
 	put_u64(w, p->arena_bytes);
 	put_u64(w, p->bound_bytes);
 	put_u64(w, p->workspace_bytes);
@@ -165,6 +167,16 @@ static void describe(writer *w, const og_plan *p)
 	for (int i = 0; i < p->n_outputs; i++) put_int(w, p->outputs[i]);
 	put_int(w, p->n_steps);
 	for (int i = 0; i < p->n_steps; i++) put_step(w, &p->steps[i]);
+}
+
+og_status plan_digest(uint64_t *out, const og_plan *p)
+{
+	writer w = { .weights = 0 };
+	describe(&w, p);
+	*out = w.out.failed ? 0 : base_hash(w.out.data, w.out.length, VERSION);
+	og_status status = w.out.failed ? base_no_memory() : OG_OK;
+	text_free(&w.out);
+	return status;
 }
 
 /* ---- checksum ------------------------------------------------------------------------------- */
@@ -550,6 +562,8 @@ static void take_plan(reader *r)
 {
 	og_plan *p = r->p;
 	p->threads = take_int(r, 1, 256);
+	p->batch = take_int(r, 0, INT32_MAX);
+	p->slab = take_int(r, 0, INT32_MAX);
 	p->arena_bytes = take_u64(r);
 	p->bound_bytes = take_u64(r);
 	p->workspace_bytes = take_u64(r);
@@ -579,6 +593,7 @@ static void take_plan(reader *r)
 	p->n_steps = take_count(r, 48);
 	p->steps = room(r, (size_t)p->n_steps, sizeof *p->steps);
 	for (int i = 0; i < p->n_steps && !r->bad; i++) take_step(r, &p->steps[i]);
+	if (!r->bad) require_sound(r, plan_check_slabs(p));
 	if (r->at != r->end) wrong(r, "its description has something behind its end");
 }
 

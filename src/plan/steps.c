@@ -15,7 +15,7 @@ og_status plan_prepare(og_plan *p, plan_step *s, const char *tactic)
 	plan_step_node(node, s);
 	node->code = p->code;
 	node->tf32 = p->precision.tf32;
-	return p->backend->prepare(&s->kernel, node, tactic, p->threads, p->a);
+	return p->backend->prepare(&s->kernel, node, tactic, p->slab ? 1 : p->threads, p->a);
 }
 
 backend_layout plan_wanted(const plan_step *s, int k)

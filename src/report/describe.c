@@ -300,6 +300,8 @@ og_status og_model_describe(char **out, const og_model *m, og_format format)
 
 static void plan_json(json *j, const og_plan *p)
 {
+	og_memory memory;
+	og_plan_memory(p, &memory);
 	json_begin(j, '{');
 	json_key(j, "format");
 	json_string(j, "plan");
@@ -313,17 +315,23 @@ static void plan_json(json *j, const og_plan *p)
 		json_key(j, out ? "outputs" : "inputs");
 		json_begin(j, '[');
 		for (int i = 0; i < (out ? p->n_outputs : p->n_inputs); i++) {
-			const plan_value *v = &p->values[out ? p->outputs[i] : p->inputs[i]];
-			json_value_line(j, NULL, v->name, v->type.dtype, v->type.rank, v->type.dims);
+			int v = out ? p->outputs[i] : p->inputs[i];
+			og_tensor type = plan_type(p, v);
+			json_value_line(j, NULL, p->values[v].name, type.dtype, type.rank, type.dims);
 		}
 		json_end(j, ']');
 	}
 	double flops = 0;
+	if (p->slab) {
+		json_key(j, "slab");
+		json_int(j, p->slab);
+	}
 	json_key(j, "steps");
 	json_begin(j, '[');
 	for (int i = 0; i < p->n_steps; i++) {
 		const plan_step *s = &p->steps[i];
-		flops += s->kernel.flops;
+		double times = plan_times(p);
+		flops += times * s->kernel.flops;
 		json_begin(j, '{');
 		json_key(j, "name");
 		json_string(j, s->name);
@@ -332,9 +340,9 @@ static void plan_json(json *j, const og_plan *p)
 		json_key(j, "tactic");
 		json_string(j, s->kernel.tactic);
 		json_key(j, "flops");
-		json_number(j, s->kernel.flops);
+		json_number(j, times * s->kernel.flops);
 		json_key(j, "bytes");
-		json_number(j, s->bytes);
+		json_number(j, times * s->bytes);
 		json_end(j, '}');
 	}
 	json_end(j, ']');
@@ -343,33 +351,37 @@ static void plan_json(json *j, const og_plan *p)
 	json_key(j, "weight_bytes");
 	json_int(j, (int64_t)p->weights_bytes);
 	json_key(j, "activation_bytes");
-	json_int(j, (int64_t)p->arena_bytes);
+	json_int(j, (int64_t)memory.activations);
 	json_key(j, "activation_bound");
-	json_int(j, (int64_t)p->bound_bytes);
+	json_int(j, (int64_t)memory.activations_bound);
 	json_key(j, "workspace_bytes");
-	json_int(j, (int64_t)p->workspace_bytes);
+	json_int(j, (int64_t)memory.workspace);
 	json_end(j, '}');
 }
 
 static void plan_text(text *t, const og_plan *p)
 {
+	og_memory memory;
+	og_plan_memory(p, &memory);
 	text_printf(t, "plan for %s (%s), up to %d thread%s\n", p->backend->name, p->backend->features(), p->threads, p->threads == 1 ? "" : "s");
 	for (int i = 0; i < p->n_inputs + p->n_outputs; i++) {
 		bool out = i >= p->n_inputs;
-		const plan_value *v = &p->values[out ? p->outputs[i - p->n_inputs] : p->inputs[i]];
-		text_printf(t, "  %-10s  %s: ", out ? "output" : "input", v->name);
-		graph_print_type(t, NULL, v->type.dtype, v->type.rank, v->type.dims);
+		int v = out ? p->outputs[i - p->n_inputs] : p->inputs[i];
+		og_tensor type = plan_type(p, v);
+		text_printf(t, "  %-10s  %s: ", out ? "output" : "input", p->values[v].name);
+		graph_print_type(t, NULL, type.dtype, type.rank, type.dims);
 		text_add(t, !out && p->bound[i] ? "  (bound)\n" : "\n");
 	}
 	text_add(t, "  memory      weights ");
 	print_scaled(t, (double)p->weights_bytes, "B");
 	text_add(t, ", activations ");
-	print_scaled(t, (double)p->arena_bytes, "B");
+	print_scaled(t, (double)memory.activations, "B");
 	text_add(t, " (bound ");
-	print_scaled(t, (double)p->bound_bytes, "B");
+	print_scaled(t, (double)memory.activations_bound, "B");
 	text_add(t, "), workspace ");
-	print_scaled(t, (double)p->workspace_bytes, "B");
-	text_printf(t, "\n  steps       %d\n", p->n_steps);
+	print_scaled(t, (double)memory.workspace, "B");
+	if (p->slab) text_printf(t, "\n  steps       %d, for %lld samples at a time\n", p->n_steps, (long long)p->slab);
+	else text_printf(t, "\n  steps       %d\n", p->n_steps);
 	for (int i = 0; i < p->n_steps; i++)
 		text_printf(t, "  %9d   %-40s %s\n", i + 1, p->steps[i].label, p->steps[i].kernel.tactic);
 }

@@ -29,13 +29,13 @@ static bool chance(int percent) { return pick(1, 100) <= percent; }
 
 /* ---- one node ------------------------------------------------------------------------------- */
 
-enum { MAX_INPUTS = 6, MAX_ATTRS = 16 };
+enum { MAX_INPUTS = 6, MAX_OUTPUTS = 4, MAX_ATTRS = 16 };
 
 typedef struct trial {
 	backend_node node;
 	og_attr_value attr[MAX_ATTRS];
 	int64_t ints[MAX_ATTRS][6];
-	og_tensor in[MAX_INPUTS], out;       /* plain */
+	og_tensor in[MAX_INPUTS], out[MAX_OUTPUTS];          /* plain */
 	backend_layout layout[MAX_INPUTS];
 	program tail;
 	unsigned constant;                   /* bit k: the plan knows input k */
@@ -65,7 +65,7 @@ static void begin_trial(trial *t, const char *op)
 {
 	memset(t, 0, sizeof *t);
 	t->node = (backend_node){ .name = "trial", .op = op ? schema_find("", op, 17) : NULL, .attr = t->attr, .in = t->in,
-	                          .out = &t->out, .n_out = 1, .in_layout = t->layout };
+	                          .out = t->out, .n_out = 1, .in_layout = t->layout };
 	if (op) assert_non_null(t->node.op);
 	for (int i = 0; op && t->node.op->attrs && t->node.op->attrs[i].name; i++)
 		t->attr[i] = (og_attr_value){ .i = (int64_t)t->node.op->attrs[i].value,
@@ -97,7 +97,7 @@ static void set_list(trial *t, const char *name, const int64_t *list, int n)
 static void end_trial(trial *t)
 {
 	for (int k = 0; k < t->node.n_in; k++) base_free(t->in[k].data);
-	base_free(t->out.data);
+	for (int k = 0; k < t->node.n_out; k++) base_free(t->out[k].data);
 }
 
 /* ---- layouts -------------------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ static void from_layout(const og_tensor *t, const float *x, backend_layout layou
  * chosen in *chosen, the layout of its output in *made. */
 static og_status run_trial(const trial *t, const char *tactic, int threads, const char **chosen, backend_layout *made)
 {
-	og_tensor known[MAX_INPUTS], lying[MAX_INPUTS], out = t->out;
+	og_tensor known[MAX_INPUTS], lying[MAX_INPUTS], made_out[MAX_OUTPUTS], *out[MAX_OUTPUTS];
 	const og_tensor *in[MAX_INPUTS];
 	backend_node node = t->node;
 	backend_kernel kernel;
@@ -161,20 +161,24 @@ static og_status run_trial(const trial *t, const char *tactic, int threads, cons
 			if (lying[k].dtype != OG_NONE) lying[k].data = to_layout(&t->in[k], want);
 			in[k] = lying[k].dtype == OG_NONE || kernel.packs_input >> k & 1 ? NULL : &lying[k];
 		}
-		out.data = exactly(layout_bytes(&out, kernel.out_layout, lanes));
+		for (int k = 0; k < node.n_out; k++) {
+			made_out[k] = t->out[k];
+			made_out[k].data = exactly(layout_bytes(&t->out[k], kernel.out_layout, lanes));
+			out[k] = &made_out[k];
+		}
 		void *packed = exactly(kernel.packed_bytes), *workspace = exactly(kernel.workspace_bytes);
 		if (kernel.pack) assert_int_equal(kernel.pack(&kernel, packed), OG_OK);
 		uint64_t allocations = base_allocations();
-		backend_run run = { .in = in, .out = (og_tensor *const[]){ &out }, .packed = packed, .workspace = workspace,
+		backend_run run = { .in = in, .out = out, .packed = packed, .workspace = workspace,
 		                    .threads = threads_pool };
 		status = kernel.run(&kernel, &run);
 		assert_true(base_allocations() == allocations);
-		from_layout(&t->out, out.data, kernel.out_layout);
+		for (int k = 0; k < node.n_out; k++) from_layout(&t->out[k], made_out[k].data, kernel.out_layout);
 		if (chosen) *chosen = kernel.tactic;
 		if (made) *made = kernel.out_layout;
 		for (int k = 0; k < node.n_in; k++)
 			if (lying[k].dtype != OG_NONE) base_free(lying[k].data);
-		base_free(out.data);
+		for (int k = 0; k < node.n_out; k++) base_free(made_out[k].data);
 		base_free(packed);
 		base_free(workspace);
 	}
@@ -187,20 +191,20 @@ static og_status run_trial(const trial *t, const char *tactic, int threads, cons
 static float *other_way(const trial *t, const char *tactic)
 {
 	trial plain = *t;
-	plain.out.data = exactly(bytes_of(&t->out));
+	plain.out[0].data = exactly(bytes_of(&t->out[0]));
 	plain.node.in = plain.in;
-	plain.node.out = &plain.out;
+	plain.node.out = plain.out;
 	plain.node.attr = plain.attr;
 	plain.node.in_layout = NULL;
 	assert_int_equal(run_trial(&plain, tactic, 1, NULL, NULL), OG_OK);
-	return plain.out.data;
+	return plain.out[0].data;
 }
 
 /* Equal bits, any NaN for any NaN. */
 static void check_same(const trial *t, const float *wanted)
 {
-	const float *y = t->out.data;
-	for (int64_t i = 0; i < og_count(&t->out); i++)
+	const float *y = t->out[0].data;
+	for (int64_t i = 0; i < og_count(&t->out[0]); i++)
 		if (memcmp(&y[i], &wanted[i], sizeof *y) && !(isnan(y[i]) && isnan(wanted[i])))
 			fail_msg("element %lld is %.9g and not %.9g", (long long)i, (double)y[i], (double)wanted[i]);
 }
@@ -213,15 +217,15 @@ static void check_way(trial *t, const char *way, backend_layout layout, const fl
 	for (int threads = 1; threads <= 3; threads++) {
 		const char *chosen = NULL;
 		backend_layout made;
-		memset(t->out.data, 0x7f, bytes_of(&t->out));
+		memset(t->out[0].data, 0x7f, bytes_of(&t->out[0]));
 		assert_int_equal(run_trial(t, way, threads, &chosen, &made), OG_OK);
 		assert_string_equal(chosen, way);
 		assert_int_equal(made, layout);
 		if (wanted) check_same(t, wanted);
-		else if (first) assert_memory_equal(t->out.data, first, bytes_of(&t->out));
+		else if (first) assert_memory_equal(t->out[0].data, first, bytes_of(&t->out[0]));
 		if (!first) {
-			first = exactly(bytes_of(&t->out));
-			memcpy(first, t->out.data, bytes_of(&t->out));
+			first = exactly(bytes_of(&t->out[0]));
+			memcpy(first, t->out[0].data, bytes_of(&t->out[0]));
 		}
 	}
 	base_free(first);
@@ -272,7 +276,7 @@ static void make_pool(trial *t, bool max, backend_layout layout)
 	set_number(t, "ceil_mode", ceiling);
 	if (!max) set_number(t, "count_include_pad", chance(50));
 	t->in[0] = make_tensor(2 + axes, x);
-	t->out = make_tensor(2 + axes, y);
+	t->out[0] = make_tensor(2 + axes, y);
 	t->node.n_in = t->node.n_anchor_in = 1;
 	t->layout[0] = layout;
 	spoil(t);
@@ -311,7 +315,7 @@ static void test_whole_pools(void **unused)
 		}
 		bool keep = chance(50) || i % 4 < 2;
 		t.in[0] = make_tensor(2 + axes, x);
-		t.out = make_tensor(keep ? 2 + axes : 2, y);
+		t.out[0] = make_tensor(keep ? 2 + axes : 2, y);
 		t.node.n_in = 1;
 		t.layout[0] = layout;
 		if (i % 4 >= 2) set_number(&t, "keepdims", keep);
@@ -350,11 +354,86 @@ static void test_refused_pools(void **unused)
 	end_trial(&t);
 	begin_trial(&t, "ReduceMean");
 	t.in[0] = make_tensor(4, (int64_t[]){ 2, 20, 3, 4 });
-	t.out = make_tensor(4, (int64_t[]){ 2, 1, 3, 4 });
+	t.out[0] = make_tensor(4, (int64_t[]){ 2, 1, 3, 4 });
 	set_list(&t, "axes", (int64_t[]){ 1 }, 1);
 	t.node.n_in = t.node.n_anchor_in = 1;
 	t.layout[0] = LAYOUT_CHANNELS;
 	assert_int_equal(run_trial(&t, "pool.lanes", 1, NULL, NULL), OG_UNSUPPORTED);
+	end_trial(&t);
+}
+
+/* ---- Concat and Split ------------------------------------------------------------------------ */
+
+/* The outputs of Split are the inputs of the Concat that puts them together again. */
+static void test_pieces(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < 200; i++) {
+		trial t;
+		state = (uint64_t)i;
+		backend_layout layout = chance(50) ? LAYOUT_CHANNELS : LAYOUT_SAMPLES;
+		int lanes = cpu_backend.lanes(), cut = layout == LAYOUT_CHANNELS, axis = (int)pick(0, 3), n = (int)pick(1, MAX_OUTPUTS);
+		int64_t whole[4] = { pick(2, 9), pick(2, 9), pick(1, 9), pick(1, 9) }, sizes[MAX_OUTPUTS], sum = 0;
+		whole[cut] = pick(2, 40);
+		for (int k = 0; k < n; k++) {
+			sizes[k] = axis == cut ? lanes * pick(1, 3) + (lanes == 1 ? 1 : 0) : pick(1, 4);
+			if (k == n - 1 && axis == cut) sizes[k] += pick(0, lanes - 1);
+			sum += sizes[k];
+		}
+		whole[axis] = sum;
+		begin_trial(&t, "Concat");
+		set_number(&t, "axis", axis - (chance(50) ? 4 : 0));
+		t.out[0] = make_tensor(4, whole);
+		t.node.n_in = t.node.n_anchor_in = n;
+		for (int k = 0; k < n; k++) {
+			whole[axis] = sizes[k];
+			t.in[k] = make_tensor(4, whole);
+			t.layout[k] = k == 0 || chance(50) ? layout : LAYOUT_PLAIN;
+		}
+		float *wanted = other_way(&t, "definition");
+		check_way(&t, "pieces.lanes", layout, wanted);
+		memcpy(t.out[0].data, wanted, bytes_of(&t.out[0]));
+		trial back = t;
+		back.node.op = schema_find("", "Split", 18);
+		back.node.attr = back.attr;
+		back.node.in = back.in;
+		back.node.out = back.out;
+		back.node.in_layout = back.layout;
+		back.layout[0] = layout;
+		back.in[0] = t.out[0];
+		back.in[1] = (og_tensor){ .dtype = OG_I64, .rank = 1, .dims = { n }, .data = sizes };
+		back.layout[1] = LAYOUT_PLAIN;
+		back.constant = 2;
+		back.node.n_in = back.node.n_anchor_in = 2;
+		back.node.n_out = n;
+		for (int k = 0; k < n; k++) {
+			back.out[k] = t.in[k];
+			back.out[k].data = exactly(bytes_of(&t.in[k]));
+		}
+		assert_int_equal(run_trial(&back, "pieces.lanes", 1 + i % 3, NULL, NULL), OG_OK);
+		for (int k = 0; k < n; k++) {
+			assert_memory_equal(back.out[k].data, t.in[k].data, bytes_of(&t.in[k]));
+			base_free(back.out[k].data);
+		}
+		base_free(wanted);
+		end_trial(&t);
+	}
+}
+
+/* Pieces that begin within a block. */
+static void test_uneven_pieces(void **unused)
+{
+	trial t;
+	(void)unused;
+	state = 1;
+	begin_trial(&t, "Concat");
+	set_number(&t, "axis", 1);
+	t.in[0] = make_tensor(4, (int64_t[]){ 1, 20, 2, 2 });
+	t.in[1] = make_tensor(4, (int64_t[]){ 1, 16, 2, 2 });
+	t.out[0] = make_tensor(4, (int64_t[]){ 1, 36, 2, 2 });
+	t.node.n_in = t.node.n_anchor_in = 2;
+	t.layout[0] = t.layout[1] = LAYOUT_CHANNELS;
+	assert_int_equal(run_trial(&t, "pieces.lanes", 1, NULL, NULL), cpu_backend.lanes() == 1 ? OG_OK : OG_UNSUPPORTED);
 	end_trial(&t);
 }
 
@@ -378,8 +457,8 @@ static float *defined(const trial *t, bool magnitudes)
 static void check_close(const trial *t, double products)
 {
 	float *wanted = defined(t, false), *magnitude = defined(t, true);
-	const float *y = t->out.data;
-	for (int64_t i = 0; i < og_count(&t->out); i++) {
+	const float *y = t->out[0].data;
+	for (int64_t i = 0; i < og_count(&t->out[0]); i++) {
 		double allowed = (products + 4.0) * (double)FLT_EPSILON * ((double)magnitude[i] + (t->node.tail ? 4.0 : 0.0));
 		if (isnan(magnitude[i])) assert_true(isnan(y[i]));
 		else if (!(fabs((double)y[i] - (double)wanted[i]) <= allowed))
@@ -392,7 +471,7 @@ static void check_close(const trial *t, double products)
 /* y = Swish(anchor) * operand, an operand for each channel or each element. */
 static void add_tail(trial *t)
 {
-	const og_tensor *y = &t->out;
+	const og_tensor *y = &t->out[0];
 	program *p = &t->tail;
 	*p = (program){ .n_operands = 2, .n_regs = 3, .n_steps = 2, .operand = { -1, t->node.n_in }, .result = 2 };
 	p->step[0] = (program_step){ .op = schema_find_any("Swish"), .in = { 0 }, .out = 2, .attr = { 1.0f } };
@@ -433,7 +512,7 @@ static void make_depthwise(trial *t, backend_layout layout)
 	set_number(t, "group", c);
 	t->in[0] = make_tensor(2 + axes, x);
 	t->in[1] = make_tensor(2 + axes, w);
-	t->out = make_tensor(2 + axes, y);
+	t->out[0] = make_tensor(2 + axes, y);
 	t->node.n_in = 2;
 	if (chance(60)) t->in[t->node.n_in++] = make_tensor(1, &c);
 	t->node.n_anchor_in = t->node.n_in;
@@ -462,7 +541,7 @@ static int run_group(const char *isa)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pools), cmocka_unit_test(test_whole_pools), cmocka_unit_test(test_refused_pools),
-		cmocka_unit_test(test_depthwise),
+		cmocka_unit_test(test_pieces), cmocka_unit_test(test_uneven_pieces), cmocka_unit_test(test_depthwise),
 	};
 	return cmocka_run_group_tests_name(isa, tests, NULL, NULL);
 }
