@@ -1,11 +1,13 @@
-/* kernels.c -- checks each way of the CPU backend to run a node against the plain definition and times it, from one list.
+/* kernels.c -- checks each way of the CPU backend to run a node against the plain definition and times it, from one
+ * list.
  *
  *   kernels [PART-OF-NAME [THREADS [PART-OF-WAY]]]
  *
- * A way is a tactic and the layout of its first input; those are listed that read this input as it lies. Columns: time of a
- * call, the backend's own guess at it, speed, part of the measured peak of a core times the threads, the time to bring the
- * first input and the output from and into the plain layout, and the residual max |y - reference| / (K eps sum |a||b|), which
- * must stay below 1: the reference sums in double. Entries of blocked inputs that are not there are NaN. */
+ * A way is a tactic and the layout of its first input; those are listed that read this input as it lies. Columns:
+ * time of a call, the backend's own guess at it, speed, part of the measured peak of a core times the threads, the
+ * time to bring the first input and the output from and into the plain layout, and the residual max |y - reference| /
+ * (K eps sum |a||b|), which must stay below 1: the reference sums in double. Entries of blocked inputs that are not
+ * there are NaN. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

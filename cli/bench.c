@@ -2,29 +2,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "page.h"
+#include "bench.h"
 #include "timing.h"
 
 enum { MAX_CASES = 128 };
+#define PROFILE_SECONDS 0.5              /* for the steps of a network */
 
-typedef struct bench_case {
-	cli_net net;
-	int batch;
-	og_peer *peer;                       /* NULL: Opgraft itself */
-	double p10, median, p90;             /* seconds of a call */
-} bench_case;
-
-/* The first case of the same batch size, which the others of that size are compared with. */
-static int first_of(const bench_case *cases, int i)
+int bench_first_of(const bench_case *cases, int i)
 {
 	int k = 0;
 	while (cases[k].batch != cases[i].batch) k++;
 	return k;
 }
 
-static const char *runtime(const bench_case *c) { return c->peer ? "onnxruntime" : "opgraft"; }
+const char *bench_runtime(const bench_case *c) { return c->peer ? "onnxruntime" : "opgraft"; }
 
-static const char *file_name(const bench_case *c)
+const char *bench_file_name(const bench_case *c)
 {
 	const char *slash = strrchr(c->net.path, '/');
 	return slash ? slash + 1 : c->net.path;
@@ -48,6 +41,21 @@ static og_status measure(const cli_args *a, bench_case *cases, timing *timings, 
 	return status;
 }
 
+og_status bench_profile(const cli_args *a, bench_case *cases, int n)
+{
+	og_status status = OG_OK;
+	for (int i = 0; status == OG_OK && i < n; i++) {
+		bench_case *c = &cases[i];
+		if (c->peer) continue;
+		double runs = PROFILE_SECONDS / c->median;
+		cli_progress(a, "timing the steps of %s", bench_file_name(c));
+		runs = runs < 3 ? 3 : runs > 100 ? 100 : runs;
+		status = og_session_profile(c->net.session, c->net.in, c->net.out, (int)runs, &c->steps, &c->n_steps);
+	}
+	cli_progress_end(a);
+	return status;
+}
+
 /* ---- telling --------------------------------------------------------------------------------- */
 
 static void print_case(const cli_args *a, const bench_case *c, size_t rounds, int k, double first)
@@ -58,7 +66,7 @@ static void print_case(const cli_args *a, const bench_case *c, size_t rounds, in
 		cli_json_string(stdout, c->net.path);
 		printf(", \"runtime\": \"%s\", \"device\": \"%s\", \"level\": \"%s\", \"precision\": \"fp32\", \"batch\": %d, "
 		       "\"threads\": %d, \"fused\": %s, \"median_ms\": %.6g, \"p10_ms\": %.6g, \"p90_ms\": %.6g, \"runs\": %zu}",
-		       runtime(c), device ? device : "cpu", og_cpu_level(), c->batch, c->net.threads,
+		       bench_runtime(c), device ? device : "cpu", og_cpu_level(), c->batch, c->net.threads,
 		       cli_option_value(a, "--no-fuse") ? "false" : "true", c->median * 1e3, c->p10 * 1e3, c->p90 * 1e3,
 		       rounds);
 		return;
@@ -67,69 +75,8 @@ static void print_case(const cli_args *a, const bench_case *c, size_t rounds, in
 	cli_print_seconds(text[0], sizeof text[0], c->median);
 	cli_print_seconds(text[1], sizeof text[1], c->p10);
 	cli_print_seconds(text[2], sizeof text[2], c->p90);
-	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", file_name(c), runtime(c), c->batch, c->net.threads, text[0],
-	       text[1], text[2], c->median / first);
-}
-
-static void report_table(page *p, const bench_case *cases, int n)
-{
-	char text[3][32];
-	fputs("<div class=\"wide\"><table>\n"
-	      "<thead><tr><th class=\"left\">network</th><th class=\"left\">runtime</th><th>batch</th><th>threads</th>"
-	      "<th>median</th><th>10th\u201390th percentile</th><th>ratio</th></tr></thead>\n<tbody>\n", p->f);
-	for (int i = 0; i < n; i++) {
-		const bench_case *c = &cases[i];
-		page_seconds(text[0], sizeof text[0], c->median);
-		page_seconds(text[1], sizeof text[1], c->p10);
-		page_seconds(text[2], sizeof text[2], c->p90);
-		fputs("<tr><th scope=\"row\">", p->f);
-		page_text(p, "%s", file_name(c));
-		fprintf(p->f, "</th><td class=\"left\">%s</td><td>%d</td><td>%d</td>", runtime(c), c->batch, c->net.threads);
-		fprintf(p->f, "<td>%s</td><td>%s\u2013%s</td><td>%.2f</td></tr>\n", text[0], text[1], text[2],
-		        c->median / cases[first_of(cases, i)].median);
-	}
-	fputs("</tbody></table></div>\n", p->f);
-}
-
-/* The bars of one batch size, per image or whatever the first dimension counts. */
-static int batch_bars(const cli_args *a, const bench_case *cases, int n, int batch, char labels[][128], page_bar *bars)
-{
-	int k = 0;
-	for (int i = 0; i < n; i++) {
-		const bench_case *c = &cases[i];
-		if (c->batch != batch) continue;
-		snprintf(labels[k], sizeof labels[k], "%s, %s", file_name(c), runtime(c));
-		bars[k] = (page_bar){ labels[k], c->median / batch, c->p10 / batch, c->p90 / batch,
-		                      c->peer ? "peer" : cli_option_value(a, "--no-fuse") ? "base" : "ours" };
-		k++;
-	}
-	return k;
-}
-
-static og_status write_report(const cli_args *a, page *p, const bench_case *cases, int n, size_t rounds)
-{
-	static char labels[MAX_CASES][128];
-	static page_bar bars[MAX_CASES];
-	double full = 0;
-	char title[32];
-	fputs("<p class=\"lead\">", p->f);
-	page_text(p,
-	          "Medians of %zu interleaved rounds on this machine: every round takes a sample of each network, so that "
-	          "a noisy moment hits all alike.%s",
-	          rounds, cli_option_value(a, "--no-fuse") ? " Opgraft ran node by node (--no-fuse)." : "");
-	fputs("</p>\n<div class=\"plot\">\n", p->f);
-	for (int i = 0; i < n; i++)
-		full = page_bars_full(bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
-	for (int i = 0; i < n; i++) {
-		if (first_of(cases, i) != i) continue;
-		snprintf(title, sizeof title, "batch %d", cases[i].batch);
-		page_bars(p, title, bars, batch_bars(a, cases, n, cases[i].batch, labels, bars), full);
-	}
-	fputs("</div>\n<p class=\"note\">Time divided by the batch; shorter is better. All panels have one scale; thin "
-	      "lines go from the 10th to the 90th percentile.</p>\n<h2>Time of a call</h2>\n", p->f);
-	report_table(p, cases, n);
-	fputs("<p class=\"note\">ratio: the median over that of the first line of the same batch size.</p>\n", p->f);
-	return page_close(p);
+	printf("%-20.20s %-11s %6d %3d %10s %10s %10s %5.2f\n", bench_file_name(c), bench_runtime(c), c->batch,
+		   c->net.threads, text[0], text[1], text[2], c->median / first);
 }
 
 /* ---- cases ----------------------------------------------------------------------------------- */
@@ -189,13 +136,14 @@ static og_status bench(const cli_args *a, page *p, bench_case *cases, timing *ti
 {
 	og_status status = open_cases(a, cases, n);
 	if (status == OG_OK) status = measure(a, cases, timings, *n, rounds, budget);
-	if (status == OG_OK && p->f) status = write_report(a, p, cases, *n, timings[0].n);
+	if (status == OG_OK && p->f) status = bench_profile(a, cases, *n);
+	if (status == OG_OK && p->f) status = bench_page(a, p, cases, *n, timings[0].n);
 	if (status != OG_OK) return status;
 	if (a->json) printf("{\"results\": [");
 	else
 		printf("%-20s %-11s %6s %3s %10s %10s %10s %5s\n", "model", "runtime", "batch", "thr", "median", "p10", "p90",
 		       "ratio");
-	for (int i = 0; i < *n; i++) print_case(a, &cases[i], timings[i].n, i, cases[first_of(cases, i)].median);
+	for (int i = 0; i < *n; i++) print_case(a, &cases[i], timings[i].n, i, cases[bench_first_of(cases, i)].median);
 	if (a->json) printf("]}\n");
 	return OG_OK;
 }
@@ -216,6 +164,7 @@ static int run(const cli_args *a)
 	page_abandon(&p);
 	for (int i = 0; i < n; i++) {
 		og_peer_free(cases[i].peer);
+		og_profile_free(cases[i].steps);
 		cli_net_close(&cases[i].net);
 		timing_free(&timings[i]);
 	}
@@ -236,7 +185,7 @@ const cli_verb cli_verb_bench = {
 		{ "--runs", "N", "rounds at most (default 200, at least 10)" },
 		{ "--seconds", "S", "stop after so many (default 10)" },
 		{ "--peer", NULL, "time ONNX Runtime on the same files as well" },
-		{ "--report", "OUT.html", "write a page with a plot as well" },
+		{ "--report", "OUT.html", "write a page with plots and the time of each step as well" },
 		CLI_NET_OPTIONS,
 		{ NULL, NULL, NULL } },
 	.run = run,

@@ -1,4 +1,5 @@
 /* main.c -- the command line: verbs, options, help. */
+#include <malloc.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -255,6 +256,9 @@ static const cli_verb *find_part(const cli_verb *v, const char *word, int *from)
 int main(int argc, char **argv)
 {
 	static cli_args a;
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);      /* weights that were freed are not kept for later */
+#endif
 	if (argc < 2) return fputs("opgraft: a verb is needed (opgraft --help)\n", stderr), OG_USAGE;
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return help(stdout);
 	if (!strcmp(argv[1], "--version")) return printf("opgraft %s\n", og_version()), 0;

@@ -13,7 +13,8 @@ typedef struct timing {
 } timing;
 
 /* Fills `seconds` of n things in at most `rounds` rounds, of which 5 or more are run, ending after `budget` seconds.
- * Interleaved: each round takes one sample of every thing, so that a noisy moment hits all alike. Ended by timing_free,
+ * Interleaved: each round takes one sample of every thing, so that a noisy moment hits all alike; in front of a sample of
+ * several calls, one that does not count. Ended by timing_free,
  * also on failure. */
 og_status timing_measure(const cli_args *, timing *, int n, int rounds, double budget);
 double timing_quantile(timing *, double q);

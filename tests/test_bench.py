@@ -3,6 +3,7 @@
 Of the other runtimes the environment of the tests has ONNX Runtime; how fast anything is, is not tested."""
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ import bench_models
 import bench_report
 import bench_run
 import bench_runtimes
-from conftest import BUILD, MODELS, ROOT
+from conftest import BUILD, MODELS, ROOT, ok, run
 
 LIBRARY = BUILD / "libopgraft.so"
 
@@ -164,3 +165,18 @@ def test_every_group_has_a_name_of_its_own():
     for quick in (False, True):
         names = [group.name for group in bench_run.plan(quick)]
         assert len(set(names)) == len(names) and "lenet5, batch 1, 1 thread" in names
+
+
+def test_the_page_of_the_command(tmp_path):
+    """One self-contained page: bars, time by batch, steps of every network; nothing is told on the way when piped."""
+    path = tmp_path / "page.html"
+    done = run("bench", *[MODELS / f"lenet5_{form}.onnx" for form in ("relu", "swish4")], "--batch", "1,4", "--threads", "1", "--seconds", "0",
+               "--report", path)
+    page = path.read_text()
+    assert (done.status, done.err) == (0, "") and len(done.out.splitlines()) == 5
+    assert "<h2>Time by batch</h2>" in page and page.count("<h2>Where the time goes: ") == 4
+    assert "Conv + Swish" in page and "lenet5_relu.onnx, opgraft, batch 4:" in page and page.rstrip().endswith("</html>")
+    assert not re.search(r"<script|https?://|nan|inf\b", page), "nothing is fetched, nothing is not a number"
+    one = tmp_path / "one.html"
+    ok("bench", MODELS / "lenet5_relu.onnx", "--batch", "2", "--threads", "1", "--seconds", "0", "--no-fuse", "--report", one)
+    assert "Time by batch" not in one.read_text() and "node by node" in one.read_text()

@@ -258,7 +258,7 @@ def test_bench_writes_such_a_page(tmp_path):
     plain = ok("bench", RELU, odd, "--batch", "1,2", "--threads", "1", "--seconds", "0", "--report", path)
     assert "lenet5_relu.onnx" in plain
     page = stands_alone(path.read_text())
-    assert page.tags.count("svg") == 2 and page.tags.count("rect") == 4 and page.tags.count("tr") == 5
+    assert page.tags.count("svg") > 2 and page.tags.count("rect") == 4 and page.tags.count("tr") > 5
     assert "a<b>&.onnx" in page.words
 
 

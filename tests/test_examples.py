@@ -33,6 +33,8 @@ EXPECTED = {
     "fake_quantize": ([(2, 6, 40), ()], {"levels": 7.0},
                       lambda x, bound, levels: np.rint(np.clip(x, -bound, bound) * levels / bound) * bound / levels),
     "gelu_tanh": ([(2, 6, 40)], {}, lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3)))),
+    "leaky_mish": ([(2, 6, 40)], {"slope": 1.5, "leak": 0.125},
+                   lambda x, slope, leak: 0.9 * x * np.tanh(np.logaddexp(0, slope * x)) + leak * x),
     "mish": ([(2, 6, 40)], {}, lambda x: x * np.tanh(np.logaddexp(0, x))),
     "prelu_channel": ([(2, 6, 4, 5), (6, 1, 1)], {}, lambda x, slope: np.where(x < 0, x * slope, x)),
     "rms_norm": ([(2, 6, 40), (40,)], {"epsilon": 0.01},

@@ -9,6 +9,7 @@ from bench_runtimes import TITLES                    # noqa: E402
 
 COLORS = {"opgraft": "#0f9488", "onnxruntime": "#dd7a1c", "openvino": "#4a7dd8", "ncnn": "#b565a7", "mnn": "#8c8c8c"}
 MARKS = {"opgraft": "o", "onnxruntime": "s", "openvino": "^", "ncnn": "D", "mnn": "v"}
+LONGEST = 5                                          # a bar beyond it is cut, its number is not
 INK, DIM = "#1c2430", "#5d6878"                      # made to follow the reader's colours by `save`
 FAMILIES = {"lenet5": "LeNet-5", "mobilenet_v3_large": "MobileNetV3-L", "efficientnet_b0": "EfficientNet-B0", "resnet50": "ResNet-50"}
 STYLE = ("<style>svg{color:#1c2430;--dim:#5d6878}@media(prefers-color-scheme:dark){svg{color:#e4e8ee;--dim:#98a3b3}}"
@@ -55,7 +56,7 @@ def by_batch(d, folder):
         axes.grid(True, axis="y")
     panels[0][0].set_ylabel("time an image")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="lower center", ncol=len(labels), bbox_to_anchor=(0.5, -0.07), handlelength=1.6, columnspacing=1.2)
+    figure.legend(handles[::-1], labels[::-1], loc="lower center", ncol=len(labels), bbox_to_anchor=(0.5, -0.14), handlelength=1.6, columnspacing=1.2)
     save(figure, folder / "results-batch.svg")
 
 
@@ -76,14 +77,15 @@ def by_network(d, folder):
                 if not ms:
                     continue
                 y, ratio = -(k * (len(TITLES) + 1.2) + j), ms / base
-                top = max(top, ratio)
-                axes.barh(y, ratio, color=COLORS[runtime], height=0.82)
-                label = f"{ms:.3g} ms" if runtime == "opgraft" else f"{ratio:.2f}"
-                axes.text(ratio + 0.03, y, label, va="center", fontsize=8.5, color=INK if runtime == "opgraft" else DIM)
+                end = min(ratio, LONGEST)
+                top = max(top, end)
+                axes.barh(y, end, color=COLORS[runtime], height=0.82)
+                label = f"{ms:.3g} ms" if runtime == "opgraft" else f"{ratio:.2f}" + " \u2192" * (ratio > LONGEST)
+                axes.text(max(end, 1 if end > 0.7 else 0) + 0.04, y, label, va="center", fontsize=8.5, color=INK if runtime == "opgraft" else DIM)
         axes.set_yticks([-(k * (len(TITLES) + 1.2) + 2) for k in range(len(here))], [FAMILIES[c[0]] for c in here], color=INK)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.axvline(1, color=DIM, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axvline(1, color=DIM, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         axes.set(xlabel="time over Opgraft's (shorter is faster)", title=f"batch 1, {t} thread{'s' * (t > 1)}", xlim=(0, top * 1.15))
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLORS[r]) for r in TITLES]
     figure.legend(handles, TITLES.values(), loc="lower center", ncol=len(TITLES), bbox_to_anchor=(0.5, -0.06), handlelength=1, columnspacing=1.2)
@@ -105,11 +107,11 @@ def by_activation(d, folder):
                 if x and runtime in ratios:
                     axes.barh(-(4 * k + j), x, color=COLORS[runtime], alpha=alpha, height=0.85)
                     word = ("ReLU", "Swish", "odd")[j]
-                    axes.text(x + most * 0.015, -(4 * k + j), word if not j else f"{word} {x:.2f}", va="center", fontsize=8.5, color=DIM)
+                    axes.text(max(x, 1 if x > 0.7 else 0) + most * 0.02, -(4 * k + j), word if not j else f"{word} {x:.2f}", va="center", fontsize=8.5, color=DIM)
         axes.set_yticks([-(4 * k + 1) for k in range(len(TITLES))], TITLES.values(), color=INK)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.axvline(1, color=DIM, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axvline(1, color=DIM, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
         axes.set(xlabel="time over the ReLU network's", title=f"{FAMILIES[family]}, batch {batch}, one thread", xlim=(0, most * 1.22))
     save(figure, folder / "results-activation.svg")
 
@@ -134,7 +136,7 @@ def roofline(d, folder):
                      marker=mark, color=color, alpha=0.75, linewidths=0, label=word if word == "other" else f"convolution {word}")
     x = [min(s["flops"] / s["bytes"] for s in steps) / 1.5, peak / speed, 1.5 * max(s["flops"] / s["bytes"] for s in steps)]
     axes.plot(x, [x[0] * speed, peak, peak], color=INK, linewidth=1.3)
-    axes.text(x[2], peak * 1.06, f"peak of a core, {peak:g} GFLOP/s", ha="right", va="bottom", fontsize=9)
+    axes.text(x[2], peak * 1.03, f"peak of a core, {peak:g} GFLOP/s", ha="right", va="bottom", fontsize=9)
     axes.text(x[1] / 1.1, peak / 1.05, f"memory, {speed:g} GB/s ", ha="right", va="bottom", fontsize=9)
     axes.set(xscale="log", yscale="log", xlabel="operations for a byte read or written", ylabel="GFLOP/s", title="ResNet-50 with Swish, batch 1, one thread")
     axes.grid(True)

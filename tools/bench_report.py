@@ -155,10 +155,9 @@ def start_table(d):
             continue
         rows.append([title, number(1e3 * r["library_s"]), number(1e3 * r["load_s"]), number(1e3 * r["first_s"]), number(1e3 * r["steady_s"]),
                      f"{r['first_s'] / r['steady_s']:.2f}", megabytes(r["peak_bytes"]), megabytes(size) if size else ""])
-    memory = start.get("memory") or {}
-    need = sum(memory.get(key, 0) for key in ("weights", "activations", "workspace"))
-    words = f"`opgraft build` takes {number(start['build_s'])} s, a second time {number(start['rebuild_s'])} s; the plan file has {megabytes(start['plan_bytes'])} MiB"
-    words += f", and weights, planned activations and workspace together are {megabytes(need)} MiB." if need else "."
+    weights, activations, workspace = (megabytes(start["memory"][f"{key}_bytes"]) for key in ("weight", "activation", "workspace"))
+    words = (f"`opgraft build` takes {number(start['build_s'])} s, a second time {number(start['rebuild_s'])} s; the plan file has "
+             f"{megabytes(start['plan_bytes'])} MiB:\n{weights} of weights; a session needs {activations} MiB for activations and {workspace} MiB of workspace.")
     return table(["ResNet-50, batch 1, 1 thread", "library, ms", "load, ms", "first, ms", "steady, ms", "first over steady", "peak memory, MiB",
                   "library, MiB"], rows) + "\n\n" + words
 
@@ -237,30 +236,34 @@ def page(data):
     versions = ", ".join(f"{TITLES[key]} {value}" for key, value in data["versions"].items())
     limits, rounds = data["limits"], [r["rounds"] for r in data["results"] if r["status"] == "ok"] or [0]
     parts = [f"""## Beside other runtimes
-Written by `{data['command']}` on {data['date']}: {m['processor']} (family {m['family']}, model {m['model']}, {m['level']}), {m['processors']} processors,
-{m['memory_gib']} GiB, {m['system']}; {versions}. The measured peak of a core is {limits.get('peak_gflops', '?')} GFLOP/s, of a copy {limits.get('copy_gbps', '?')} GB/s.
-The numbers with all digits are in [results.json](results.json).
+Written by `{data['command']}` on {data['date']}:
+{m['processor']} (family {m['family']}, model {m['model']}, {m['level']}), {m['processors']} processors, {m['memory_gib']} GiB, {m['system']};
+{versions}.
+The measured peak of a core is {limits.get('peak_gflops', '?')} GFLOP/s, of a copy {limits.get('copy_gbps', '?')} GB/s. All numbers are in [results.json](results.json) as well.
 
-Medians in milliseconds of a call, the 10th and 90th percentile in small type; {min(rounds)} to {max(rounds)} interleaved rounds. Every runtime runs the same
-network (ncnn and MNN from files that their converters made of it) in fp32, in a process of its own, held to the same processors. C and C++
-calls are made by a loop in C, Python's by a loop in Python. Answers are compared first; ratios are of medians, above 1 where Opgraft is faster, and
-what lies closer than 10% is a draw. ncnn's wheel exports no C, and a network of it has no batch: it is called once a sample.""",
+Medians in milliseconds of a call, the 10th and 90th percentile in small type; {min(rounds)} to {max(rounds)} interleaved rounds.
+Every runtime runs the same network (ncnn and MNN from files that their converters made of it) in fp32, in a process of its
+own, held to the same processors. C and C++ calls are made by a loop in C, Python's by a loop in Python. Answers are
+compared first. Ratios are of medians, above 1 where Opgraft is faster; what lies closer than 10% is a draw. ncnn's wheel
+offers nothing but Python, and its networks have no batch: it is called once a sample. MNN is called through C++ with the
+copies into and out of its own layout that it needs.""",
              f"![Time by batch size](results-batch.svg)\n\n![Time by network](results-networks.svg)\n\n## What was aimed at\n{aims(d)}",
              f"## Losing cases\n{losing(d)}",
              f"## Wrong, failed or refused\n{not_timed(d)}",
              f"## Networks\n{networks(d)}",
              f"""## What a new activation costs
 The same network with Swish, and with an activation that nobody knows, 0.9 x tanh(softplus(1.1 x)) + 0.05 x, in the place of ReLU: its time over the
-ReLU network's. Opgraft has both from op libraries ([bench/ops/odd.c](../bench/ops/odd.c) is one line of formula), the others as ONNX nodes; no other
-runtime can take such an op without code for it.
+ReLU network's. Opgraft has both from op libraries ([bench/ops/odd.c](../bench/ops/odd.c) is two lines of formula), the others as ONNX nodes.
+ONNX Runtime can load the same op libraries; the tables above have that too.
 
 ![What a new activation costs](results-activation.svg)
 
 {activations(d)}""",
              f"## Matrix products\n{products(d)}",
              f"""## Held to AVX2
-Opgraft by `OPGRAFT_ISA=avx2`, OpenVINO by `ONEDNN_MAX_CPU_ISA=AVX2`. MNN's wheel has no AVX-512 code at all. ONNX Runtime's and ncnn's have, and no
-switch for it: they run with AVX-512 here, so that this table is a little unfair to Opgraft.
+Opgraft by `OPGRAFT_ISA=avx2`, OpenVINO by `ONEDNN_MAX_CPU_ISA=AVX2`, which its convolutions and products follow and some
+of its elementwise code does not. MNN's wheel has no AVX-512 code at all. ONNX Runtime and ncnn have no switch: they run with
+what they find, so that where there is AVX-512 this comparison is unfair to Opgraft.
 
 {avx2_tables(d)}""",
              f"""## Start and memory
@@ -268,7 +271,7 @@ Fresh processes; medians of three. Memory is the peak above what Python and NumP
 
 {start_table(d)}""",
              "## Where the time goes\nEach step of ResNet-50 at batch 1 on one thread against what the machine could do at its operations for a byte.\n\n"
-             "![Roofline](results-roofline.svg)"]
+             "![Roofline](results-roofline.svg)\n\nOperations are those of the plain form: Winograd's need fewer, and lie above the peak for it."]
     return "\n\n".join(parts)
 
 

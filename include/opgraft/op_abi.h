@@ -121,7 +121,8 @@ enum {
 	OG_VIEW_OF_INPUT = 1,        /* output 0 is input 0's data under another shape */
 	OG_COMMUTATIVE = 2,          /* inputs 0 and 1 may be swapped */
 	OG_SHARED_BITS = 4,          /* only moves data: runs on any dtype of the same width */
-	OG_STOPS_NAN = 8             /* a formula that need not give NaN for NaN, such as a selection; op test asks it of all others */
+	OG_STOPS_NAN = 8,            /* a formula that need not give NaN for NaN, such as a selection; op test asks it of all others */
+	OG_PER_SAMPLE = 16           /* entry i of axis 0 of output 0 depends on entry i of axis 0 of input 0, whatever their number */
 };
 
 typedef struct og_op {

@@ -19,7 +19,7 @@ EXPR v v_erf(v x) { return erf(x); }
 EXPR v v_normal_times(v a, v x) { return a * (0.5 * erfc(x * -0.70710678118654752)); }
 EXPR v v_log(v x) { return log(x); }
 EXPR v v_log1p(v x) { return log1p(x); }
-EXPR v v_log1p_core(v x) { return log1p(x); }
+EXPR v v_log1p_unit(v x) { return log1p(x); }
 EXPR v v_asinh(v x) { return asinh(x); }
 EXPR v v_acosh(v x) { return acosh(x); }
 EXPR v v_atanh(v x) { return atanh(x); }
@@ -72,7 +72,22 @@ EXPR v v_exp_times_(v a, v x)
 }
 #define v_exp_times(a, x) v_exp_times_(v_of(a), v_of(x))
 
-EXPR v v_exp(v x) { return v_exp_times(1.0f, x); }
+/* p * 2^n, rounded once, for p near 1 and -254 <= n <= 254; n comes as n + V_ROUND_UP. */
+EXPR v v_scale(v p, v n)
+{
+#if OG_LANES == 16
+	return (v)_mm512_scalef_ps((__m512)p, (__m512)(n - V_ROUND_UP));
+#else
+	vi half = v_sar(v_bits(n), 1);
+	return p * v_pow2(half) * v_pow2(v_bits(n) - half);
+#endif
+}
+
+EXPR v v_exp(v x)
+{
+	v n, p = v_exp_parts(v_lesser(176.0f, v_greater(-176.2f, x)), &n);
+	return v_scale(p, n);
+}
 
 /* expm1(x) for -87 <= x <= 88; the sign of a zero is lost. The polynomial is in x - n ln(2): that is exact near 0. */
 EXPR v v_expm1_core(v x)
@@ -224,6 +239,13 @@ EXPR v v_log1p_core(v x)
 	v lost = (1.0f - (u - w)) + (x - w);         /* u + lost is x + 1, exactly */
 	vi e = v_exponent(u);
 	return v_log_join(v_fraction(u, e) + lost * v_pow2(1 - e) * 0.5f, v_from_int(e));
+}
+
+/* The same for 0 <= x <= 1, where the exponent of x + 1 is 0 or 1. */
+EXPR v v_log1p_unit(v x)
+{
+	vm big = x + 1.0f >= 0x1.6a09e6p+0f;
+	return v_log_join(v_sel(big, v_fma(x, 0.5f, -0.5f), x), v_sel(big, 1.0f, 0.0f));
 }
 
 EXPR v v_log1p(v x) { return v_copysign(v_log_edges(x + 1.0f, v_log1p_core(x)), x); }
@@ -460,6 +482,6 @@ LANE float v_fmod_lane(float x, float y) { return fmodf(x, y); }
 EXPR v v_sigmoid(v x) { return v_gate(1.0f, x, 1.0f); }
 
 /* log(1 + exp(x)) */
-EXPR v v_softplus(v x) { return v_greater(0.0f, x) + v_log1p_core(v_exp(-v_abs(x))); }
+EXPR v v_softplus(v x) { return v_greater(0.0f, x) + v_log1p_unit(v_exp(-v_abs(x))); }
 
 #endif

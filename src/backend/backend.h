@@ -57,6 +57,22 @@ typedef struct backend_run {
 	void *bound;                             /* what bind() wrote */
 } backend_run;
 
+/* A whole network as the plan has it. A value is at home in itself (root) or a view of another. */
+typedef enum backend_place { BACKEND_INSIDE, BACKEND_INPUT, BACKEND_OUTPUT, BACKEND_CONSTANT } backend_place;
+typedef struct backend_value {
+	og_tensor type;
+	backend_place place;
+	int slot;                                /* of an input or output; of a constant that is one number, among those */
+	int root;
+} backend_value;
+typedef struct backend_network {
+	int64_t samples;                         /* size of axis 0 of all that is not constant */
+	const backend_value *values; int n_values;
+	const backend_node *nodes; int n_nodes;
+	const int *const *in, *const *out;       /* values of each node; -1: absent */
+	int n_inputs, n_outputs, n_numbers;
+} backend_network;
+
 typedef struct backend_kernel backend_kernel;
 struct backend_kernel {
 	const char *tactic;                      /* name of the way chosen: "conv.packed", "strips", "definition" */
@@ -127,6 +143,9 @@ typedef struct backend {
 	 * the tactic packs may have NULL data. threads: how many the session will have, for sizing the workspace.
 	 * OG_UNSUPPORTED with op, node and type when there is none. */
 	og_status (*prepare)(backend_kernel *out, const backend_node *, const char *tactic, int threads, arena *);
+	/* A kernel for a whole network, which reads its inputs and then the constants that are numbers; tactic as in prepare. OG_NO: not for this
+	 * one. NULL: there are none. */
+	og_status (*whole)(backend_kernel *out, const backend_network *, const char *tactic, void *code, arena *);
 	/* True when `tail` may run as the epilogue of the anchor with this node's shapes. */
 	bool (*takes_tail)(const backend_node *);
 } backend;

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { FIRST_BLOCK = 4 << 10, LARGEST_BLOCK = 1 << 20, ALIGNMENT = 16 };
 
@@ -104,6 +106,15 @@ char *arena_printf(arena *a, const char *format, ...)
 	vsnprintf(s, (size_t)n + 1, format, args);
 	va_end(args);
 	return s;
+}
+
+void arena_discard(const arena *a, const void *p, size_t bytes)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)p;
+	uintptr_t begin = (from + page - 1) / page * page, end = (from + bytes) / page * page;
+	if (begin >= end) return;
+	for (const block *b = a->current; b; b = b->previous)
+		if (from - (uintptr_t)(b + 1) < b->used) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 size_t arena_bytes(const arena *a) { return a->total; }

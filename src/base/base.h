@@ -54,6 +54,9 @@ void *arena_aligned(arena *, size_t bytes, size_t alignment);
 char *arena_strndup(arena *, const char *s, size_t n);      /* adds the NUL */
 char *arena_strdup(arena *, const char *s);
 char *arena_printf(arena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Gives whole pages of a piece that nobody needs any more back to the system, if it is a piece of this arena; its contents
+ * are undefined from then on. */
+void arena_discard(const arena *, const void *p, size_t bytes);
 size_t arena_bytes(const arena *);                  /* taken from the system so far */
 /* Grows an array that lives in an arena: returns room for at least `need` elements (count of them
  * kept), doubling *capacity; the old block stays until the arena ends. NULL when memory is short. */

@@ -1,17 +1,17 @@
 /* channels.c -- float32 convolutions over one or two axes, the lanes of a vector being output channels.
  *
- * A tile is a few windows that lie side by side, by one or two vectors of output channels. It is summed in registers over
- * all input channels and taps: each product takes a vector of weights, which are packed in the order in which they are
- * read, and one cell of the input for all lanes. Cells are read where they lie, by channels or plain, when there is no
- * padding and windows are a cell apart. Else the cells of a strip of windows are first laid out in a buffer: for each
- * remainder of the strides one plane, in which windows are a cell apart; or, where rows are too short for a tile, for each
- * tap along a row one plane, in which the rows of windows follow each other without a gap. */
+ * A tile is a few windows that lie side by side, by one or two vectors of output channels. It is summed in registers
+ * over all input channels and taps: each product takes a vector of weights, which are packed in the order in which
+ * they are read, and one cell of the input for all lanes. Cells are read where they lie, by channels or plain, when
+ * there is no padding and windows are a cell apart. Else the cells of a strip of windows are first laid out in a
+ * buffer: for each remainder of the strides one plane, in which windows are a cell apart; or, where rows are too
+ * short for a tile, for each tap along a row one plane, in which the rows of windows follow each other without a gap. */
 #include <math.h>
 
 #include "cpu/cpu.h"
 
 enum { GROUP = WINDOW_OWN_ATTRS };
-enum { STRIP_BYTES = 384 * 1024 };       /* of the input for a strip: with the weights of a block it stays in L2 */
+enum { STRIP_BYTES = 448 * 1024 };       /* of the input for a strip: with the weights of a block it stays in L2 */
 enum { TASKS_PER_SLOT = 8 };             /* where there is one at least, so that slots end at the same time */
 
 typedef struct channels {
@@ -54,7 +54,8 @@ typedef struct strip {
 } strip;
 
 /* Puts the cells of the strip with that number into the slot's planes, unless they are there. */
-static const float *fill_planes(const channels *c, const window *planes, const float *x, int64_t number, channels_slot *slot)
+static const float *fill_planes(const channels *c, const window *planes, const float *x, int64_t number,
+                                channels_slot *slot)
 {
 	float *buffer = (float *)(slot + 1);
 	if (slot->held == number) return buffer;
@@ -98,6 +99,9 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 	cpu_channels_tile t = { .block = s->block, .blocks = c->in_blocks, .last = last && c->blocked ? (int)last : lanes,
 	                        .tap = c->tap, .taps = c->w.kernel[1] * c->w.kernel[2], .weights = packed,
 	                        .y_vector = c->out_plane * lanes };
+	/* the next block's weights, which come from afar, a part with each tile */
+	t.ahead = (int)(lanes * vectors * lanes / CPU_CHANNELS_LINE / (tiles * s->lines));
+	t.next = packed + vectors * c->packed_block;
 	for (int64_t line = 0; line < s->lines; line++) {
 		t.x = s->x + line * c->line;
 		for (int64_t k = 0; k < tiles; k++) {
@@ -105,6 +109,7 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 			t.y = y + to * lanes;
 			c->kernels->channels[c->blocked][n][vectors](&t);
 			t.x += n * c->step;
+			t.next += t.ahead * t.blocks * t.taps * CPU_CHANNELS_LINE;
 			to += n;
 			if (!c->tail || (to - from < enough && to < all)) continue;
 			for (int j = 0; j < vectors; j++)
@@ -144,7 +149,7 @@ static og_status channels_execute(const backend_kernel *k, const backend_run *ru
 	return OG_OK;
 }
 
-/* The weights of `vectors` output blocks, as cpu_channels_tile has them; output: the first of them, of `outputs` there are. */
+/* The weights of `vectors` output blocks, as cpu_channels_tile has them, from that output on; there are `outputs` more. */
 static void pack_tile(const channels *c, int64_t output, int64_t outputs, int vectors, float *to)
 {
 	const int lanes = c->kernels->lanes, width = c->blocked ? lanes : 1;
@@ -201,7 +206,7 @@ static void channels_of(channels *c, const cpu_request *r)
 	w->in[1] = w->out[1] = 1;
 }
 
-/* How the buffer's planes are made, and where taps and rows lie in them or in the input, for strips of so many windows. */
+/* How the buffer's planes are made, and where taps and rows lie there or in the input, for strips of so many windows. */
 static void place_planes(channels *c, const int64_t size[2], ptrdiff_t *tap)
 {
 	const window *w = &c->w;
@@ -251,7 +256,8 @@ static void plan_tasks(channels *c)
 	int64_t all = w->out[axis + 1], tile = c->kernels->channels_sums / c->vectors, unit = axis ? tile : 1;
 	int64_t tasks = c->slots > 1 ? TASKS_PER_SLOT * c->slots : 1, outer = c->images * c->groups;
 	int64_t groups = ceil_div(c->out_blocks, c->vectors), most = ceil_div(all, unit);
-	double n = strip_bytes(c, w->out[1], w->out[2]) / STRIP_BYTES, wanted = (double)tasks / ((double)outer * (double)groups);
+	double n = strip_bytes(c, w->out[1], w->out[2]) / STRIP_BYTES;
+	double wanted = (double)tasks / ((double)outer * (double)groups);
 	if (n < wanted) n = wanted;
 	int64_t strips = n < (double)most ? (int64_t)ceil(n) : most;
 	c->strip[0] = w->out[1];
@@ -289,8 +295,10 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 	double buffer = c->copied ? strip_bytes(c, c->strip[0], c->strip[1]) + 64.0 : 0.0;
 	size_t packed;
 	c->packed_block = (c->channels * c->w.kernel[1] * c->w.kernel[2] + 1) * lanes;
-	if (buffer > 0x1p40 || !base_mul((size_t)c->packed_block * sizeof(float), (size_t)(c->groups * c->out_blocks), &packed))
-		return base_fail(OG_UNSUPPORTED, "node '%s': its weights or windows are too large; make them smaller", node->name);
+	size_t block_bytes = (size_t)c->packed_block * sizeof(float);
+	if (buffer > 0x1p40 || !base_mul(block_bytes, (size_t)(c->groups * c->out_blocks), &packed))
+		return base_fail(OG_UNSUPPORTED, "node '%s': its weights or windows are too large; make them smaller",
+		                 node->name);
 	c->buffer_bytes = ((size_t)buffer + 63) & ~(size_t)63;
 	c->slot_bytes = sizeof(channels_slot) + c->buffer_bytes + cpu_strips_bytes(c->tail);
 	double padded = 2.0 * products * (double)(c->out_blocks * lanes * c->groups * c->images);

@@ -12,14 +12,18 @@ void CPU_NAME(cpu_channels_, OG_ISA)(cpu_kernels *k) { k->channels_sums = 0; }
 #define UNROLL_TILE _Pragma("GCC unroll 32")
 #endif
 
-/* One channel of one tap; step: floats from a position to the next. */
-#define MULTIPLY(positions, vectors, step, x, w) \
+/* Loops over a tile, unrolled. They run to the largest tile's size, since clang unrolls before it knows this one's. */
+#define EACH_POSITION(i) UNROLL_TILE for (int i = 0; i < CPU_CHANNELS_SUMS; i++) if (i < positions)
+#define EACH_VECTOR(j) UNROLL_TILE for (int j = 0; j < CPU_CHANNELS_VECTORS; j++) if (j < vectors)
+
+/* One channel of one tap: its cell of the first position is at x, its weights are at w. */
+#define MULTIPLY(x, w) \
 	do { \
 		v weight[CPU_CHANNELS_VECTORS]; \
-		UNROLL_TILE for (int j = 0; j < vectors; j++) weight[j] = v_load((w) + j * OG_LANES); \
-		UNROLL_TILE for (int i = 0; i < positions; i++) { \
+		EACH_VECTOR(j) weight[j] = v_load((w) + j * OG_LANES); \
+		EACH_POSITION(i) { \
 			v cell = v_splat((x)[i * step]); \
-			UNROLL_TILE for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(weight[j], cell, sum[i][j]); \
+			EACH_VECTOR(j) sum[i][j] = multiply_add(weight[j], cell, sum[i][j]); \
 		} \
 	} while (0)
 
@@ -29,11 +33,11 @@ EXPR void tile(const cpu_channels_tile *t, const int positions, const int vector
 {
 	v sum[CPU_CHANNELS_SUMS][CPU_CHANNELS_VECTORS];
 	const int step = blocked ? OG_LANES : 1;
-	const float *w = t->weights, *block = t->x;
+	const float *w = t->weights, *block = t->x, *ahead = t->next;
 	const ptrdiff_t *end = t->tap + t->taps;
-	UNROLL_TILE for (int j = 0; j < vectors; j++) {
+	EACH_VECTOR(j) {
 		v bias = v_load(w + j * OG_LANES);
-		UNROLL_TILE for (int i = 0; i < positions; i++) sum[i][j] = bias;
+		EACH_POSITION(i) sum[i][j] = bias;
 	}
 	w += vectors * OG_LANES;
 	for (int64_t k = t->blocks; k > 0; k--, block += t->block) {
@@ -41,17 +45,18 @@ EXPR void tile(const cpu_channels_tile *t, const int positions, const int vector
 		for (const ptrdiff_t *tap = t->tap; tap < end; tap++) {
 			const float *x = block + *tap;
 			if (blocked) {
+				for (int i = 0; i < t->ahead; i++, ahead += CPU_CHANNELS_LINE) __builtin_prefetch(ahead);
 				for (const float *behind = x + channels; x < behind; x++, w += vectors * OG_LANES)
-					MULTIPLY(positions, vectors, step, x, w);
+					MULTIPLY(x, w);
 			} else {
-				MULTIPLY(positions, vectors, step, x, w);
+				MULTIPLY(x, w);
 				w += vectors * OG_LANES;
 			}
 		}
 	}
-	UNROLL_TILE for (int j = 0; j < vectors; j++) {
+	EACH_VECTOR(j) {
 		float *y = t->y + j * t->y_vector;
-		UNROLL_TILE for (int i = 0; i < positions; i++) v_store(y + i * OG_LANES, sum[i][j]);
+		EACH_POSITION(i) v_store(y + i * OG_LANES, sum[i][j]);
 	}
 }
 

@@ -197,8 +197,9 @@ og_status cpu_conv(backend_kernel *out, const cpu_request *r)
 	}
 	cpu_product_share(&c->product, c->images * c->groups, c->slots);
 	c->slot_bytes = c->buffer_bytes + cpu_strips_bytes(c->tail);
+	const double part = c->outputs < 4 ? 0.2 * (double)c->outputs : 0.8;         /* few rows do not keep a tile busy */
 	*out = (backend_kernel){ .tactic = r->tactic, .run = conv_execute, .state = c, .flops = 2.0 * work,
-	                         .per_sample = packed, .cost = cpu_cost(r->kernels, 2.0 * work, 0.8, c->slots),
+	                         .per_sample = packed, .cost = cpu_cost(r->kernels, 2.0 * work, part, c->slots),
 	                         .workspace_bytes = c->slot_bytes * (size_t)c->slots };
 	if (!packed) return OG_OK;
 	size_t bytes = cpu_product_bytes_a(&c->product);

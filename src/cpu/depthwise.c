@@ -2,16 +2,17 @@
  *
  * A block of memory is [height][width][lanes], whichever axis the layout cuts, so one kernel serves both: weights are packed
  * as a vector for each tap, of a block's channels when these are the lanes, else of one channel's weight in all of them.
- * A task makes some rows of a block, and the tail runs over them while they are in L1. */
+ * A task takes some rows of a block at a time, and the tail runs over them while they are in L1. */
 #include "cpu/cpu.h"
 #include "ops/window.h"
 
-enum { GROUP = WINDOW_OWN_ATTRS, TASK_FLOATS = 4096 };
+enum { GROUP = WINDOW_OWN_ATTRS, TAIL_FLOATS = 4096, TASKS = 16 };
 
 typedef struct depthwise {
 	window w;                            /* axis 0 has size 1 */
 	int64_t blocks, kinds;               /* of memory; of weights, which follow each other in turn */
-	int64_t channels, rows;              /* rows: of windows, of a task */
+	int64_t channels, rows, parts;       /* rows: of windows, of a part of a block; parts of a block */
+	int64_t task;                        /* parts of a task */
 	int64_t in_block, out_block;         /* floats */
 	int lanes;
 	bool splat;                          /* the lanes are samples */
@@ -41,27 +42,32 @@ static og_status depthwise_pack(const backend_kernel *k, void *packed)
 	return OG_OK;
 }
 
+static void make_part(const depthwise_run *r, int64_t part, float *buffers)
+{
+	const depthwise *d = r->d;
+	int64_t block = part / d->parts, from = part % d->parts * d->rows, row = d->w.out[2] * d->lanes;
+	int64_t to = from + d->rows < d->w.out[1] ? from + d->rows : d->w.out[1], at = block * d->out_block + from * row;
+	const float *x = (const float *)r->run->in[0]->data + block * d->in_block;
+	const float *weights = (const float *)r->run->packed + block % d->kinds * (1 + taps_of(d)) * d->lanes;
+	float *y = (float *)r->run->out[0]->data + at;
+	for (int64_t i = from; i < to; i++) d->kernels->depthwise(&d->w, x, weights, i, y + (i - from) * row);
+	if (d->tail) cpu_strips_run(d->tail, r->run->in, at, (to - from) * row, y, buffers);
+}
+
 static void depthwise_task(void *arg, int64_t task, int slot)
 {
 	const depthwise_run *r = arg;
 	const depthwise *d = r->d;
-	int64_t tasks = (d->w.out[1] + d->rows - 1) / d->rows, block = task / tasks, from = task % tasks * d->rows;
-	int64_t to = from + d->rows < d->w.out[1] ? from + d->rows : d->w.out[1], row = d->w.out[2] * d->lanes;
-	const float *x = (const float *)r->run->in[0]->data + block * d->in_block;
-	const float *weights = (const float *)r->run->packed + block % d->kinds * (1 + taps_of(d)) * d->lanes;
-	int64_t at = block * d->out_block + from * row;
-	float *y = (float *)r->run->out[0]->data + at;
-	for (int64_t i = from; i < to; i++) d->kernels->depthwise(&d->w, x, weights, i, y + (i - from) * row);
-	if (!d->tail) return;
-	float *buffers = (float *)((char *)r->run->workspace + (size_t)slot * d->tail->bytes);
-	cpu_strips_begin(d->tail, r->run->in, buffers);
-	cpu_strips_run(d->tail, r->run->in, at, (to - from) * row, y, buffers);
+	int64_t from = task * d->task, all = d->blocks * d->parts, to = from + d->task < all ? from + d->task : all;
+	float *buffers = (float *)((char *)r->run->workspace + (size_t)slot * cpu_strips_bytes(d->tail));
+	if (d->tail) cpu_strips_begin(d->tail, r->run->in, buffers);
+	for (int64_t part = from; part < to; part++) make_part(r, part, buffers);
 }
 
 static og_status depthwise_execute(const backend_kernel *k, const backend_run *run)
 {
 	const depthwise *d = k->state;
-	int64_t tasks = d->blocks * ((d->w.out[1] + d->rows - 1) / d->rows);
+	int64_t tasks = (d->blocks * d->parts + d->task - 1) / d->task;
 	cpu_tasks(run->threads, d->slots, tasks, depthwise_task, &(depthwise_run){ d, run });
 	return OG_OK;
 }
@@ -95,9 +101,11 @@ og_status cpu_depthwise(backend_kernel *out, const cpu_request *r)
 	window_of(&d->w, node->attr, x, node->out, &node->in[1]);
 	TRY(cpu_strips_make(&d->tail, r, layout));
 	int64_t row = d->w.out[2] * lanes;
-	d->rows = row < TASK_FLOATS ? TASK_FLOATS / row : 1;
+	d->rows = row < TAIL_FLOATS ? TAIL_FLOATS / row : 1;
+	d->parts = (d->w.out[1] + d->rows - 1) / d->rows;
 	double work = (double)og_count(&made) * (double)taps_of(d);
 	d->slots = cpu_slots(work, r->threads);
+	d->task = d->blocks * d->parts / (TASKS * d->slots) + 1;
 	*out = (backend_kernel){ .tactic = r->tactic, .run = depthwise_execute, .pack = depthwise_pack, .state = d,
 	                         .packs_input = 1u << 1 | (cpu_has(node, 2) ? 1u << 2 : 0), .in_layout = layouts, .out_layout = layout,
 	                         .per_sample = true, .flops = 2.0 * (double)og_count(node->out) * (double)taps_of(d),

@@ -97,7 +97,9 @@ og_status cpu_definition(backend_kernel *out, const cpu_request *r)
 	TRY(cpu_strips_make(&g->tail, r, LAYOUT_PLAIN));
 	TRY(op_workspace(g, r->a));
 	g->slots = g->tail ? cpu_slots((double)g->count * 16.0 * node->tail->n_steps, r->threads) : 0;
-	*out = (backend_kernel){ .tactic = r->tactic, .run = general_execute, .state = g,
+	bool per_sample = op->flags & OG_PER_SAMPLE && (node->n_out == 1 || node->out[1].dtype == OG_NONE);
+	for (int k = 1; k < node->n_anchor_in; k++) per_sample &= node->in[k].dtype == OG_NONE || node->in[k].data;
+	*out = (backend_kernel){ .tactic = r->tactic, .run = general_execute, .state = g, .per_sample = per_sample,
 	                         .workspace_bytes = g->op_bytes + (size_t)g->slots * cpu_strips_bytes(g->tail),
 	                         .cost = plain ? 1e12 : 1e6 };
 	return OG_OK;

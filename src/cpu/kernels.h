@@ -48,7 +48,7 @@ typedef void cpu_fold_fn(bool max, const float *x, int64_t n, float *y);
 /* Row `height` of the windows over a block of cells [in[1]][in[2]][lanes]. weights: a vector of biases, then one for each tap. */
 typedef void cpu_depthwise_fn(const window *, const float *x, const float *weights, int64_t height, float *y);
 
-enum { CPU_CHANNELS_SUMS = 28, CPU_CHANNELS_VECTORS = 2 };
+enum { CPU_CHANNELS_SUMS = 28, CPU_CHANNELS_VECTORS = 2, CPU_CHANNELS_LINE = 16 };     /* LINE: floats of a cache line */
 /* y[vector][position][lane] = bias + the sum over blocks of input channels, taps and the channels of a block of weight * cell.
  * The lanes are output channels; positions are windows whose cells lie side by side: lanes floats apart, where blocks are
  * those of LAYOUT_CHANNELS, or one, where each block is one channel. */
@@ -60,6 +60,8 @@ typedef struct cpu_channels_tile {
 	const ptrdiff_t *tap;                /* where the taps of a block begin, in floats */
 	int64_t taps;
 	const float *weights;                /* bias [vector][lane], then [block][tap][channel][vector][lane] */
+	const float *next;                   /* weights that will be wanted later */
+	int ahead;                           /* cache lines of them to fetch with each tap of a block */
 	float *y;
 	ptrdiff_t y_vector;
 } cpu_channels_tile;

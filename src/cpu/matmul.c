@@ -164,6 +164,7 @@ og_status cpu_matmul(backend_kernel *out, const cpu_request *r)
 	m->slot_bytes = m->buffer_bytes + cpu_strips_bytes(m->tail);
 	m->scaled_bytes = m->n_start && m->beta != 1.0f ? (size_t)m->n_start * sizeof(float) : 0;
 	*out = (backend_kernel){ .tactic = r->tactic, .run = matmul_execute, .state = m, .flops = 2.0 * work,
+	                         .per_sample = packed && node->in[0].rank > 1 && node->in[1].rank < 3 && !(gemm && node->attr[TRANS_A].i),
 	                         .cost = cpu_cost(r->kernels, 2.0 * work, 0.8, m->slots) };
 	out->workspace_bytes = m->slot_bytes * (size_t)m->slots + m->scaled_bytes;
 	if (!packed) return OG_OK;

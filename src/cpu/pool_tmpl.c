@@ -10,7 +10,18 @@
 #endif
 
 EXPR v start_of(const bool max) { return v_splat(max ? -HUGE_VALF : 0.0f); }
-EXPR v join(const bool max, v a, v b) { return max ? v_max_(a, b) : a + b; }
+
+/* v_max, which as written takes twice the instructions with 16 lanes. */
+EXPR v greatest(v a, v b)
+{
+#if OG_LANES == 16
+	return (v)_mm512_mask_max_ps((__m512)a, _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_ORD_Q), (__m512)a, (__m512)b);
+#else
+	return v_max_(a, b);
+#endif
+}
+
+EXPR v join(const bool max, v a, v b) { return max ? greatest(a, b) : a + b; }
 
 /* The cells that a row of windows touches, those of column 0 first: `planes` times `rows` of each column. */
 typedef struct reach {
@@ -59,15 +70,15 @@ EXPR v finish(const cpu_pool *p, const bool max, const reach *r, int64_t o, v su
 	return p->columns ? sum / v_splat(p->columns[o] * r->count) : sum * p->scale;
 }
 
-/* Windows that share no cells: each by itself. */
-EXPR void apart(const cpu_pool *p, const bool max, const reach *r, const int rows, float *y)
+/* Windows that share no cells: each by itself. `kernel`: columns of a window when that is known, else 0. */
+EXPR void apart(const cpu_pool *p, const bool max, const reach *r, const int rows, const int kernel, float *y)
 {
 	const window *w = &p->w;
-	const int64_t step = w->dilation[2] * OG_LANES;
+	const int64_t step = w->dilation[2] * OG_LANES, inner = w->in[2] - window_extent(w, 2);
 	for (int64_t o = 0; o < w->out[2]; o++, y += OG_LANES) {
-		int64_t from, to;
-		window_taps(w, 2, o, w->in[2], &from, &to);
-		const float *x = r->x + (o * w->stride[2] - w->begin[2]) * OG_LANES + from * step;
+		int64_t first = o * w->stride[2] - w->begin[2], from = 0, to = kernel ? kernel : w->kernel[2];
+		if (first < 0 || first > inner) window_taps(w, 2, o, w->in[2], &from, &to);
+		const float *x = r->x + first * OG_LANES + from * step;
 		v sum = from < to ? column(max, r, rows, x) : start_of(max);
 		for (int64_t k = from + 1; k < to; k++) sum = join(max, sum, column(max, r, rows, x += step));
 		v_store(y, finish(p, max, r, o, sum));
@@ -75,7 +86,7 @@ EXPR void apart(const cpu_pool *p, const bool max, const reach *r, const int row
 }
 
 /* Windows that do: their columns are joined once, into a line, with `start` where there is padding. */
-EXPR void together(const cpu_pool *p, const bool max, const reach *r, const int rows, float *line, float *y)
+EXPR void together(const cpu_pool *p, const bool max, const reach *r, const int rows, const int kernel, float *line, float *y)
 {
 	const window *w = &p->w;
 	int64_t cells = (w->out[2] - 1) * w->stride[2] + window_extent(w, 2), begin = w->begin[2], end = begin + w->in[2];
@@ -83,25 +94,28 @@ EXPR void together(const cpu_pool *p, const bool max, const reach *r, const int 
 	for (int64_t i = 0; i < begin && i < cells; i++) v_store(line + i * OG_LANES, start_of(max));
 	for (int64_t i = begin; i < end; i++) v_store(line + i * OG_LANES, column(max, r, rows, r->x + (i - begin) * OG_LANES));
 	for (int64_t i = end > begin ? end : begin; i < cells; i++) v_store(line + i * OG_LANES, start_of(max));
-	const int64_t step = w->dilation[2] * OG_LANES;
+	const int64_t step = w->dilation[2] * OG_LANES, taps = kernel ? kernel : w->kernel[2];
 	for (int64_t o = 0; o < w->out[2]; o++, line += w->stride[2] * OG_LANES) {
 		v sum = v_load(line);
-		for (int64_t k = 1; k < w->kernel[2]; k++) sum = join(max, sum, v_load(line + k * step));
+		UNROLL
+		for (int64_t k = 1; k < taps; k++) sum = join(max, sum, v_load(line + k * step));
 		v_store(y + o * OG_LANES, finish(p, max, r, o, sum));
 	}
 }
 
-EXPR void pool_rows(const cpu_pool *p, const bool max, const reach *r, const int rows, float *line, float *y)
+EXPR void pool_rows(const cpu_pool *p, const bool max, const reach *r, const int rows, const int kernel, float *line, float *y)
 {
-	if (p->w.kernel[2] <= p->w.stride[2]) apart(p, max, r, rows, y);
-	else together(p, max, r, rows, line, y);
+	if (p->w.kernel[2] <= p->w.stride[2]) apart(p, max, r, rows, kernel, y);
+	else together(p, max, r, rows, kernel, line, y);
 }
 
 EXPR void pool_of(const cpu_pool *p, const bool max, const reach *r, float *line, float *y)
 {
-	if (r->planes == 1 && r->rows == 2) pool_rows(p, max, r, 2, line, y);
-	else if (r->planes == 1 && r->rows == 3) pool_rows(p, max, r, 3, line, y);
-	else pool_rows(p, max, r, 0, line, y);
+	int64_t rows = r->planes == 1 ? r->rows : 0, kernel = p->w.kernel[2];
+	if (rows == 2 && kernel == 2) pool_rows(p, max, r, 2, 2, line, y);
+	else if (rows == 2 && kernel == 3) pool_rows(p, max, r, 2, 3, line, y);
+	else if (rows == 3 && kernel == 3) pool_rows(p, max, r, 3, 3, line, y);
+	else pool_rows(p, max, r, 0, 0, line, y);
 }
 
 static void pool(const cpu_pool *p, const float *x, int64_t depth, int64_t height, float *line, float *y)

@@ -10,7 +10,7 @@
 
 enum { GROUP = WINDOW_OWN_ATTRS };       /* of Conv */
 enum { ALPHA, BETA, TRANS_A, TRANS_B };  /* of Gemm */
-enum { BUFFER_BYTES = 128 * 1024, TAIL_FLOATS = 4096 };        /* of copied cells; of outputs that wait for the tail in L1 */
+enum { BUFFER_BYTES = 128 * 1024, TAIL_FLOATS = 8192 };        /* of copied cells; of outputs that wait for the tail in L1 */
 
 typedef struct samples {
 	const cpu_kernels *kernels;

@@ -1,16 +1,16 @@
-/* winograd.c -- 3 x 3 convolutions with a quarter of the multiplications: docs/winograd.md.
+/* winograd.c -- 3 x 3 convolutions with a quarter of the multiplications (docs/winograd.md).
  *
- * Outputs are cut into tiles of 4 x 4, which need 6 x 6 cells. B^T cells B takes a tile to 36 points, where convolution is a
- * product for each point: sums over channels of points times the weights' points, G weights G^T, made when the plan is
- * built. A^T sums A takes 36 points back to a tile. A task is a block of tiles, whatever rows and images they are of, and
- * some of the outputs: it has the points of its tiles in L2 and reads each weight once. */
+ * Outputs are cut into tiles of 4 x 4, which need 6 x 6 cells. B^T cells B takes a tile to 36 points. At each of them a
+ * convolution is a product: sums over channels of points times the weights' points, G weights G^T, which are made when
+ * the plan is built. A^T sums A takes 36 points back to a tile. A task is a block of tiles, whatever rows and images
+ * they are of, and some of the outputs: it has the points of its tiles in L2 and reads each weight once. */
 #include "cpu/cpu.h"
 #include "cpu/winograd.h"
 
 enum { KERNEL = 3, CELLS = 6, OUTPUTS = 4, GROUP = WINDOW_OWN_ATTRS };
 enum { MOST_TILES = 28 };                /* of a block: weights are used often enough, and points stay near L2 */
 /* Vector operations in the time of transforming a tile, and of a vector of weights coming from memory. */
-enum { TRANSFORM_WORK = 200, WEIGHT_WORK = 8 };
+enum { TRANSFORM_WORK = 200, WEIGHT_WORK = 10 };
 
 typedef struct winograd {
 	const cpu_kernels *kernels;
@@ -79,8 +79,8 @@ static void transform_input(const winograd *c, const float *in, int64_t first, i
 	}
 }
 
-/* The sums of a strip at m: [point][tile][WINOGRAD_VECTORS * lanes]. Weights that several products use come from memory at
- * an even rate: each of these fetches its share of the next point's. One that uses them alone leaves that to the machine. */
+/* The sums of a strip at m: [point][tile][WINOGRAD_VECTORS * lanes]. Weights that several products use come from memory
+ * at an even rate: each of these fetches its share of the next point's. Of a single one the machine does it better. */
 static void multiply(const winograd *c, const float *u, const float *x, int vectors, int64_t n, float *m)
 {
 	const winograd_kernels *k = c->kernels->winograd;
@@ -113,7 +113,8 @@ static void transform_tile(const winograd *c, const float *m, const float *bias,
 }
 
 /* Outputs of tiles [first, first + n) in block k, a stretch of a row of tiles at a time, and the tail over them. */
-static void transform_output(const winograd_run *r, const float *m, int64_t k, int64_t first, int64_t n, float *buffers)
+static void transform_output(const winograd_run *r, const float *m, int64_t k, int64_t first, int64_t n,
+                             float *buffers)
 {
 	const winograd *c = r->c;
 	_Alignas(64) float bias[CPU_MAX_LANES] = { 0 };
@@ -144,7 +145,8 @@ static void winograd_task(void *arg, int64_t task, int slot)
 	int64_t lanes = c->kernels->lanes, group = task / c->blocks, first = task % c->blocks * c->block;
 	int64_t n = least(c->block, c->tiles - first), end = least(group * c->strip + c->strip, c->strips);
 	char *memory = (char *)r->run->workspace + (size_t)slot * c->slot_bytes;
-	float *x = (float *)memory, *m = (float *)(memory + c->x_bytes), *buffers = (float *)(memory + c->x_bytes + c->m_bytes);
+	float *x = (float *)memory, *m = (float *)(memory + c->x_bytes);
+	float *buffers = (float *)(memory + c->x_bytes + c->m_bytes);
 	if (c->tail) cpu_strips_begin(c->tail, r->run->in, buffers);
 	transform_input(c, r->run->in[0]->data, first, n, x);
 	for (int64_t s = group * c->strip; s < end; s++) {
@@ -164,7 +166,7 @@ static og_status winograd_execute(const backend_kernel *k, const backend_run *ru
 
 /* ---- packing -------------------------------------------------------------------------------- */
 
-/* G: the value of a polynomial with coefficients x at each point, over the product of the point's distances to the others. */
+/* G: the value of a polynomial with coefficients x at each point, over the point's distances to the others. */
 static void points_of(const double x[KERNEL], double to[CELLS])
 {
 	const double a = WINOGRAD_A, b = WINOGRAD_B, at[] = { 0, a, -a, b, -b };
@@ -184,7 +186,7 @@ static void transform_weights(const float *weights, double to[WINOGRAD_POINTS])
 	for (int i = 0; i < CELLS; i++) points_of(half[i], to + i * CELLS);
 }
 
-/* Strips of outputs one after the other, each [point][channel][its blocks * lanes]; outputs that are not there are 0. */
+/* Strips one after the other, each [point][channel][its blocks * lanes]; outputs that are not there are 0. */
 static og_status winograd_pack(const backend_kernel *kernel, void *packed)
 {
 	const winograd *c = kernel->state;
@@ -231,7 +233,7 @@ static double task_work(const winograd *c, int64_t block, int64_t strip)
  * returns the work of the busiest. */
 static double plan_tasks(winograd *c)
 {
-	int64_t fewest = ceil_div(c->tiles, MOST_TILES);
+	int64_t fewest = c->tiles ? ceil_div(c->tiles, MOST_TILES) : 1;
 	double best = 0;
 	for (int64_t blocks = fewest; blocks <= least(fewest + c->slots - 1, c->tiles); blocks++)
 		for (int64_t groups = 1; groups <= least(c->slots, c->strips); groups++) {
@@ -248,31 +250,25 @@ static double plan_tasks(winograd *c)
 	return best;
 }
 
-/* Bytes of 36 points of so many vectors each, made an odd number: an even one could put them all into a few sets of L1. */
-static bool points_bytes(const winograd *c, size_t vectors, ptrdiff_t *point, size_t *bytes)
-{
-	size_t elements;
-	if (!base_mul(vectors | 1, (size_t)c->kernels->lanes, &elements) || elements > PTRDIFF_MAX) return false;
-	*point = (ptrdiff_t)elements;
-	return base_mul(elements, WINOGRAD_POINTS * sizeof(float), bytes) && *bytes < SIZE_MAX / 4;
-}
+/* An odd number of vectors from a point to the next: an even one could put all points into a few sets of L1. */
+static size_t point_elements(const winograd *c, int64_t vectors) { return (size_t)((vectors | 1) * c->kernels->lanes); }
+static size_t aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
 static og_status plan_memory(winograd *c, const backend_node *node, backend_kernel *out)
 {
-	size_t vectors, weights, unused;
-	ptrdiff_t point;
-	bool fits = base_mul((size_t)c->in_blocks, (size_t)c->block, &vectors) &&
-	            points_bytes(c, vectors, &c->x_point, &c->x_bytes) &&
-	            points_bytes(c, WINOGRAD_VECTORS * (size_t)c->block, &c->m_point, &c->m_bytes) &&
-	            base_mul((size_t)c->channels, (size_t)c->out_blocks, &weights) &&
-	            points_bytes(c, weights, &point, &unused) &&
-	            base_mul(c->x_bytes + c->m_bytes + cpu_strips_bytes(c->tail), (size_t)c->slots, &out->workspace_bytes);
-	if (!fits) return base_fail(OG_UNSUPPORTED, "node '%s': it is too large for Winograd convolution; make it smaller", node->name);
-	c->x_bytes = (c->x_bytes + 63) & ~(size_t)63;
-	c->m_bytes = (c->m_bytes + 63) & ~(size_t)63;
+	const size_t points = WINOGRAD_POINTS * sizeof(float);
+	double vectors = ((double)c->in_blocks + WINOGRAD_VECTORS + 2.0) * (double)(c->block * c->slots) +
+	                 (double)c->channels * (double)c->out_blocks;
+	if (vectors * c->kernels->lanes * (double)points > 0x1p62)
+		return base_fail(OG_UNSUPPORTED, "node '%s': it is too large for Winograd convolution; make it smaller",
+		                 node->name);
+	c->x_point = (ptrdiff_t)point_elements(c, c->in_blocks * c->block);
+	c->m_point = (ptrdiff_t)point_elements(c, WINOGRAD_VECTORS * c->block);
+	c->x_bytes = aligned((size_t)c->x_point * points);
+	c->m_bytes = aligned((size_t)c->m_point * points);
 	c->slot_bytes = c->x_bytes + c->m_bytes + cpu_strips_bytes(c->tail);
 	out->workspace_bytes = c->slot_bytes * (size_t)c->slots;
-	out->packed_bytes = weights * (size_t)c->kernels->lanes * WINOGRAD_POINTS * sizeof(float);
+	out->packed_bytes = (size_t)(c->channels * c->out_blocks * c->kernels->lanes) * points;
 	return OG_OK;
 }
 

@@ -1,7 +1,7 @@
 /* winograd.h -- the inner loops of Winograd convolution, one set for each instruction set.
  *
- * F(4x4, 3x3): 36 points for a tile of 6 x 6 cells, which gives 4 x 4 outputs. Points are 0, +-A, +-B and infinity in each
- * direction; these have the least error of those that are exact in a few bits (docs/winograd.md). */
+ * F(4x4, 3x3): 36 points for a tile of 6 x 6 cells, which gives 4 x 4 outputs. Points are 0, +-A, +-B and infinity in
+ * each direction; these have the least error of those that are exact in a few bits (docs/winograd.md). */
 #ifndef CPU_WINOGRAD_H
 #define CPU_WINOGRAD_H
 
@@ -18,7 +18,7 @@ typedef struct winograd_product {
 	const float *u;                      /* [channels][vectors * lanes] */
 	float *m;                            /* [tiles][WINOGRAD_VECTORS * lanes] */
 	int64_t channels;
-	const float *ahead;                  /* what to fetch into L2 meanwhile: `ahead_step` elements for each vector of u */
+	const float *ahead;                  /* to be fetched into L2: `ahead_step` elements for each vector of u */
 	ptrdiff_t ahead_step;
 } winograd_product;
 typedef void winograd_product_fn(const winograd_product *);

@@ -71,11 +71,18 @@ EXPR void put_points(const v x[6], float *to, ptrdiff_t point)
 	v_store(to + 5 * point, end_point(x[1], x[3], x[5]));
 }
 
+/* Fetches four vectors, the next tile's part of a row; behind the last tile there may be no tensor. */
+EXPR void fetch(const float *x)
+{
+	UNROLL for (uintptr_t i = 0; i < 4 * sizeof(v); i += 64) __builtin_prefetch((const void *)((uintptr_t)x + i));
+}
+
 /* Columns first, of one or two rows of points at a time: the cells are read again and nothing is spilled. */
 static void input(const float *x, ptrdiff_t x_row, float *to, ptrdiff_t point)
 {
 #define CELL(row) v_load(x + (row) * x_row + i * OG_LANES)
 	v up[6], down[6];
+	UNROLL for (int i = 0; i < 6; i++) fetch(x + i * x_row + 6 * OG_LANES);
 	UNROLL for (int i = 0; i < 6; i++) up[i] = end_point(CELL(0), CELL(2), CELL(4));
 	put_points(up, to, point);
 #define PAIR(first, at, other) \
@@ -108,6 +115,7 @@ static void output(const float *m, ptrdiff_t point, const float *bias, float *y,
 {
 #define POINT(row) v_load(m + (6 * (row) + i) * point)
 	v low[6], high[6], add = v_load(bias);
+	UNROLL for (int i = 0; i < 4; i++) fetch(y + i * y_row + 4 * OG_LANES);
 	UNROLL for (int i = 0; i < 6; i++) {
 		v sum_a = POINT(1) + POINT(2), sum_b = POINT(3) + POINT(4);
 		low[i] = POINT(0) + sum_a + sum_b;

@@ -3,6 +3,7 @@
 
 #include "cuda/backend_device.h"
 #include "cuda/cuda.h"
+#include "cuda/whole.h"
 
 typedef struct way { const char *tactic; cuda_prepare_fn *prepare; } way;
 static const way ways[] = {
@@ -161,5 +162,5 @@ static bool takes_tail(const backend_node *node)
 
 const backend cuda_backend = {
 	.name = "cuda", .device = &cuda_backend_device, .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare,
-	.takes_tail = takes_tail, .machine = features, .cool = cool,
+	.takes_tail = takes_tail, .whole = cuda_whole_of, .machine = features, .cool = cool,
 };

@@ -189,6 +189,7 @@ og_status graph_model_copy(og_model **out, const og_model *from)
 {
 	og_model *m = graph_model_create();
 	og_status status = m ? copy_model(m, from) : OG_NO_MEMORY;
+	if (m) m->lender = from;
 
 	if (status != OG_OK) {
 		graph_model_destroy(m);

@@ -118,6 +118,7 @@ struct og_model {
 	graph_symbol *symbols; int n_symbols; size_t cap_symbols;
 	map symbol_index;
 	file_map *files; size_t n_files, cap_files;        /* mapped; closed with the model */
+	const og_model *lender;              /* of a copy: the model whose bytes it shares; else NULL */
 	graph_bytes source;                  /* ModelProto; p == NULL once anything changed */
 	void *file;                          /* the reader's */
 	unsigned next_name;                  /* for graph_fresh_name */
@@ -134,6 +135,9 @@ og_status graph_function_add(graph_function **out, og_model *, const char *domai
 /* Deep copy of a model into a new one. What never changes in place is shared (names, lists, constants' data,
  * source bytes, `file`): `from` must outlive it. */
 og_status graph_model_copy(og_model **out, const og_model *from);
+/* The data will not be read soon: where it lies in a mapped file of the model, or of one it was copied from, its memory goes
+ * back to the system until it is read again. */
+void graph_tensor_forget(const og_model *, const og_tensor *);
 
 /* ---- dimensions ----------------------------------------------------------------------------- */
 /* 0 or more: a size. GRAPH_DIM_UNKNOWN: nothing known. Below that: symbol number -2 - dim. A symbol's name may be

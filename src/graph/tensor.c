@@ -87,6 +87,13 @@ og_tensor *graph_tensor_new(arena *a, og_dtype dtype, int rank, const int64_t *d
 	return t;
 }
 
+void graph_tensor_forget(const og_model *m, const og_tensor *t)
+{
+	size_t bytes = t->data ? base_dtype_span(t->dtype, (uint64_t)og_count(t)) : 0;
+	for (; m && bytes != SIZE_MAX; m = m->lender)
+		for (size_t i = 0; i < m->n_files; i++) file_forget(&m->files[i], t->data, bytes);
+}
+
 og_tensor *graph_tensor_copy(arena *a, const og_tensor *from)
 {
 	og_tensor *t;

@@ -45,7 +45,8 @@ og_status OG_VIEW(average_pool)(const og_call *c)
 
 OP(average_pool, .name = "AveragePool", .since = 7, .doc = "Mean of each window.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(POOL_ATTRS, OG_INT("count_include_pad", 0)), .shape = pool_shape, .eval = average_pool_eval, CPU(average_pool),
+   ATTRS(POOL_ATTRS, OG_INT("count_include_pad", 0)), .flags = OG_PER_SAMPLE,
+   .shape = pool_shape, .eval = average_pool_eval, CPU(average_pool),
    .cases = "f32[1,2,24,24]; kernel_shape=[2,2], strides=[2,2] | f32[2,3,15,13]; kernel_shape=[3,3], strides=[2,2], "
             "pads=[1,1,1,1], count_include_pad=1 | f32[1,1,7,40]; kernel_shape=[3,5], ceil_mode=1, strides=[2,3]"
             " | f32[1,1,5,5,5]; kernel_shape=[2,3,2], auto_pad=SAME_LOWER")

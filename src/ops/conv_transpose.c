@@ -164,6 +164,7 @@ OP(conv_transpose, .name = "ConvTranspose", .since = 1,
    .doc = "Transposed convolution over one to three spatial axes, with groups.",
    .inputs = "X:T, W:T, B:T?", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
    ATTRS(WINDOW_ATTRS, OG_INT("group", 1), OG_INTS("output_padding"), OG_INTS("output_shape")),
+   .flags = OG_PER_SAMPLE,
    .shape = conv_transpose_shape, .eval = conv_transpose_eval, .flops = conv_transpose_flops,
    .cases = "f32[1,2,3,4] f32[2,3,3,3] f32[3] | f32[1,2,3,3] f32[2,2,2,3]; strides=[3,2], pads=[1,0,0,1]"
             " | f32[1,4,5] f32[4,2,3]; group=2, strides=[2], output_padding=[1] | f32[1,1,3] f32[1,1,3]; dilations=[2]")

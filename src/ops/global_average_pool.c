@@ -23,5 +23,6 @@ REDUCE_KERNEL(global_average_pool, reduce_spatial, 0.0f, global_average_pool_add
 
 OP(global_average_pool, .name = "GlobalAveragePool", .since = 1, .doc = "Mean over all spatial axes.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
+   .flags = OG_PER_SAMPLE,
    .shape = reduce_spatial_shape, .eval = global_average_pool_eval, CPU(global_average_pool),
    .cases = "f32[2,3,7,7] | f32[1,5,1,1] | f32[2,2,33]")

@@ -18,4 +18,5 @@ static og_status global_lp_pool_eval(const og_call *c)
 
 OP(global_lp_pool, .name = "GlobalLpPool", .since = 2, .doc = "p-norm over all spatial axes.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16", ATTRS(OG_INT("p", 2)),
+   .flags = OG_PER_SAMPLE,
    .shape = reduce_spatial_shape, .eval = global_lp_pool_eval, .cases = "f32[2,3,4,5] | f32[1,2,9]; p=3")

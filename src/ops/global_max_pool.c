@@ -20,5 +20,6 @@ REDUCE_KERNEL(global_max_pool, reduce_spatial, -HUGE_VALF, v_max_, v_max_, globa
 
 OP(global_max_pool, .name = "GlobalMaxPool", .since = 1, .doc = "Greatest cell over all spatial axes.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
+   .flags = OG_PER_SAMPLE,
    .shape = reduce_spatial_shape, .eval = global_max_pool_eval, CPU(global_max_pool),
    .cases = "f32[2,3,7,7] | f32[1,5,1,1] | f32[2,2,33]")

@@ -45,5 +45,6 @@ og_status OG_VIEW(instance_normalization)(const og_call *c)
 OP(instance_normalization, .name = "InstanceNormalization", .since = 6,
    .doc = "Normalization of each channel of each sample, with scale and shift.",
    .inputs = "input:T, scale:T, B:T", .outputs = "output:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(OG_FLOAT("epsilon", 1e-5)), .shape = instance_normalization_shape, .eval = instance_normalization_eval,
+   ATTRS(OG_FLOAT("epsilon", 1e-5)), .flags = OG_PER_SAMPLE,
+   .shape = instance_normalization_shape, .eval = instance_normalization_eval,
    CPU(instance_normalization), .cases = "f32[2,3,5,7] f32[3] f32[3] | f32[1,2,40] f32[2] f32[2]")

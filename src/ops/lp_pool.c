@@ -25,5 +25,6 @@ static og_status lp_pool_eval(const og_call *c)
 
 OP(lp_pool, .name = "LpPool", .since = 2, .doc = "p-norm of each window.",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(POOL_ATTRS, OG_INT("p", 2)), .shape = pool_shape, .eval = lp_pool_eval,
+   ATTRS(POOL_ATTRS, OG_INT("p", 2)), .flags = OG_PER_SAMPLE,
+   .shape = pool_shape, .eval = lp_pool_eval,
    .cases = "f32[1,2,6,6]; kernel_shape=[2,2] | f32[1,1,7]; kernel_shape=[3], p=3, pads=[1,1]")

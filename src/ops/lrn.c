@@ -49,4 +49,5 @@ OP(lrn, .name = "LRN", .since = 1, .doc = "Local response normalization across c
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
    ATTRS(OG_FLOAT("alpha", 1e-4), OG_FLOAT("beta", 0.75), OG_FLOAT("bias", 1.0),
          { .name = "size", .type = OG_ATTR_INT, .required = 1 }),
+   .flags = OG_PER_SAMPLE,
    .shape = lrn_shape, .eval = lrn_eval, .cases = "f32[2,5,3,3]; size=3 | f32[1,4,2,2]; size=4, alpha=0.1, bias=2")

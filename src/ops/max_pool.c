@@ -48,7 +48,8 @@ og_status OG_VIEW(max_pool)(const og_call *c)
 
 OP(max_pool, .name = "MaxPool", .since = 1, .doc = "Greatest cell of each window, and where it is.",
    .inputs = "X:T", .outputs = "Y:T, Indices:i64?", .types = "T=f32 f64 f16 bf16 i8 u8",
-   ATTRS(POOL_ATTRS, OG_INT("storage_order", 0)), .shape = pool_shape, .eval = max_pool_eval, CPU(max_pool),
+   ATTRS(POOL_ATTRS, OG_INT("storage_order", 0)), .flags = OG_PER_SAMPLE,
+   .shape = pool_shape, .eval = max_pool_eval, CPU(max_pool),
    .cases = "f32[1,2,24,24]; kernel_shape=[2,2], strides=[2,2] | f32[2,3,15,13]; kernel_shape=[3,3], strides=[2,2], "
             "pads=[1,1,1,1] | f32[1,1,7,40]; kernel_shape=[3,5], dilations=[1,2], ceil_mode=1"
             " | f32[1,2,50]; kernel_shape=[4]")

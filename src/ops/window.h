@@ -41,7 +41,7 @@ OG_INLINE void window_taps(const window *w, int axis, int64_t o, int64_t limit, 
 {
 	int64_t first = o * w->stride[axis] - w->begin[axis], d = w->dilation[axis];
 	*from = first < 0 ? (-first + d - 1) / d : 0;
-	*to = first < limit ? (limit - first + d - 1) / d : 0;
+	*to = first >= limit ? 0 : d == 1 ? limit - first : (limit - first + d - 1) / d;
 	if (*to > w->kernel[axis]) *to = w->kernel[axis];
 	if (*from > *to) *from = *to;
 }

@@ -34,6 +34,7 @@ static og_status scale_conv(graph_node *conv, graph_node *after, const double *k
 		for (int64_t i = 0; i < each; i++) wd[c * each + i] = (float)(graph_tensor_double(w, c * each + i) * k[c]);
 		bd[c] = (float)((b ? graph_tensor_double(b, c) : 0) * k[c] + d[c]);
 	}
+	graph_tensor_forget(g->model, w);
 	TRY(graph_set_input(conv, 1, new_w));
 	TRY(graph_set_input(conv, 2, new_b));
 	bool done;

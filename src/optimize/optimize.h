@@ -25,6 +25,7 @@ og_status optimize_run(og_model *, const optimize_options *);
 	X(fold_constants,   false, "nodes whose inputs are constant become constants") \
 	X(remove_identity,  false, "Identity, Dropout, and reshapes, casts, pads, transposes that change nothing") \
 	X(fold_batchnorm,   true,  "BatchNormalization and per-channel Add or Mul go into the convolution before them") \
+	X(spell_batchnorm,  true,  "a BatchNormalization that is left becomes Mul and Add, which fuse") \
 	X(name_ops,         true,  "spellings of an op become the op, by rules") \
 	X(share_nodes,      true,  "equal nodes on equal inputs become one") \
 	X(remove_dead,      false, "nodes whose results nobody uses") \

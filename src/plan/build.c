@@ -134,11 +134,11 @@ static og_status bind_shapes(og_model *m, const og_build_options *o)
 	return status;
 }
 
-static size_t constant_bytes(const graph *g)
+size_t plan_constant_bytes(const og_model *m)
 {
 	size_t sum = 0;
-	for (const graph_value *v = g->first_value; v; v = v->next)
-		if (v->constant) sum += base_dtype_span(v->dtype, (uint64_t)og_count(v->constant));
+	for (const graph_value *v = m->main->first_value; v; v = v->next)
+		if (v->constant && v->dtype != OG_STRING) sum += base_dtype_span(v->dtype, (uint64_t)og_count(v->constant));
 	return sum;
 }
 
@@ -155,6 +155,12 @@ static og_status find_precision(plan_precision *out, const char *name, const bac
 	}
 	return base_fail(OG_UNSUPPORTED, "precision '%s' is not supported on device %s; use %s", name, device->name,
 	                 device->device ? "fp32, tf32, fp16 or bf16" : "fp32");
+}
+
+static og_status whole(og_plan *p)
+{
+	og_status status = plan_whole(p, NULL);
+	return status == OG_NO ? OG_OK : status;
 }
 
 /* Compiles the kernels that the steps asked for. */
@@ -206,10 +212,11 @@ og_status plan_of_form(og_plan **out, const og_model *m, const og_build_options 
 	plan_precision precision;
 	*out = NULL;
 	TRY(find_precision(&precision, o->precision ? o->precision : "fp32", device));
-	TRY(tactics_open(&t, device, form->slab ? 1 : threads, o->timing, o->timing_cache, constant_bytes(m->main)));
+	TRY(tactics_open(&t, device, form->slab ? 1 : threads, o->timing, o->timing_cache, plan_constant_bytes(m)));
 	og_status status = plan_lower(out, m, device, threads, form, precision, t), closed = tactics_close(t, status == OG_OK);
 	if (status == OG_OK) status = closed;
 	if (status == OG_OK) status = plan_memory(*out);
+	if (status == OG_OK && !o->no_fuse) status = whole(*out);
 	if (status == OG_OK) status = compile(*out);
 	if (status == OG_OK) return OG_OK;
 	og_plan_free(*out);

@@ -297,13 +297,34 @@ static og_status copy_outputs(lowering *l, const graph *g)
 	return OG_OK;
 }
 
-static og_status lower_graph(lowering *l, const graph *g)
+enum { LARGE = 1 << 14 };                /* bytes: a few pages, below which memory is not given back */
+
+/* Gives back the memory of constants that no other node reads, now that the step has them in its own form. */
+static void forget_constants(const graph_node *n)
+{
+	const og_model *m = n->owner->model;
+	for (int k = 0; k < n->n_in; k++) {
+		const graph_value *v = n->in[k];
+		if (!v || !v->constant || v->n_uses != 1 || v->is_output) continue;
+		size_t bytes = base_dtype_span(v->dtype, (uint64_t)og_count(v->constant));
+		bool shared = false;
+		if (bytes < LARGE || bytes == SIZE_MAX) continue;
+		for (const graph_value *w = m->main->first_value; w && !shared; w = w->next)
+			shared = w != v && w->constant && w->constant->data == v->constant->data;
+		if (!shared) arena_discard(m->a, v->constant->data, bytes);
+	}
+}
+
+static og_status lower_graph(lowering *l, const graph *g, bool last)
 {
 	for (graph_value *v = g->first_value; v; v = v->next) v->mark = NULL;
 	TRY(check_nodes(g));
 	TRY(lower_inputs(l, g));
 	TRY(lower_outputs(l, g));
-	for (const graph_node *n = g->first; n; n = n->next) TRY(lower_node(l, n));
+	for (const graph_node *n = g->first; n; n = n->next) {
+		TRY(lower_node(l, n));
+		if (last) forget_constants(n);
+	}
 	TRY(copy_outputs(l, g));
 	og_plan *p = l->p;
 	for (int i = 0; i < p->n_steps; i++)
@@ -322,7 +343,7 @@ og_status plan_lower(og_plan **out, const og_model *m, const backend *device, in
 	l.p->batch = form->slab ? form->batch : 0;
 	l.p->precision = precision;
 	if (device->device) l.p->code = device->device->code_create(l.p->a);
-	og_status status = device->device && !l.p->code ? base_no_memory() : lower_graph(&l, m->main);
+	og_status status = device->device && !l.p->code ? base_no_memory() : lower_graph(&l, m->main, form->last);
 	if (status != OG_OK) {
 		og_plan_free(l.p);
 		return status;

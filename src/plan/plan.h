@@ -71,6 +71,7 @@ struct og_plan {
 	plan_precision precision;
 	const void *image; size_t image_bytes;       /* the kernels' machine code; NULL: none */
 	void *code;                          /* takes their text while the plan is built */
+	plan_step *whole;                    /* runs in place of all steps; NULL: there is none */
 	void **blocks; size_t n_blocks, cap_blocks;  /* weights that were made here, to be freed */
 	file_map file;                       /* or they lie in this mapped file */
 };
@@ -98,6 +99,11 @@ int plan_slots(const og_plan *, int threads);
 og_status plan_prepare(og_plan *, plan_step *, const char *tactic);
 /* The layout that the step's kernel wants input k in. */
 backend_layout plan_wanted(const plan_step *, int k);
+/* What a session runs: the steps, or all of them as one. */
+static inline int plan_n_steps(const og_plan *p) { return p->whole ? 1 : p->n_steps; }
+static inline const plan_step *plan_step_at(const og_plan *p, int i) { return p->whole ? p->whole : &p->steps[i]; }
+/* Makes p->whole. tactic NULL: the backend's choice. OG_NO: not for this network or backend. */
+og_status plan_whole(og_plan *, const char *tactic);
 /* True when the backend can run `tail` in the epilogue of `anchor` (for optimize_options). */
 bool plan_takes_tail(void *backend, const graph_node *anchor, const graph_node *tail);
 
@@ -108,14 +114,17 @@ const backend *plan_backend(const char *name);
 typedef struct plan_form {
 	int64_t batch, slab;                 /* as in og_plan */
 	backend_layout inputs;               /* that float32 inputs are brought into before a step reads them */
+	bool last;                           /* the model is not lowered again: memory of what is packed may go */
 } plan_form;
 
 /* A copy of the model with known shapes, optimised, to be freed by graph_model_destroy. slab > 0: for so many samples
  * instead of form->batch, which is set; OG_NO, with no sentence, when inputs and outputs have no batch of more. */
 og_status plan_model(og_model **out, const og_model *, const og_build_options *, const backend *, plan_form *form);
+/* Bytes of all constants. */
+size_t plan_constant_bytes(const og_model *);
 /* True when two models made by plan_model differ in their batch only. */
 bool plan_same_network(const og_model *, const og_model *);
-/* Lowers such a model into steps; *out owns everything. The model stays as it is. */
+/* Lowers such a model into steps; *out owns everything. The model stays as it is, unless form->last. */
 og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, const plan_form *, plan_precision, tactics *);
 /* Chooses tactics, lowers, gives memory and compiles. */
 og_status plan_of_form(og_plan **out, const og_model *, const og_build_options *, const backend *, int threads, const plan_form *);

@@ -54,8 +54,13 @@ const char *plan_check_slabs(const og_plan *p)
 	}
 	for (int i = 0; i < p->n_inputs; i++)
 		if (p->bound[i]) return "an input that is cut into slabs is bound";
-	for (int i = 0; i < p->n_steps; i++)
-		if (!p->steps[i].kernel.per_sample) return "a step mixes the samples of a slab";
+	for (int i = 0; i < p->n_steps; i++) {
+		const plan_step *s = &p->steps[i];
+		if (!s->kernel.per_sample) return "a step mixes the samples of a slab";
+		for (int k = s->n_anchor_in; k < s->n_in; k++)   /* axis 0 of an operand of lower rank is another */
+			if (s->in[k] >= 0 && p->values[s->in[k]].place != PLAN_CONSTANT && s->in_types[k].rank != s->out_types[0].rank)
+				return "a step mixes the samples of a slab";
+	}
 	return NULL;
 }
 

@@ -155,6 +155,9 @@ static void describe(writer *w, const og_plan *p)
 	put_int(w, p->precision.tf32);
 	put_u64(w, p->image_bytes);
 	if (p->image_bytes) put_weights(w, p->image_bytes);
+	put_string(w, p->whole ? p->whole->kernel.tactic : NULL);
+	put_u64(w, p->whole ? p->whole->kernel.packed_bytes : 0);
+	if (p->whole) put_weights(w, p->whole->kernel.packed_bytes);
 	put_int(w, p->n_values);
 	for (int i = 0; i < p->n_values; i++) put_value(w, p, i);
 	put_int(w, p->n_inputs);
@@ -229,6 +232,7 @@ static void emit_body(sink *s, const og_plan *p, const uint8_t *header, const te
 	checksum_add(&s->sum, header + CHECKED_FROM, HEADER - CHECKED_FROM);
 	emit(s, description->data, description->length);
 	if (p->image_bytes) emit(s, p->image, p->image_bytes);
+	if (p->whole) emit(s, p->whole->packed, p->whole->kernel.packed_bytes);
 	for (int i = 0; i < p->n_values; i++) {
 		const plan_value *v = &p->values[i];
 		if (v->place == PLAN_CONSTANT && v->type.data) emit(s, v->type.data, v->bytes);
@@ -573,6 +577,9 @@ static void take_plan(reader *r)
 	p->precision.tf32 = take_int(r, 0, 1);
 	p->image_bytes = take_u64(r);
 	if (p->image_bytes) p->image = take_weights(r, p->image_bytes);
+	const char *tactic = take_string(r);
+	uint64_t whole_bytes = take_u64(r);
+	const void *whole = tactic ? take_weights(r, whole_bytes) : NULL;
 	if (p->image_bytes && !p->backend->device) wrong(r, "it has machine code for a device that it is not for");
 	if (p->arena_bytes > (uint64_t)1 << 46 || p->workspace_bytes > (uint64_t)1 << 46) wrong(r, "its memory is absurdly large");
 	p->n_values = take_count(r, 48);
@@ -594,6 +601,12 @@ static void take_plan(reader *r)
 	p->steps = room(r, (size_t)p->n_steps, sizeof *p->steps);
 	for (int i = 0; i < p->n_steps && !r->bad; i++) take_step(r, &p->steps[i]);
 	if (!r->bad) require_sound(r, plan_check_slabs(p));
+	if (tactic && !r->bad) {
+		og_status status = plan_whole(p, tactic);
+		if (status == OG_NO_MEMORY) r->no_memory = true;
+		if (status != OG_OK || p->whole->kernel.packed_bytes != whole_bytes) wrong(r, "its steps cannot be one");
+		else p->whole->packed = whole;
+	}
 	if (r->at != r->end) wrong(r, "its description has something behind its end");
 }
 

@@ -43,6 +43,7 @@ static og_status settle_constants(lowering *l, plan_step *s)
 		void *copy = base_alloc_aligned(v->bytes, 64);
 		if (copy) memcpy(copy, v->type.data, v->bytes);
 		else status = base_no_memory();
+		if (l->node) graph_tensor_forget(l->node->owner->model, &v->type);
 		s->in_types[k].data = copy;
 	}
 	if (status == OG_OK) status = tactics_choose(l->tactics, p, s);

@@ -16,6 +16,7 @@ typedef struct chooser {
 	const backend *device;
 	int threads;
 	og_model *whole;                     /* made ready for lowering, whole batch */
+	bool large;                          /* too much weight for more than one form; `whole` is used up by the first */
 	og_plan *best;
 	arena *a;
 	timing_cache *known;                 /* opened for the first timing */
@@ -161,7 +162,9 @@ static og_status build_in_slabs(og_plan **out, const chooser *c, int64_t batch, 
 {
 	size_t sample = c->best->arena_bytes / (size_t)batch + 1;
 	int64_t slab = sample < most_bytes ? (int64_t)(most_bytes / sample) : 1;
-	return build_form(out, c, (plan_form){ .slab = slab < MOST_SLAB ? slab : MOST_SLAB, .inputs = LAYOUT_PLAIN });
+	if (slab > MOST_SLAB) slab = MOST_SLAB;
+	if (slab > (batch + 1) / 2) slab = (batch + 1) / 2;
+	return build_form(out, c, (plan_form){ .slab = slab, .inputs = LAYOUT_PLAIN });
 }
 
 /* ---- choosing ------------------------------------------------------------------------------- */
@@ -195,7 +198,7 @@ static og_status choose(chooser *c)
 	int64_t batch = batch_of(c->best);
 	og_plan *p = NULL;
 	bool automatic = !c->o.batching || !strcmp(c->o.batching, "auto");
-	if (automatic && (c->device->device || !batch || c->best->weights_bytes > 4 * (size_t)L2_BYTES)) return OG_OK;
+	if (automatic && (c->device->device || !batch || c->large || c->best->weights_bytes > 4 * (size_t)L2_BYTES)) return OG_OK;
 	if (automatic) {
 		if (c->best->arena_bytes / (size_t)batch <= L2_BYTES / 2) {
 			TRY(build_in_slabs(&p, c, batch, L2_BYTES / 2));
@@ -221,6 +224,9 @@ static og_status build(chooser *c)
 {
 	plan_form whole = { .inputs = LAYOUT_PLAIN };
 	TRY(plan_model(&c->whole, c->model, &c->o, c->device, &whole));
+	bool automatic = !c->o.batching || !strcmp(c->o.batching, "auto");
+	c->large = plan_constant_bytes(c->whole) > 8 * (size_t)L2_BYTES;
+	whole.last = automatic && c->large;
 	TRY(plan_of_form(&c->best, c->whole, &c->o, c->device, c->threads, &whole));
 	return choose(c);
 }

@@ -67,8 +67,8 @@ static size_t place_weights(resident *r)
 	const og_plan *p = r->plan;
 	size_t bytes = 0;
 	for (int i = 0; i < p->n_values; i++) r->value_at[i] = SIZE_MAX;
-	for (int s = 0; s < p->n_steps; s++) {
-		const plan_step *step = &p->steps[s];
+	for (int s = 0; s < plan_n_steps(p); s++) {
+		const plan_step *step = plan_step_at(p, s);
 		r->packed_at[s] = SIZE_MAX;
 		if (step->kernel.on_host) continue;
 		if (step->packed) {
@@ -92,7 +92,7 @@ static og_status fill_resident(resident *r)
 	const backend_device *d = p->backend->device;
 	void *stream, *weights;
 	r->value_at = base_new((size_t)p->n_values + 1, sizeof *r->value_at);
-	r->packed_at = base_new((size_t)p->n_steps + 1, sizeof *r->packed_at);
+	r->packed_at = base_new((size_t)plan_n_steps(p) + 1, sizeof *r->packed_at);
 	if (!r->value_at || !r->packed_at) return base_no_memory();
 	TRY(d->open(&r->device, p->image, p->image_bytes));
 	TRY(d->alloc(r->device, &weights, place_weights(r)));
@@ -101,9 +101,9 @@ static og_status fill_resident(resident *r)
 	og_status status = OG_OK;
 	for (int i = 0; status == OG_OK && i < p->n_values; i++)
 		if (r->value_at[i] != SIZE_MAX) status = d->copy(r->device, stream, r->weights + r->value_at[i], p->values[i].type.data, p->values[i].bytes);
-	for (int i = 0; status == OG_OK && i < p->n_steps; i++)
+	for (int i = 0; status == OG_OK && i < plan_n_steps(p); i++)
 		if (r->packed_at[i] != SIZE_MAX)
-			status = d->copy(r->device, stream, r->weights + r->packed_at[i], p->steps[i].packed, p->steps[i].kernel.packed_bytes);
+			status = d->copy(r->device, stream, r->weights + r->packed_at[i], plan_step_at(p, i)->packed, plan_step_at(p, i)->kernel.packed_bytes);
 	if (status == OG_OK) status = d->wait(r->device, stream);
 	d->stream_free(r->device, stream);
 	return status;
@@ -181,7 +181,7 @@ static og_status make_host_step(device_run *r, device_step *to, const plan_step 
 
 static og_status make_step(device_run *r, int i, size_t *staging)
 {
-	const plan_step *from = &r->plan->steps[i];
+	const plan_step *from = plan_step_at(r->plan, i);
 	device_step *to = &r->steps[i];
 	to->in = arena_array(r->a, (size_t)from->n_in + 1, sizeof *to->in);
 	to->out = arena_array(r->a, (size_t)from->n_out + 1, sizeof *to->out);
@@ -200,11 +200,11 @@ static og_status make_step(device_run *r, int i, size_t *staging)
 static og_status make_segments(device_run *r)
 {
 	const og_plan *p = r->plan;
-	r->segments = arena_array(r->a, (size_t)p->n_steps + 1, sizeof *r->segments);
+	r->segments = arena_array(r->a, (size_t)plan_n_steps(p) + 1, sizeof *r->segments);
 	NEED(r->segments);
-	for (int i = 0; i < p->n_steps; i++) {
+	for (int i = 0; i < plan_n_steps(p); i++) {
 		segment *last = r->n_segments ? &r->segments[r->n_segments - 1] : NULL;
-		if (last && !p->steps[i].kernel.on_host && !p->steps[last->from].kernel.on_host) last->to++;
+		if (last && !plan_step_at(p, i)->kernel.on_host && !plan_step_at(p, last->from)->kernel.on_host) last->to++;
 		else r->segments[r->n_segments++] = (segment){ i, i + 1, NULL };
 	}
 	return OG_OK;
@@ -220,7 +220,7 @@ static og_status make(device_run *r)
 	TRY(r->d->alloc(r->home->device, &memory, round_up(p->arena_bytes) + p->workspace_bytes));
 	r->memory = memory;
 	r->values = arena_array(r->a, (size_t)p->n_values + 1, sizeof *r->values);
-	r->steps = arena_array(r->a, (size_t)p->n_steps + 1, sizeof *r->steps);
+	r->steps = arena_array(r->a, (size_t)plan_n_steps(p) + 1, sizeof *r->steps);
 	r->inputs = arena_array(r->a, (size_t)p->n_inputs + 1, sizeof *r->inputs);
 	r->outputs = arena_array(r->a, (size_t)p->n_outputs + 1, sizeof *r->outputs);
 	r->given = arena_array(r->a, (size_t)(p->n_inputs + p->n_outputs) + 1, sizeof *r->given);
@@ -232,7 +232,7 @@ static og_status make(device_run *r)
 		if (p->values[v].place == PLAN_ARENA) r->values[i].data = r->memory + p->values[v].offset;
 		else if (p->values[v].place == PLAN_CONSTANT && r->home->value_at[v] != SIZE_MAX) r->values[i].data = r->home->weights + r->home->value_at[v];
 	}
-	for (int i = 0; i < p->n_steps; i++) TRY(make_step(r, i, &staging));
+	for (int i = 0; i < plan_n_steps(p); i++) TRY(make_step(r, i, &staging));
 	TRY(make_segments(r));
 	return staging ? r->d->host_alloc(r->home->device, &r->staging, staging) : OG_OK;
 }
@@ -282,12 +282,12 @@ og_status device_run_create(device_run **out, const og_plan *plan)
 
 static og_status fail_in(const device_run *r, og_status status, int step)
 {
-	return status == OG_OK ? OG_OK : base_fail_in(status, "step '%s'", r->plan->steps[step].name);
+	return status == OG_OK ? OG_OK : base_fail_in(status, "step '%s'", plan_step_at(r->plan, step)->name);
 }
 
 static og_status put_step(const device_run *r, int i, void *stream)
 {
-	const backend_kernel *kernel = &r->plan->steps[i].kernel;
+	const backend_kernel *kernel = &plan_step_at(r->plan, i)->kernel;
 	r->steps[i].run.stream = stream;
 	return fail_in(r, kernel->run(kernel, &r->steps[i].run), i);
 }
@@ -318,7 +318,7 @@ static og_status give(const device_run *r, void *stream, const og_tensor *host, 
 
 static og_status run_on_host(const device_run *r, int i, void *stream)
 {
-	const plan_step *step = &r->plan->steps[i];
+	const plan_step *step = plan_step_at(r->plan, i);
 	const device_step *s = &r->steps[i];
 	for (int k = 0; k < step->n_in; k++) {
 		bool constant = step->in[k] >= 0 && r->plan->values[plan_root(r->plan, step->in[k])].place == PLAN_CONSTANT;
@@ -332,8 +332,8 @@ static og_status run_on_host(const device_run *r, int i, void *stream)
 
 static og_status bind_steps(device_run *r)
 {
-	for (int i = 0; i < r->plan->n_steps; i++) {
-		const backend_kernel *kernel = &r->plan->steps[i].kernel;
+	for (int i = 0; i < plan_n_steps(r->plan); i++) {
+		const backend_kernel *kernel = &plan_step_at(r->plan, i)->kernel;
 		if (!kernel->on_host && kernel->bind) TRY(fail_in(r, kernel->bind(kernel, &r->steps[i].run), i));
 	}
 	return OG_OK;
@@ -344,7 +344,7 @@ static og_status record(device_run *r)
 	void *device = r->home->device;
 	for (int i = 0; i < r->n_segments; i++) {
 		segment *g = &r->segments[i];
-		if (r->plan->steps[g->from].kernel.on_host) continue;
+		if (plan_step_at(r->plan, g->from)->kernel.on_host) continue;
 		TRY(r->d->record_begin(device, r->stream));
 		og_status status = OG_OK;
 		for (int s = g->from; status == OG_OK && s < g->to; s++) status = put_step(r, s, r->stream);
@@ -401,10 +401,10 @@ static og_status run_segments(const device_run *r, void *stream)
 	bool recording = r->d->is_recording(r->home->device, stream);
 	for (int i = 0; i < r->n_segments; i++) {
 		const segment *g = &r->segments[i];
-		bool host = r->plan->steps[g->from].kernel.on_host;
+		bool host = plan_step_at(r->plan, g->from)->kernel.on_host;
 		if (host && recording)
 			return base_fail(OG_UNSUPPORTED, "step '%s' (%s) runs on the host, so the network cannot be recorded in a graph",
-			                 r->plan->steps[g->from].name, r->plan->steps[g->from].label);
+			                 plan_step_at(r->plan, g->from)->name, plan_step_at(r->plan, g->from)->label);
 		if (host) {
 			TRY(run_on_host(r, g->from, stream));
 		} else if (recording) {
@@ -454,10 +454,10 @@ og_status device_run_profile(device_run *r, const void *const *inputs, void *con
 {
 	TRY(device_run_once(r, inputs, outputs, NULL));
 	for (int k = 0; k < runs; k++)
-		for (int i = 0; i < r->plan->n_steps; i++) {
+		for (int i = 0; i < plan_n_steps(r->plan); i++) {
 			void *from, *to;
 			TRY(r->d->mark(r->home->device, r->stream, &from));
-			TRY(r->plan->steps[i].kernel.on_host ? run_on_host(r, i, r->stream) : put_step(r, i, r->stream));
+			TRY(plan_step_at(r->plan, i)->kernel.on_host ? run_on_host(r, i, r->stream) : put_step(r, i, r->stream));
 			TRY(r->d->mark(r->home->device, r->stream, &to));
 			TRY(r->d->between(r->home->device, from, to, &seconds[(size_t)i * (size_t)runs + (size_t)k]));
 		}

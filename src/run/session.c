@@ -269,13 +269,13 @@ og_status og_session_profile(og_session *s, const void *const *inputs, void *con
 	*out = NULL;
 	*n = 0;
 	if (runs < 1 || runs > 100000) return base_fail(OG_USAGE, "runs must lie between 1 and 100000, not %d", runs);
-	size_t steps = (size_t)s->plan->n_steps;
+	size_t steps = (size_t)plan_n_steps(s->plan);
 	double times = plan_times(s->plan);
 	double *seconds = base_new(steps * (size_t)runs + 1, sizeof *seconds);
 	og_step_profile *profile = base_new(steps + 1, sizeof *profile);
 	og_status status = seconds && profile ? time_steps(s, inputs, outputs, runs, seconds) : base_no_memory();
 	for (size_t i = 0; status == OG_OK && i < steps; i++) {
-		const plan_step *step = &s->plan->steps[i];
+		const plan_step *step = plan_step_at(s->plan, (int)i);
 		profile[i] = (og_step_profile){ .name = step->name, .op = step->label, .tactic = step->kernel.tactic,
 		                                .seconds = median(seconds + i * (size_t)runs, runs), .flops = times * step->kernel.flops,
 		                                .bytes = times * step->bytes };

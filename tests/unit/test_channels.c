@@ -1,6 +1,6 @@
-/* test_channels.c -- every way to run a convolution that the CPU backend names, from every layout of its input, against the
- * definition by residual; for every instruction set of this machine and several numbers of threads, bit for bit the same.
- * Entries of blocks that are not there are NaN, so that a way that uses one is found out. */
+/* test_channels.c -- every way to run a convolution that the CPU backend names, from every layout of its input,
+ * against the definition by residual; for every instruction set of this machine and several numbers of threads, bit
+ * for bit the same. Entries of blocks that are not there are NaN, so that a way that uses one is found out. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>

@@ -362,6 +362,39 @@ static void test_refused_pools(void **unused)
 	end_trial(&t);
 }
 
+/* ---- elementwise ---------------------------------------------------------------------------- */
+
+/* (x * a) + b with operands that broadcast: the layout stays, and so do the bits. */
+static void test_elementwise(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < 100; i++) {
+		trial t;
+		state = (uint64_t)i;
+		backend_layout layout = chance(70) ? LAYOUT_CHANNELS : LAYOUT_SAMPLES;
+		int64_t most = chance(20) ? 45 : 9, dims[4] = { pick(1, 3), pick(2, 40), pick(1, most), pick(1, most) }, operand[4];
+		if (layout == LAYOUT_SAMPLES) dims[0] = pick(2, 20);
+		begin_trial(&t, NULL);
+		t.out[0] = make_tensor(4, dims);
+		t.in[0] = make_tensor(4, dims);
+		t.layout[0] = layout;
+		for (int k = 1; k < 3; k++) {
+			for (int d = 0; d < 4; d++) operand[d] = chance(d == 1 ? 80 : 40) ? dims[d] : 1;
+			if (chance(50)) operand[2] = operand[3] = 1;
+			t.in[k] = make_tensor(4, operand);
+		}
+		t.node.n_in = 3;
+		t.tail = (program){ .n_operands = 3, .n_regs = 4, .n_steps = 2, .operand = { 0, 1, 2 }, .result = 3 };
+		t.tail.step[0] = (program_step){ .op = schema_find_any("Mul"), .in = { 0, 1 }, .out = 3 };
+		t.tail.step[1] = (program_step){ .op = schema_find_any("Add"), .in = { 3, 2 }, .out = 3 };
+		t.node.tail = &t.tail;
+		float *wanted = other_way(&t, "strips");
+		check_way(&t, "strips", layout, wanted);
+		base_free(wanted);
+		end_trial(&t);
+	}
+}
+
 /* ---- Concat and Split ------------------------------------------------------------------------ */
 
 /* The outputs of Split are the inputs of the Concat that puts them together again. */
@@ -541,6 +574,7 @@ static int run_group(const char *isa)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pools), cmocka_unit_test(test_whole_pools), cmocka_unit_test(test_refused_pools),
+		cmocka_unit_test(test_elementwise),
 		cmocka_unit_test(test_pieces), cmocka_unit_test(test_uneven_pieces), cmocka_unit_test(test_depthwise),
 	};
 	return cmocka_run_group_tests_name(isa, tests, NULL, NULL);
