@@ -86,6 +86,9 @@ $(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKI
     $(foreach i,$(ISAS),-DKIT_$(i)=$(call QUOTED,$(LANES_$(i))))
 $(B)/src/kit/build.o: Makefile
 
+# texts that are embedded
+$(B)/src/cuda/texts.o: $(wildcard src/cuda/*.cuh src/cuda/*/*.cuh include/opgraft/*.h)
+
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c
 	@mkdir -p $(@D)

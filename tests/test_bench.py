@@ -52,7 +52,7 @@ def test_a_run_from_files_to_page(given, told, tmp_path):
     assert cases == {(form, *which) for form in ("relu", "swish2") for which in (("opgraft", "c"), ("onnxruntime", "c"), ("onnxruntime", "python"))}
     for r in data["results"]:
         assert (r["family"], r["level"], r["batch"], r["threads"], r["status"]) == ("lenet5", "", 1, 1, "ok")
-        assert 0 < r["p10_ms"] <= r["median_ms"] <= r["p90_ms"] and r["rounds"] >= bench_run.LEAST_ROUNDS and r["error"] < 1e-5
+        assert 0 < r["p10_ms"] <= r["median_ms"] <= r["p90_ms"] and r["rounds"] >= bench_run.FEWEST_ROUNDS and r["error"] < 1e-5
 
     page = tmp_path / "results.md"
     page.write_text("# Results\nBefore.\n")
@@ -126,7 +126,7 @@ class Twice(bench_run.Bench):
 def test_the_same_twice_is_equal(given, told):
     given.seconds = 1.0
     one, two = Twice(given, teller(told)).group(bench_run.Group("lenet5", ("relu",), 64, 1))
-    assert one["rounds"] == two["rounds"] >= bench_run.LEAST_ROUNDS
+    assert one["rounds"] == two["rounds"] >= bench_run.FEWEST_ROUNDS
     assert one["p10_ms"] <= two["p90_ms"] and two["p10_ms"] <= one["p90_ms"], "a ratio of 1 lies within the spread"
 
 

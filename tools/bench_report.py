@@ -38,7 +38,8 @@ class Data:
         return min((r for r in found if r), key=lambda r: r["median_ms"], default=None)
 
     def columns(self, family, form, level=""):
-        return sorted({(r["batch"], r["threads"]) for r in self.results if (r["family"], r["form"], r["level"]) == (family, form, level)})
+        forms = form, OPS.get(form, form)
+        return sorted({(r["batch"], r["threads"]) for r in self.results if (r["family"], r["level"]) == (family, level) and r["form"] in forms})
 
 
 def number(x):

@@ -60,8 +60,8 @@ typedef struct cpu_matrix { const float *b; ptrdiff_t b_k, b_j; float alpha; } c
 const float *cpu_matrix_columns(const cpu_matrix *, const cpu_product *, int64_t k0, int64_t k1, int64_t j0,
                                 int64_t j1, float *buffer, ptrdiff_t *ld);
 
-/* B packed: strips one after the other, each [k][its columns], these in whole vectors unless tight; up to a vector is read
- * behind the last. SIZE_MAX on overflow. */
+/* B packed: strips one after the other, each [k][its columns], these in whole vectors unless tight; up to a vector is
+ * read behind the last. SIZE_MAX on overflow. */
 size_t cpu_product_bytes_b(const cpu_product *);
 void cpu_product_pack_b(const cpu_product *, const cpu_matrix *, float *packed);
 

@@ -34,8 +34,8 @@ EXPR void put_cells(float *y, const float *x, int64_t n, int64_t stride)
 
 EXPR size_t lanes_of(int64_t n) { return n < 0 ? 0 : n < OG_LANES ? (size_t)n : OG_LANES; }
 
-/* Rows of `out` cells, of which those in [left, right) come from the same place of a row of x, rows of which are `down` apart;
- * the others are 0. A row's last vector ends with it where the row is long enough. */
+/* Rows of `out` cells, of which those in [left, right) come from the same place of a row of x, rows of which are `down`
+ * apart; the others are 0. A row's last vector ends with it where the row is long enough. */
 EXPR void put_rows(float *y, const float *x, int64_t rows, int64_t out, int64_t down, int64_t left, int64_t right)
 {
 	for (int64_t next = 0; next < out; next += OG_LANES) {
