@@ -294,6 +294,12 @@ static int resnet(layer *l, int batch)
 	return n;
 }
 
+static void choose_type(const char *name)
+{
+	type = !strcmp(name, "bf16") ? OG_BF16 : !strcmp(name, "f16") ? OG_F16 : OG_F32;
+	tf32 = !strcmp(name, "tf32");
+}
+
 static int64_t in_count(const igemm_problem *p) { return (int64_t)p->n * p->h * p->w * p->c; }
 static int64_t out_count(const igemm_problem *p) { return (int64_t)p->n * p->p * p->q * p->k; }
 static double flops(const igemm_problem *p) { return 2.0 * (double)out_count(p) * p->c * p->r * p->s; }
@@ -506,6 +512,44 @@ static void time_layer(layer *l)
 
 /* ---- what is run ------------------------------------------------------------------------------ */
 
+/* All layers one after the other in one graph: x -> a -> b -> y, with the residual in x. What is between convolutions is left out. */
+static void run_chain(layer *l, int n, int batch)
+{
+	static memory m[MOST_LAYERS];
+	static igemm_args a[MOST_LAYERS];
+	void *buffer[4];
+	size_t most = 0;
+	for (int k = 0; k < n; k++) if ((size_t)out_count(&l[k].p) > most) most = (size_t)out_count(&l[k].p);
+	for (int k = 0; k < 4; k++) {
+		buffer[k] = on_device(most * 4);
+		need(cuda->cuMemsetD8_v2(address(buffer[k]), 0x2c, most * 2), "filling");
+	}
+	for (int k = 0; k < n; k++) {
+		m[k] = make_memory(&l[k].p, &l[k].v[l[k].best], l[k].window, false);
+		void *own[] = { m[k].in, m[k].out, m[k].more };
+		for (int i = 0; i < 3; i++) if (own[i]) cuda->cuMemFree_v2(address(own[i]));
+		m[k].in = buffer[k % 2];
+		m[k].out = buffer[l[k].p.n_operands ? 3 : (k + 1) % 2];
+		m[k].more = buffer[2];
+		bind(&a[k], &l[k].p, &l[k].v[l[k].best], &m[k]);
+	}
+	for (int mode = 0; mode < 2; mode++) {
+		void *recorded;
+		need(cuda->cuStreamBeginCapture_v2(stream, 0), "capturing");
+		for (int k = 0; k < n; k++) {
+			igemm_launch how = igemm_launch_of(&l[k].p, &l[k].v[l[k].best], &device);
+			launch(l[k].kernel[l[k].best], &how, &a[k], mode && k > 0);
+		}
+		need(cuda->cuStreamEndCapture(stream, &recorded), "capturing");
+		printf("batch %d: chain of all layers in one graph%s: %.1f us\n", batch, mode ? ", overlapping" : "", replay(recorded));
+	}
+	for (int k = 0; k < n; k++) {
+		m[k].in = m[k].out = m[k].more = NULL;
+		free_memory(&m[k]);
+	}
+	for (int k = 0; k < 4; k++) cuda->cuMemFree_v2(address(buffer[k]));
+}
+
 static void run_network(int batch, bool chain)
 {
 	static layer l[MOST_LAYERS];
@@ -516,66 +560,21 @@ static void run_network(int batch, bool chain)
 	compile_all();
 	printf("ResNet-50, batch %d, %s\n", batch, tail_name);
 	for (int k = 0; k < n; k++) {
-		int same = 0;
 		for (int i = 0; i < k && l[k].best < 0; i++)
 			if (same_problem(&l[i], &l[k])) {
 				l[k].best = l[i].best;
 				l[k].us[l[k].best] = l[i].us[l[i].best];
-				same = 1;
 			}
-		if (!same) {
+		if (l[k].best < 0) {
 			l[k].times = 0;
 			for (int i = k; i < n; i++) l[k].times += same_problem(&l[i], &l[k]);
 			time_layer(&l[k]);
 		}
-		if (l[k].best >= 0) sum += l[k].us[l[k].best];
+		if (l[k].best < 0) stop(1, "a layer has no way");
+		sum += l[k].us[l[k].best];
 	}
 	printf("batch %d: sum of the fastest %.1f us\n", batch, sum);
-	if (!chain) return;
-	/* the data flow of the network: x -> a -> b -> y, with the residual in x; what is between convolutions is left out */
-	size_t most = 0;
-	static memory m[MOST_LAYERS];
-	static igemm_args a[MOST_LAYERS];
-	void *buffer[4];
-	for (int k = 0; k < n; k++) if ((size_t)out_count(&l[k].p) > most) most = (size_t)out_count(&l[k].p);
-	for (int k = 0; k < 4; k++) {
-		buffer[k] = on_device(most * 4);
-		need(cuda->cuMemsetD8_v2(address(buffer[k]), 0x2c, most * 2), "filling");
-	}
-	for (int k = 0; k < n; k++) {
-		if (l[k].best < 0) continue;
-		m[k] = make_memory(&l[k].p, &l[k].v[l[k].best], l[k].window, false);
-		void *own_in = m[k].in;
-		const int r = k ? (k - 1) % 3 : 0;
-		(void)r;
-		cuda->cuMemFree_v2(address(m[k].out));
-		cuda->cuMemFree_v2(address(own_in));
-		if (m[k].more) cuda->cuMemFree_v2(address(m[k].more));
-		m[k].in = buffer[k % 2];
-		m[k].out = buffer[(k + 1) % 2];
-		m[k].more = buffer[2];
-		if (l[k].p.n_operands) m[k].out = buffer[3];
-		bind(&a[k], &l[k].p, &l[k].v[l[k].best], &m[k]);
-	}
-	for (int mode = 0; mode < 2; mode++) {
-		void *recorded;
-		need(cuda->cuStreamBeginCapture_v2(stream, 0), "capturing");
-		for (int k = 0; k < n; k++)
-			if (l[k].best >= 0) {
-				igemm_launch how = igemm_launch_of(&l[k].p, &l[k].v[l[k].best], &device);
-				launch(l[k].kernel[l[k].best], &how, &a[k], mode && k > 0);
-			}
-		need(cuda->cuStreamEndCapture(stream, &recorded), "capturing");
-		printf("batch %d: chain of all layers in one graph%s: %.1f us\n", batch, mode ? ", overlapping" : "", replay(recorded));
-	}
-	for (int k = 0; k < n; k++) {
-		if (l[k].best < 0) continue;
-		cuda->cuMemFree_v2(address(m[k].packed));
-		if (m[k].window) cuda->cuMemFree_v2(address(m[k].window));
-		free(m[k].host);
-		free(m[k].host_bias);
-	}
-	for (int k = 0; k < 4; k++) cuda->cuMemFree_v2(address(buffer[k]));
+	if (chain) run_chain(l, n, batch);
 }
 
 static void run_odd(int count)
@@ -657,32 +656,21 @@ static void open_all(void)
 	compile_all();
 }
 
-/* Compiles every variant of ResNet-50 without a device, for compute capability 9.0. */
+/* Compiles every variant of ResNet-50's layers, for 9.0 or (general) 8.0: no device is needed. */
 static int compile_only(const char *name_of_type, bool only_general)
 {
 	static layer l[MOST_LAYERS];
 	pool *threads;
 	open_nvrtc();
 	device = (igemm_device){ only_general ? 8 : 9, 0, 132 };
-	type = !strcmp(name_of_type, "bf16") ? OG_BF16 : !strcmp(name_of_type, "f16") ? OG_F16 : OG_F32;
-	tf32 = !strcmp(name_of_type, "tf32");
+	choose_type(name_of_type);
 	int n = resnet(l, 32);
 	tails(l, n);
 	for (int k = 0; k < n; k++) find_variants(&l[k]);
-	printf("%d kernels\n", n_kernels);
 	must(pool_create(&threads, 0));
 	pool_run(threads, n_kernels, 1, compile, &n_compiled);
-	for (int k = 0; k < n_kernels; k++) {
-		char name[64];
-		snprintf(name, sizeof name, "/tmp/tensor/cubin/%03d.cubin", k);
-		FILE *f = fopen(name, "wb");
-		if (f) { fwrite(kernels[k].image, 1, kernels[k].n, f); fclose(f); }
-		snprintf(name, sizeof name, "/tmp/tensor/cubin/%03d.cu", k);
-		f = fopen(name, "w");
-		if (f) { fputs(kernels[k].source, f); fclose(f); }
-	}
-	for (int k = 0; k < n; k++)
-		for (int i = 0; i < l[k].n; i++) printf("%d %s: %s\n", l[k].kernel[i], l[k].name, variant_name(&l[k].v[i]));
+	pool_destroy(threads);
+	printf("%d kernels compiled\n", n_kernels);
 	return 0;
 }
 
@@ -701,10 +689,7 @@ int main(int argc, char **argv)
 		else if (what == WAYS) general = !strcmp(argv[i], "general");
 		else if (what == TAIL) tail_name = argv[i];
 		else if (what == CSV) csv = fopen(argv[i], "w");
-		else if (what == TYPE) {
-			type = !strcmp(argv[i], "bf16") ? OG_BF16 : !strcmp(argv[i], "f16") ? OG_F16 : OG_F32;
-			tf32 = !strcmp(argv[i], "tf32");
-		}
+		else if (what == TYPE) choose_type(argv[i]);
 	}
 	if (csv) fclose(csv);
 	printf("%d failures\n", failures);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks and times the convolutions and matrix products on a machine with a GPU; raw outputs go to $OUT. Run it in the repository's
-# root, with tools/check_tensor built in $B (make B=... build/gpu/tools/check_tensor).
+# root, with tools/check_tensor built in $B (make B=build/gpu build/gpu/tools/check_tensor).
+# BAR=1: what cuDNN takes through PyTorch, too.
 set -eu
 B=${B:-build/gpu}
 OUT=${OUT:-$B}

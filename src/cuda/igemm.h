@@ -1,13 +1,15 @@
-/* igemm.h -- implicit GEMM: convolutions and matrix products on the GPU with any epilogue: which ways there are, their CUDA C, their packed
- * weights and how they are launched. Nothing here calls the driver: the caller compiles, loads and launches.
+/* igemm.h -- implicit GEMM: convolutions and matrix products on the GPU with any epilogue: which ways there are, their CUDA C,
+ * their packed weights and how they are launched. Nothing here calls the driver: the caller compiles, loads and launches.
  *
- *   igemm_variants   the ways to run a problem on a device, to be compiled and timed; the likely best first
+ *   igemm_variants   the ways to run a problem on a device, the likely best first, to be compiled and timed
  *   igemm_source     one way's CUDA C: NVRTC with igemm_options(); the kernel is named "igemm" and takes one igemm_args
  *   igemm_pack       weights and bias as the way wants them
  *   igemm_bind       igemm_args for given addresses (the driver's two encoders of tensor maps are passed in)
  *   igemm_launch_of  grid, block, cluster, shared memory
  *
- * Activations are NHWC, the channels without gaps; 16-byte aligned. Sums are made in float32. */
+ * Activations are NHWC, the channels without gaps; 16-byte aligned. Sums are made in float32, in an order that hangs on the
+ * variant only. A kernel waits for those before it in the stream, so that `overlaps` is safe whatever they are. Packed
+ * weights serve all variants of one way. */
 #ifndef IGEMM_H
 #define IGEMM_H
 
@@ -27,7 +29,7 @@ typedef struct igemm_problem {
 
 typedef enum igemm_way {
 	IGEMM_WGMMA,                                /* compute capability 9.0: wgmma, copies by the tensor copy engine */
-	IGEMM_WINDOW,                               /* the same over windows of few channels; the input goes through igemm_window_bytes */
+	IGEMM_WINDOW,                               /* the same over windows of few channels; see igemm_window_of */
 	IGEMM_MMA,                                  /* from 8.0 on: mma.sync, cp.async */
 	IGEMM_FMA                                   /* float32 in full */
 } igemm_way;
@@ -65,7 +67,9 @@ typedef struct igemm_places {
 	void *out;
 } igemm_places;
 
-/* Writes at most `most` variants; 0: there is none. */
+/* A guess at a variant's time in microseconds. */
+double igemm_guess(const igemm_problem *, const igemm_variant *, const igemm_device *);
+/* Writes at most `most` variants, by rising guess; 0: there is none. Six are enough to have a fast one among them. */
 int igemm_variants(igemm_variant *out, int most, const igemm_problem *, const igemm_device *);
 /* Options for NVRTC besides the target. */
 const char *const *igemm_options(const igemm_problem *, int *n);
@@ -78,7 +82,8 @@ void igemm_target(char *out, const igemm_variant *, const igemm_device *);
 size_t igemm_packed_bytes(const igemm_problem *, const igemm_variant *);
 /* weights: float32 [k, c, r, s] (of a product: [N, K]); step_k, step_c: elements from one k or c to the next, rows of taps
  * are dense. bias: k floats, or NULL. Rounds to the dtype, to nearest even. */
-void igemm_pack(void *to, const igemm_problem *, const igemm_variant *, const float *weights, int64_t step_k, int64_t step_c, const float *bias);
+void igemm_pack(void *to, const igemm_problem *, const igemm_variant *, const float *weights, int64_t step_k, int64_t step_c,
+                const float *bias);
 
 igemm_launch igemm_launch_of(const igemm_problem *, const igemm_variant *, const igemm_device *);
 og_status igemm_bind(igemm_args *, const igemm_problem *, const igemm_variant *, const igemm_encoders *, const igemm_places *);

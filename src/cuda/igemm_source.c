@@ -76,7 +76,8 @@ static void add_wgmma(text *t, const igemm_problem *p, int bn)
 {
 	const int n = bn / 2;
 	const char *type = p->dtype == OG_F16 ? "f16" : p->dtype == OG_BF16 ? "bf16" : "tf32";
-	text_printf(t, "HERE void mma(float (&d)[%d], u64 a, u64 b, int adds)\n{\n\tasm volatile(\"{\\n.reg .pred adds;\\nsetp.ne.b32 adds, %%%d, 0;\\n\"\n"
+	text_printf(t, "HERE void mma(float (&d)[%d], u64 a, u64 b, int adds)\n{\n"
+	            "\tasm volatile(\"{\\n.reg .pred adds;\\nsetp.ne.b32 adds, %%%d, 0;\\n\"\n"
 	            "\t\t\"wgmma.mma_async.sync.aligned.m64n%dk%d.f32.%s.%s {", n, n + 2, bn, p->dtype == OG_F32 ? 8 : 16, type, type);
 	for (int k = 0; k < n; k++) text_printf(t, "%s%%%d", k ? ", " : "", k);
 	text_printf(t, "}, %%%d, %%%d, adds, 1, 1%s;\\n}\"\n\t\t: ", n, n + 1, p->dtype == OG_F32 ? "" : ", 0, 0");
@@ -139,8 +140,8 @@ og_status igemm_window_source(char **out, const igemm_problem *p, og_dtype from)
 	const igemm_window w = igemm_window_of(p);
 	text t = { 0 };
 	add_type(&t, p);
-	text_printf(&t, "#define FOLD_H %d\n#define FOLD_W %d\n#define CELL %d\n#define CHANNELS %d\n#define FROM_F32 %d\n#define STAGED (-1)\n", w.fold_h, w.fold_w,
-	            w.cell, p->c, from == OG_F32 && p->dtype != OG_F32);
+	text_printf(&t, "#define FOLD_H %d\n#define FOLD_W %d\n#define CELL %d\n#define CHANNELS %d\n", w.fold_h, w.fold_w, w.cell, p->c);
+	text_printf(&t, "#define FROM_F32 %d\n#define STAGED (-1)\n", from == OG_F32 && p->dtype != OG_F32);
 	add_tail(&t, &(igemm_problem){ .n_operands = 0 });
 	text_add(&t, "#line 1 \"igemm.cuh\"\n");
 	text_add(&t, igemm_text_common);
