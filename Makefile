@@ -87,7 +87,7 @@ $(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKI
 $(B)/src/kit/build.o: Makefile
 
 # texts that are embedded
-$(B)/src/cuda/texts.o: $(wildcard src/cuda/*.cuh src/cuda/*/*.cuh include/opgraft/*.h)
+$(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: $(wildcard src/cuda/*.cuh src/cuda/*/*.cuh include/opgraft/*.h) src/cuda/igemm_args.h
 
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c
@@ -131,7 +131,7 @@ $(B)/libopgraft_kit.a: $(KIT_OBJ)
 lib: $(B)/libopgraft.a $(B)/libopgraft_kit.a
 
 # ---- tests and tools ----------------------------------------------------------------------------
-units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels $(B)/tools/check_onnxruntime_cuda
+units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels $(B)/tools/check_onnxruntime_cuda $(B)/tools/check_tensor
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft_kit.a $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft_kit.a $(B)/libopgraft.a -lcmocka $(LIBS)
