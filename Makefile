@@ -10,6 +10,7 @@ B ?= build
 PREFIX ?= /usr/local
 CC ?= cc
 AR ?= ar
+STRIP ?= strip
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
 OPT := -O2
@@ -21,9 +22,12 @@ ifneq ($(DEBUG),)
 OPT := -O1 -g -DOG_DEBUG
 else
 OPT += -DNDEBUG
+# What does not run while a network runs is compiled for size: folders, and the level of machines without AVX2.
+SMALL := -Os
 endif
+SMALL_IN := kit report surgery api cuda onnx graph schema optimize
 BASE := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -I$(B) $(OPT) $(SAN) $(WARN) -fPIC -fvisibility=hidden \
-        -ffp-contract=off -pthread -MMD -MP $(CFLAGS)
+        -ffp-contract=off -fno-asynchronous-unwind-tables -pthread -MMD -MP $(CFLAGS)
 # op files: wrapping integers; strips larger than the base ABI's vectors stay inside one file
 OPFLAGS := -fwrapv -Wno-override-init -Wno-psabi
 ifneq ($(findstring clang,$(shell $(CC) --version)),)
@@ -37,6 +41,8 @@ ISAS := scalar avx2 avx512
 LIBS := -lm -ldl -pthread
 
 OPS := $(wildcard src/ops/*.c)
+# those whose formula or kernel is compiled apart, by other compilers too: their definition is for the rest
+FORMULAS := $(shell grep -lE 'EXPR|KERNELS|ROWS|DEVICE' $(OPS))
 TEMPLATES := $(wildcard src/cpu/*_tmpl.c)
 # what goes into op libraries refers to the library's own list of ops, so it is an archive of its own
 KIT := $(filter-out %/peer_onnxruntime.c,$(wildcard src/bridge/*.c))
@@ -92,19 +98,19 @@ $(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: $(wildcard src/cuda/*.cuh sr
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(OPFLAGS) -c -o $@ $<
+	$(CC) $(BASE) $(OPFLAGS) $(if $(filter $<,$(FORMULAS)),$(SMALL),-DOP_NO_TEXT) -c -o $@ $<
 $(foreach i,$(ISAS) ref,$(B)/ops_$(i).o): $(B)/ops_%.o: $(B)/ops_all.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(OPFLAGS) $(LANES_$*) -c -o $@ $<
 define template_rule
 $(B)/src/cpu/%_tmpl.$(1).o: src/cpu/%_tmpl.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(BASE) -Wno-psabi $$(LANES_$(1)) -c -o $$@ $$<
+	$$(CC) $$(BASE) -Wno-psabi $$(if $$(filter scalar,$(1)),$$(SMALL)) $$(LANES_$(1)) -c -o $$@ $$<
 endef
 $(foreach i,$(ISAS),$(eval $(call template_rule,$(i))))
 $(B)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
+	$(CC) $(BASE) $(if $(filter $(SMALL_IN:%=src/%/),$(dir $<)),$(SMALL)) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -c -o $@ $<
@@ -114,7 +120,7 @@ $(B)/libopgraft.a: $(OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $(OBJ)
 $(B)/libopgraft.so: $(OBJ)
-	$(CC) $(SAN) -shared -Wl,-soname,libopgraft.so.0 -Wl,-z,defs -o $@ $(OBJ) $(LIBS)
+	$(CC) $(SAN) -shared -Wl,-soname,libopgraft.so.0 -Wl,-z,defs -Wl,--gc-sections -o $@ $(OBJ) $(LIBS)
 $(B)/opgraft: $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a
 	$(CC) $(SAN) -o $@ $(CLI:%.c=$(B)/%.o) $(B)/libopgraft.a $(LIBS)
 # beside what is built, the headers as an installed Opgraft has them
@@ -207,6 +213,7 @@ install: all
 	install -m 755 $(B)/opgraft $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(B)/libopgraft.a $(B)/libopgraft_kit.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/libopgraft.so $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION)
+	$(STRIP) $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION)
 	ln -sf libopgraft.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libopgraft.so.0
 	ln -sf libopgraft.so.0 $(DESTDIR)$(PREFIX)/lib/libopgraft.so
 	install -m 644 $(B)/opgraft.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/

@@ -349,6 +349,9 @@ OG_API og_status og_tensorrt_test(char **out, const char *path, const og_tensorr
 OG_API og_status og_doctor(char **out, og_format format);
 /* "avx512", "avx2" or "scalar": the level that the CPU backend uses here (OPGRAFT_ISA can lower it). */
 OG_API const char *og_cpu_level(void);
+/* Float32 operations a second that one core of this processor can do, measured now, which takes some milliseconds:
+ * multiply and add count as two. */
+OG_API double og_cpu_peak(void);
 
 #ifdef __cplusplus
 }

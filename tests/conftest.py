@@ -1,11 +1,14 @@
 """What the Python tests share. OPGRAFT_BUILD names another build to test (a sanitizer's, say)."""
+import atexit
 import collections
 import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import onnx
@@ -19,6 +22,8 @@ MODELS = ROOT / "models"
 LENET5 = [MODELS / f"lenet5_{name}.onnx" for name in ("relu", "swish4", "swish2")]
 
 sys.path.insert(0, str(ROOT / "tools"))
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="opgraft-cache-")       # times of this run of the tests only
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ.setdefault("VIRTUAL_ENV", sys.prefix)          # where the command finds NVRTC and ONNX Runtime
 
 Done = collections.namedtuple("Done", "status out err")

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+import emulated
 from conftest import BUILD, ROOT, run
 
 OPS = ROOT / "tests" / "ops"
@@ -85,23 +86,7 @@ def emulator(tmp_path_factory):
     """A folder with libcuda.so.1, libnvrtc.so and headers whose PTX is replaced by C++."""
     if not shutil.which("g++"):
         pytest.skip("g++ is not installed")
-    folder = tmp_path_factory.mktemp("emulator")
-    shutil.copytree(ROOT / "include" / "opgraft", folder / "include" / "opgraft")
-    header = folder / "include" / "opgraft" / "device.h"
-    text = header.read_text()
-    for ptx, instead in [
-        (r'asm\("cvt\.f32\.f16 %0, %1;".*;', "f = emulated_half_to_float(x.bits);"),
-        (r'asm\("cvt\.rn\.f16\.f32 %0, %1;".*;', "x.bits = emulated_float_to_half(f);"),
-        (r'asm volatile\("st\.global\.v4\.b32.*;', "*p = w;"), (r'asm volatile\("st\.global\.v2\.b32.*;', "*p = w;"),
-    ]:
-        text, n = re.subn(ptx, instead, text)
-        assert n == 1, ptx
-    header.write_text(text)
-    cuda = ROOT / "tests" / "cuda"
-    subprocess.run(["g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", f"-I{cuda}", f"-I{folder}/include",
-                    "-o", folder / "libcuda.so.1", cuda / "libcuda.cc", "-ldl"], check=True)
-    subprocess.run(["cc", "-fPIC", "-shared", "-o", folder / "libnvrtc.so", cuda / "libnvrtc.c"], check=True)
-    return folder
+    return emulated.make(tmp_path_factory.mktemp("emulator"))
 
 
 def check_kernels(emulator, source, folder):
@@ -112,7 +97,7 @@ def check_kernels(emulator, source, folder):
     assert all(arch in done.out + done.err for arch in ALL)    # those that were skipped are named
     program.write_text(f'#include "emulate.h"\n#line 1 "{source}"\n{source.read_text()}')
     subprocess.run(["g++", "-std=c++17", "-O2", "-mfma", "-fPIC", "-shared", "-ffp-contract=off", "-fwrapv", "-w", "-DOG_KERNELS",
-                    f"-I{ROOT}/tests/cuda", f"-I{emulator}/include", "-o", kernels, program, emulator / "libcuda.so.1"], check=True)
+                    f"-I{emulator}/include", "-o", kernels, program, emulator / "libcuda.so.1"], check=True)
     env = dict(os.environ, LD_LIBRARY_PATH=str(emulator), EMULATED_KERNELS=str(kernels))
     return subprocess.run([BUILD / "tools" / "check_kernels", "--small", library], env=env, capture_output=True, text=True, timeout=600)
 

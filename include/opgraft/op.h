@@ -135,6 +135,11 @@
 #define CPU(f) .cpu = { op_##f##_scalar, op_##f##_avx2, op_##f##_avx512 }
 #define ATTRS(...) .attrs = (const og_attr[]){ __VA_ARGS__, { .name = NULL } }
 
+#ifdef OP_NO_TEXT                        /* built in, without a formula that other compilers are to see */
+#define OP(symbol, ...) \
+	extern const og_op og_op_##symbol; \
+	const og_op og_op_##symbol = { .abi = OG_OP_ABI, __VA_ARGS__ };
+#else
 /* The file's text is embedded once however many OP() it holds. */
 extern const char og_file_text[] __attribute__((visibility("hidden")));
 extern const char og_file_text_end[] __attribute__((visibility("hidden")));
@@ -144,6 +149,7 @@ extern const char og_file_text_end[] __attribute__((visibility("hidden")));
 	extern const og_op og_op_##symbol; \
 	const og_op og_op_##symbol = { .abi = OG_OP_ABI, .text = og_file_text, .text_end = og_file_text_end, \
 	                               __VA_ARGS__ };
+#endif
 #else
 #define INTS(f, expr)
 #define INTS_TEST(f, expr)

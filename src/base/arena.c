@@ -62,6 +62,7 @@ void *arena_aligned(arena *a, size_t bytes, size_t alignment)
 	size_t need = bytes + alignment, size = need > a->next_size ? need : a->next_size;
 	block *b = base_new(1, sizeof *b + size);
 	if (!b) return NULL;
+	base_wish_huge(b, sizeof *b + size);
 	b->size = size;
 	a->total += sizeof *b + size;
 	/* A block for one large piece goes behind the current one, whose rest stays in use. */

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static _Atomic uint64_t made;            /* allocations asked for so far */
 static _Atomic uint64_t failing;         /* number of the one that fails; 0: none */
@@ -43,11 +44,25 @@ void *base_realloc(void *p, size_t count, size_t size)
 	return realloc(p, at_least_one(bytes));
 }
 
+enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20 };
+
+void base_wish_huge(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t from = ((uintptr_t)p + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, to = ((uintptr_t)p + bytes) / HUGE_PAGE * HUGE_PAGE;
+	if (bytes >= HUGE_FROM && to > from) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+	(void)p, (void)bytes;
+#endif
+}
+
 void *base_alloc_aligned(size_t bytes, size_t alignment)
 {
 	void *p;
 	if (alignment < sizeof(void *)) alignment = sizeof(void *);
+	if (bytes >= HUGE_FROM && alignment < HUGE_PAGE) alignment = HUGE_PAGE;
 	if (!door_opens() || posix_memalign(&p, alignment, at_least_one(bytes)) != 0) return NULL;
+	base_wish_huge(p, bytes);
 	return p;
 }
 

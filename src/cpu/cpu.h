@@ -56,6 +56,9 @@ int cpu_slots(double work, int threads);
  * below `slots`. */
 void cpu_tasks(pool *, int slots, int64_t n, void (*task)(void *arg, int64_t k, int slot), void *arg);
 
+/* Multiplies and adds a second of one core, measured in some milliseconds on operands that never leave L1. */
+double cpu_peak(const cpu_kernels *);
+
 /* ---- views ---------------------------------------------------------------------------------- */
 
 /* An operand read as if it had the shape it broadcasts to: axes merged where they can be, innermost first. */

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "cpu/cpu.h"
 #include "cuda/nvrtc.h"
 #include "opgraft.h"
 #include "plan/plan.h"
@@ -21,6 +22,7 @@ og_status og_op_at(size_t k, og_op_info *out)
 }
 
 const char *og_cpu_level(void) { return cpu_backend.features(); }
+double og_cpu_peak(void) { return cpu_peak(cpu_kernels_here()); }
 
 /* ---- vendor libraries ------------------------------------------------------------------------ */
 

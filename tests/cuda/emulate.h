@@ -1,5 +1,5 @@
-/* emulate.h -- enough of CUDA C for a C++ compiler to take the kernels of opgraft/device.h, and for libcuda.cc beside it to run them
- * a thread at a time. What is written in PTX, the test replaces by the functions at the end. */
+/* emulate.h -- enough of CUDA C for a C++ compiler to take the kernels of opgraft/device.h and of plans, and for libcuda.cc beside it to
+ * run them a thread at a time. What is written in PTX, tests/emulated.py replaces by the functions at the end. */
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -9,21 +9,28 @@
 #define __CUDA_ARCH__ 750
 #define __device__
 #define __global__
-#define __shared__ static                /* blocks run one after the other */
+#define __shared__ static                /* clusters run one after the other, and their blocks have none but libcuda.cc's */
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline, unused))
 #define __grid_constant__
-#define __launch_bounds__(n)
+#define __launch_bounds__(...)
+#define __cluster_dims__(x, y, z)        /* libcuda.cc reads it in the text */
 #define __align__(n) alignas(n)
 
 struct uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
+struct alignas(16) float4 { float x, y, z, w; };
 struct emulated_index { unsigned x, y, z; };
 extern emulated_index threadIdx, blockIdx, blockDim, gridDim;
 
-/* In libcuda.cc: threads of a block, or of a warp, wait for each other. */
-extern "C" void emulated_wait(bool warp);
-extern float emulated_slot[1024];
+/* In libcuda.cc: threads of a block, a warp or a cluster wait for each other. */
+enum { EMULATED_BLOCK, EMULATED_WARP, EMULATED_CLUSTER };
+extern "C" void emulated_wait(int who);
+extern "C" void *emulated_memory();      /* shared memory whose size the launch gave */
+extern "C" void *emulated_there(void *p, int rank);      /* the same place in another block of the cluster */
+enum { EMULATED_THREADS = 16 * 1024 };   /* of a cluster */
+extern float emulated_slot[EMULATED_THREADS];
+extern unsigned emulated_thread;         /* the one that runs, among those of its cluster */
 
 template<class A, class B> static inline A emulated_cast(B b) { A a; memcpy(&a, &b, sizeof a); return a; }
 static inline float __int_as_float(int i) { return emulated_cast<float>(i); }
@@ -33,14 +40,15 @@ static inline unsigned __float_as_uint(float f) { return emulated_cast<unsigned>
 static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
 static inline float __fsqrt_rn(float x) { return sqrtf(x); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
-static inline void __syncthreads() { emulated_wait(false); }
+template<class T> static inline T __ldg(const T *p) { return *p; }
+static inline void __syncthreads() { emulated_wait(EMULATED_BLOCK); }
 static inline float __shfl_xor_sync(unsigned, float a, int lane)
 {
-	const unsigned me = threadIdx.y * blockDim.x + threadIdx.x;
+	const unsigned me = emulated_thread;
 	emulated_slot[me] = a;
-	emulated_wait(true);
+	emulated_wait(EMULATED_WARP);
 	a = emulated_slot[me ^ lane];
-	emulated_wait(true);
+	emulated_wait(EMULATED_WARP);
 	return a;
 }
 

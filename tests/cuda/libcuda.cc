@@ -1,41 +1,66 @@
-/* libcuda.cc -- a CUDA driver with a device of its own: memory is the host's, kernels are functions of the library named by
- * EMULATED_KERNELS, compiled with emulate.h. Threads of a block are contexts that take turns; one that waits lets the next go on. It
- * refuses what a launch or a capture must not do. */
-#include "emulate.h"
-
+/* libcuda.cc -- a CUDA driver with a device of its own: memory is the host's, kernels are C++. Those of op libraries are functions of the
+ * library named by EMULATED_KERNELS; those of plans are their program's text, which libnvrtc.c hands on as machine code and which is
+ * compiled here with emulate.h. Threads of a cluster are contexts that take turns; one that waits lets the next go on.
+ *
+ * It refuses what a launch or a capture must not do. Memory begins as NaN and ends the process when something is written beside it.
+ * EMULATED_ARCH=75 is its compute capability (90), EMULATED_MEMORY=N the bytes that it has. */
+#include <chrono>
 #include <dlfcn.h>
+#include <map>
+#include <mutex>
+#include <regex>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string>
 #include <ucontext.h>
+#include <unistd.h>
 #include <vector>
 
+#include "emulate.h"           /* its macros would break the headers above */
 #include "opgraft/device.h"
 
 emulated_index threadIdx, blockIdx, blockDim, gridDim;
-float emulated_slot[1024];
+float emulated_slot[EMULATED_THREADS];
+unsigned emulated_thread;
 
-enum { INVALID = 1, OUT_OF_MEMORY = 2, CAPTURING = 900, NOT_FOUND = 500, STACK = 1 << 16, WARP = 32 };
+enum { INVALID = 1, OUT_OF_MEMORY = 2, CAPTURING = 900, NOT_FOUND = 500, STACK = 1 << 16, WARP = 32, GUARD = 256 };
+enum { MOST_SHARED = 227 << 10 };
 
-struct launch { void *function; emulated_index grid, block; std::vector<char> arguments; bool is_map; };
-struct function { void *code; bool is_map, waits; };
+struct function { void *code; size_t argument; bool waits; unsigned cluster; };
+struct module { void *library; std::string text; };
+struct launch { const function *what; emulated_index grid, block; unsigned shared; std::vector<char> argument; };
 struct graph { std::vector<launch> launches; };
+struct stream { graph *captured; };
+struct event { std::chrono::steady_clock::time_point at; };
 
-static std::vector<graph *> capture;     /* the one going on, or none */
-static long live;                        /* blocks of memory */
+static std::recursive_mutex lock;        /* the device does one thing at a time */
+static thread_local int captures;        /* going on in this thread */
 
-/* ---- threads of a block ----------------------------------------------------------------------- */
+/* ---- threads of a cluster --------------------------------------------------------------------- */
 
-struct thread { ucontext_t context; char *stack; bool done; emulated_index index; };
-struct group { unsigned members, arrived; long turn; };      /* a warp, or (the last one) the block */
+struct thread { ucontext_t context; char *stack; bool done; emulated_index index, block; };
+struct group { unsigned members, arrived; long turn; };
 static std::vector<thread> threads;
-static group groups[1024 / WARP + 1];
+static std::vector<group> warps, blocks;
+static group cluster;
+static unsigned block_threads;
+static std::vector<std::vector<float4>> memory;              /* of each block of the cluster */
 static ucontext_t scheduler;
-static unsigned current;
 static const launch *running;
+
+/* Arguments of this size are passed in memory, whatever is in them. */
+struct argument { char bytes[sizeof(og_device_call)]; };
 
 static void call(const launch *l)
 {
-	if (l->is_map) ((void (*)(const og_map_call))l->function)(*(const og_map_call *)l->arguments.data());
-	else ((void (*)(const og_device_call))l->function)(*(const og_device_call *)l->arguments.data());
+	argument a;
+	memcpy(a.bytes, l->argument.data(), l->argument.size());
+	((void (*)(argument))l->what->code)(a);
+}
+
+static group &group_of(int who)
+{
+	return who == EMULATED_WARP ? warps[emulated_thread / WARP] : who == EMULATED_BLOCK ? blocks[emulated_thread / block_threads] : cluster;
 }
 
 static void release(group &g)
@@ -45,35 +70,49 @@ static void release(group &g)
 	g.turn++;
 }
 
-extern "C" void emulated_wait(bool warp)
+extern "C" void emulated_wait(int who)
 {
-	group &g = groups[warp ? current / WARP : 1024 / WARP];
+	group &g = group_of(who);
 	const long turn = g.turn;
 	g.arrived++;
 	release(g);
-	while (g.turn == turn) swapcontext(&threads[current].context, &scheduler);
+	while (g.turn == turn) swapcontext(&threads[emulated_thread].context, &scheduler);
+}
+
+extern "C" void *emulated_memory() { return memory[emulated_thread / block_threads].data(); }
+
+extern "C" void *emulated_there(void *p, int rank)
+{
+	return (char *)memory[rank].data() + ((char *)p - (char *)emulated_memory());
 }
 
 static void begin_thread()
 {
 	call(running);
-	threads[current].done = true;
-	for (group *g : { &groups[current / WARP], &groups[1024 / WARP] }) {
-		g->members--;
-		release(*g);
+	threads[emulated_thread].done = true;
+	for (int who : { EMULATED_WARP, EMULATED_BLOCK, EMULATED_CLUSTER }) {
+		group_of(who).members--;
+		release(group_of(who));
 	}
 }
 
-static void run_block(const launch *l)
+/* All threads of `n` neighbouring blocks, the first of which is `first`. */
+static void run_cluster(const launch *l, emulated_index first, unsigned n)
 {
 	running = l;
-	memset(groups, 0, sizeof groups);
-	for (unsigned k = 0; k < threads.size(); k++) {
-		thread &t = threads[k];
+	block_threads = l->block.x * l->block.y * l->block.z;
+	while (threads.size() < n * block_threads) threads.push_back({ {}, (char *)malloc(STACK), false, {}, {} });
+	warps.assign(n * block_threads / WARP + 1, {});
+	blocks.assign(n, {});
+	cluster = {};
+	memory.assign(n, std::vector<float4>(l->shared / sizeof(float4) + 1, float4 { NAN, NAN, NAN, NAN }));
+	for (emulated_thread = 0; emulated_thread < n * block_threads; emulated_thread++) {
+		thread &t = threads[emulated_thread];
+		const unsigned k = emulated_thread % block_threads;
+		for (int who : { EMULATED_WARP, EMULATED_BLOCK, EMULATED_CLUSTER }) group_of(who).members++;
 		t.done = false;
-		groups[k / WARP].members++;
-		groups[1024 / WARP].members++;
 		t.index = { k % l->block.x, k / l->block.x % l->block.y, k / l->block.x / l->block.y };
+		t.block = { first.x + emulated_thread / block_threads, first.y, first.z };
 		getcontext(&t.context);
 		t.context.uc_stack.ss_sp = t.stack;
 		t.context.uc_stack.ss_size = STACK;
@@ -82,29 +121,28 @@ static void run_block(const launch *l)
 	}
 	for (bool left = true; left;) {
 		left = false;
-		for (current = 0; current < threads.size(); current++) {
-			if (threads[current].done) continue;
+		for (emulated_thread = 0; emulated_thread < n * block_threads; emulated_thread++) {
+			if (threads[emulated_thread].done) continue;
 			left = true;
-			threadIdx = threads[current].index;
-			swapcontext(&scheduler, &threads[current].context);
+			threadIdx = threads[emulated_thread].index;
+			blockIdx = threads[emulated_thread].block;
+			swapcontext(&scheduler, &threads[emulated_thread].context);
 		}
 	}
 }
 
-static void run(const launch &l, bool waits)
+static void run(const launch &l)
 {
 	gridDim = l.grid;
 	blockDim = l.block;
-	if (waits) {
-		threads.resize((size_t)l.block.x * l.block.y * l.block.z);
-		for (thread &t : threads)
-			if (!t.stack) t.stack = (char *)malloc(STACK);
-	}
 	for (unsigned z = 0; z < l.grid.z; z++)
 		for (unsigned y = 0; y < l.grid.y; y++)
-			for (unsigned x = 0; x < l.grid.x; x++) {
+			for (unsigned x = 0; x < l.grid.x; x += l.what->cluster) {
+				if (l.what->waits) {
+					run_cluster(&l, { x, y, z }, l.what->cluster);
+					continue;
+				}
 				blockIdx = { x, y, z };
-				if (waits) { run_block(&l); continue; }
 				for (unsigned k = 0; k < l.block.x; k++) {
 					threadIdx = { k, 0, 0 };
 					call(&l);
@@ -112,85 +150,205 @@ static void run(const launch &l, bool waits)
 			}
 }
 
+/* ---- modules ---------------------------------------------------------------------------------- */
+
+/* Folder of this library, where its headers are too. */
+static std::string folder()
+{
+	Dl_info here;
+	dladdr((void *)folder, &here);
+	std::string path = here.dli_fname;
+	return path.substr(0, path.rfind('/'));
+}
+
+/* The program of a plan as a library: compiled once for each text. */
+static void *compile(const char *text)
+{
+	const std::string home = folder(), path = home + "/" + std::to_string(std::hash<std::string>()(text)), source = path + ".cc";
+	if (void *known = dlopen((path + ".so").c_str(), RTLD_NOW | RTLD_LOCAL)) return known;
+	const std::string made = path + "." + std::to_string(getpid());
+	const std::string body = std::regex_replace(std::string(text), std::regex("extern __shared__ (\\w+) (\\w+)\\[\\];"), "$1 *$2 = ($1 *)emulated_memory();");
+	FILE *f = fopen(source.c_str(), "w");
+	fprintf(f, "#include \"emulate.h\"\n%s", body.c_str());
+	fclose(f);
+	const std::string command = "g++ -std=c++17 -O1 -mfma -fPIC -shared -ffp-contract=off -fwrapv -w -DOG_KERNELS -I" + home + "/include -o " + made +
+	                            " " + source + " " + home + "/libcuda.so.1 && mv " + made + " " + path + ".so";
+	return system(command.c_str()) == 0 ? dlopen((path + ".so").c_str(), RTLD_NOW | RTLD_LOCAL) : NULL;
+}
+
+/* What is behind `before` in the kernel's head, up to `end`; "" when it is not there. */
+static std::string head_of(const module *m, const std::string &name, const std::string &pattern)
+{
+	std::smatch found;
+	const size_t at = m->text.find(" " + name + "("), line = at == std::string::npos ? at : m->text.rfind("__global__", at);
+	if (line == std::string::npos) return "";
+	const std::string head = m->text.substr(line, m->text.find(')', at) - line);
+	return std::regex_search(head, found, std::regex(pattern)) ? found[1].str() : "";
+}
+
+static function *find(const module *m, const char *name)
+{
+	void *code = dlsym(m->library, name);
+	if (!code) return NULL;
+	if (m->text.empty())
+		return new function { code, !strncmp(name, "og_", 3) ? sizeof(og_map_call) : sizeof(og_device_call),
+		                      strstr(name, "_warp_") || strstr(name, "_block_") || strstr(name, "_columns_"), 1 };
+	const std::string type = head_of(m, name, "__grid_constant__ (\\w+)"), blocks = head_of(m, name, "__cluster_dims__\\((\\d+)");
+	return new function { code, type == "og_step" ? 26 * sizeof(void *) : type == "og_device_call" ? sizeof(og_device_call) : 0, true,
+	                      blocks.empty() ? 1 : (unsigned)std::stoul(blocks) };
+}
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+static std::map<uintptr_t, size_t> live; /* bytes from each start */
+static size_t used;
+
+static size_t memory_bytes()
+{
+	const char *told = getenv("EMULATED_MEMORY");
+	return told ? strtoull(told, NULL, 10) : (size_t)4 << 30;
+}
+
+static void check_guards(const char *p, size_t n)
+{
+	for (int k = 0; k < GUARD; k++)
+		if (p[-1 - k] != 0x5a || p[n + k] != 0x5a) {
+			fprintf(stderr, "emulated device: something was written beside a block of %zu bytes\n", n);
+			abort();
+		}
+}
+
 /* ---- the driver ------------------------------------------------------------------------------- */
 
 #define API extern "C" __attribute__((visibility("default"))) int
+#define ALONE const std::lock_guard<std::recursive_mutex> alone(lock)
 
 static int context;                      /* its address is one */
-static bool current_context;
+static thread_local bool current_context;
+
+static int capability()
+{
+	const char *told = getenv("EMULATED_ARCH");
+	return told ? atoi(told) : 90;
+}
 
 API cuInit(unsigned) { return 0; }
 API cuGetErrorString(int error, const char **text)
 {
-	*text = error == CAPTURING ? "not while a stream is being captured" : error == NOT_FOUND ? "not found" : "emulated error";
+	*text = error == CAPTURING ? "not while a stream is being captured" : error == NOT_FOUND ? "not found" : error == OUT_OF_MEMORY ? "out of memory" : "emulated error";
 	return 0;
 }
 API cuDeviceGet(int *device, int) { *device = 0; return 0; }
 API cuDeviceGetName(char *name, int n, int) { strncpy(name, "Emulated device", n); return 0; }
 API cuDeviceGetAttribute(int *value, int attribute, int)
 {
-	*value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 4 : 99 << 10;
+	*value = attribute == 75 ? capability() / 10 : attribute == 76 ? capability() % 10 : attribute == 16 ? 4 : MOST_SHARED;
 	return 0;
 }
 API cuDevicePrimaryCtxRetain(void **c, int) { *c = &context; return 0; }
 API cuCtxSetCurrent(void *c) { current_context = c; return 0; }
 API cuCtxGetCurrent(void **c) { *c = current_context ? &context : NULL; return 0; }
 API cuCtxGetDevice(int *device) { *device = 0; return 0; }
-API cuCtxSynchronize() { return capture.empty() ? 0 : CAPTURING; }
-API cuModuleLoadData(void **module, const void *)
+API cuCtxSynchronize() { return captures ? CAPTURING : 0; }
+API cuModuleLoadData(void **out, const void *image)
 {
-	*module = capture.empty() ? dlopen(getenv("EMULATED_KERNELS"), RTLD_NOW | RTLD_LOCAL) : NULL;
-	return *module ? 0 : NOT_FOUND;
-}
-API cuModuleUnload(void *) { return 0; }
-API cuModuleGetFunction(void **f, void *module, const char *name)
-{
-	void *code = dlsym(module, name);
-	if (!code) return NOT_FOUND;
-	*f = new function { code, !strncmp(name, "og_", 3), strstr(name, "_warp_") || strstr(name, "_block_") || strstr(name, "_columns_") };
+	ALONE;
+	if (captures) return CAPTURING;
+	const char *kernels = getenv("EMULATED_KERNELS");
+	void *library = kernels ? dlopen(kernels, RTLD_NOW | RTLD_LOCAL) : compile((const char *)image);
+	if (!library) return NOT_FOUND;
+	*out = new module { library, kernels ? "" : (const char *)image };
 	return 0;
+}
+API cuModuleUnload(void *m) { delete (module *)m; return 0; }
+API cuModuleGetFunction(void **f, void *m, const char *name)
+{
+	ALONE;
+	*f = find((const module *)m, name);
+	return *f ? 0 : NOT_FOUND;
 }
 API cuFuncGetAttribute(int *value, int, void *) { *value = 32; return 0; }
-API cuFuncSetAttribute(void *, int, int) { return 0; }
-API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void *, void **arguments,
+API cuFuncSetAttribute(void *, int, int value) { return value > MOST_SHARED ? INVALID : 0; }
+API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *s, void **arguments,
                    void **)
 {
+	ALONE;
 	const function *fn = (const function *)f;
-	if (!gx || !gy || !gz || bx * by * bz == 0 || bx * by * bz > 1024) return INVALID;
-	const size_t n = fn->is_map ? sizeof(og_map_call) : sizeof(og_device_call);
-	launch l = { fn->code, { gx, gy, gz }, { bx, by, bz }, std::vector<char>((char *)arguments[0], (char *)arguments[0] + n), fn->is_map };
-	if (capture.empty()) run(l, fn->waits);
-	else capture[0]->launches.push_back({ f, l.grid, l.block, l.arguments, l.is_map });
+	if (!gx || !gy || !gz || gy > 65535 || gz > 65535 || bx * by * bz == 0 || bx * by * bz > 1024 || gx % fn->cluster || !fn->argument) return INVALID;
+	const launch l = { fn, { gx, gy, gz }, { bx, by, bz }, shared, std::vector<char>((char *)arguments[0], (char *)arguments[0] + fn->argument) };
+	if (s && ((stream *)s)->captured) ((stream *)s)->captured->launches.push_back(l);
+	else run(l);
 	return 0;
 }
-API cuMemGetInfo_v2(size_t *is_free, size_t *total) { *is_free = *total = 0; return 0; }
+API cuMemGetInfo_v2(size_t *is_free, size_t *total) { *total = memory_bytes(); *is_free = *total > used ? *total - used : 0; return 0; }
 API cuMemAlloc_v2(uint64_t *p, size_t n)
 {
-	if (!capture.empty()) return CAPTURING;
-	*p = (uint64_t)aligned_alloc(256, (n + 255) & ~(size_t)255);
-	live++;
-	return *p ? 0 : OUT_OF_MEMORY;
+	ALONE;
+	if (captures) return CAPTURING;
+	if (used + n > memory_bytes()) return OUT_OF_MEMORY;
+	char *at = (char *)aligned_alloc(GUARD, (n + 3 * GUARD - 1) / GUARD * GUARD) + GUARD;
+	memset(at - GUARD, 0x5a, GUARD);
+	memset(at, 0xff, n);
+	memset(at + n, 0x5a, GUARD);
+	live[(uintptr_t)at] = n;
+	used += n;
+	*p = (uint64_t)at;
+	return 0;
 }
-API cuMemFree_v2(uint64_t p) { free((void *)p); live--; return capture.empty() ? 0 : CAPTURING; }
+API cuMemFree_v2(uint64_t p)
+{
+	ALONE;
+	const auto at = live.find(p);
+	if (captures || at == live.end()) return captures ? CAPTURING : INVALID;
+	check_guards((char *)p, at->second);
+	used -= at->second;
+	live.erase(at);
+	free((char *)p - GUARD);
+	return 0;
+}
+API cuMemHostAlloc(void **p, size_t n, unsigned) { *p = malloc(n); return captures ? CAPTURING : 0; }
+API cuMemFreeHost(void *p) { free(p); return 0; }
+API cuPointerGetAttribute(void *value, int, uint64_t p)
+{
+	ALONE;
+	auto at = live.upper_bound(p);
+	if (at == live.begin() || p >= (--at)->first + at->second) return INVALID;
+	*(unsigned *)value = 2;
+	return 0;
+}
 API cuMemsetD8_v2(uint64_t p, unsigned char value, size_t n) { memset((void *)p, value, n); return 0; }
 API cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t n) { memcpy((void *)to, from, n); return 0; }
 API cuMemcpyDtoH_v2(void *to, uint64_t from, size_t n) { memcpy(to, (void *)from, n); return 0; }
 API cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void *) { memmove((void *)to, (void *)from, n); return 0; }
-API cuStreamCreate(void **s, unsigned) { *s = &context; return 0; }
-API cuStreamDestroy_v2(void *) { return 0; }
-API cuStreamSynchronize(void *) { return capture.empty() ? 0 : CAPTURING; }
-API cuStreamBeginCapture_v2(void *, int) { capture.push_back(new graph); return 0; }
-API cuStreamEndCapture(void *, void **g) { *g = capture[0]; capture.clear(); return 0; }
-API cuGraphInstantiateWithFlags(void **executable, void *g, unsigned long long) { *executable = g; return 0; }
-API cuGraphLaunch(void *g, void *)
+API cuMemcpyAsync(uint64_t to, uint64_t from, size_t n, void *s)
 {
-	for (const launch &l : ((graph *)g)->launches) {
-		const function *fn = (const function *)l.function;
-		launch real = l;
-		real.function = fn->code;
-		run(real, fn->waits);
-	}
+	ALONE;
+	if (s && ((stream *)s)->captured) return CAPTURING;
+	memmove((void *)to, (void *)from, n);
 	return 0;
 }
-API cuGraphExecDestroy(void *) { return 0; }
+API cuStreamCreate(void **s, unsigned) { *s = new stream { NULL }; return 0; }
+API cuStreamDestroy_v2(void *s) { delete (stream *)s; return 0; }
+API cuStreamSynchronize(void *s) { return s && ((stream *)s)->captured ? CAPTURING : 0; }
+API cuStreamIsCapturing(void *s, int *state) { *state = s && ((stream *)s)->captured; return 0; }
+API cuStreamBeginCapture_v2(void *s, int) { ((stream *)s)->captured = new graph; captures++; return 0; }
+API cuStreamEndCapture(void *s, void **g) { *g = ((stream *)s)->captured; ((stream *)s)->captured = NULL; captures--; return 0; }
+API cuGraphInstantiateWithFlags(void **executable, void *g, unsigned long long) { *executable = new graph(*(graph *)g); return 0; }
+API cuGraphLaunch(void *g, void *s)
+{
+	ALONE;
+	if (s && ((stream *)s)->captured) return CAPTURING;
+	for (const launch &l : ((graph *)g)->launches) run(l);
+	return 0;
+}
+API cuGraphExecDestroy(void *g) { delete (graph *)g; return 0; }
 API cuGraphDestroy(void *g) { delete (graph *)g; return 0; }
+API cuEventCreate(void **e, unsigned) { *e = new event; return 0; }
+API cuEventDestroy_v2(void *e) { delete (event *)e; return 0; }
+API cuEventRecord(void *e, void *) { ((event *)e)->at = std::chrono::steady_clock::now(); return 0; }
+API cuEventSynchronize(void *) { return 0; }
+API cuEventElapsedTime(float *ms, void *from, void *to)
+{
+	*ms = std::chrono::duration<float, std::milli>(((event *)to)->at - ((event *)from)->at).count();
+	return 0;
+}

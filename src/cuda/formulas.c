@@ -1,4 +1,4 @@
-/* program.c -- elementwise programs as device code: one formula after the other, in registers. */
+/* formulas.c -- elementwise programs as device code: one formula after the other, in registers. */
 #include "cuda/cuda.h"
 
 static void put_float(text *t, float f)

@@ -1,0 +1,47 @@
+"""What a large network costs in memory, and the library on disk."""
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import BUILD, OPGRAFT, ok, ok_json
+
+plain = pytest.mark.skipif(BUILD.name != "build", reason="sanitizers need memory of their own")
+
+
+# A process begins with the peak of the one it was forked from: a small one in between.
+PEAK = """import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+
+
+def peak_bytes(*args):
+    """Peak resident memory of the command."""
+    done = subprocess.run([sys.executable, "-c", PEAK, OPGRAFT, *map(str, args)], check=True, capture_output=True, text=True)
+    return int(done.stdout) * 1024
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory, resnet50):
+    path = tmp_path_factory.mktemp("memory") / "resnet50.plan"
+    ok("build", resnet50("relu"), "-o", path, "-q", "--no-timing", "--threads", "1")
+    return path
+
+
+@plain
+def test_resident_memory_is_what_was_planned(plan, resnet50):
+    """Weights and activations, and 10%: weights lie in memory once, in the form in which they are used."""
+    facts = ok_json("info", plan)
+    bound = 1.1 * (facts["weight_bytes"] + facts["activation_bytes"])
+    assert peak_bytes("run", plan, "-q") <= bound
+    assert peak_bytes("run", resnet50("relu"), "-q", "--no-timing", "--threads", "1") <= bound
+    assert peak_bytes("build", resnet50("relu"), "-q", "--no-timing-cache", "--threads", "1", "-o", plan.with_suffix(".timed")) <= 1.2 * bound
+
+
+@plain
+def test_the_library_is_small(tmp_path):
+    stripped = tmp_path / "libopgraft.so"
+    shutil.copy(BUILD / "libopgraft.so", stripped)
+    subprocess.run(["strip", stripped], check=True)
+    assert stripped.stat().st_size < 2_000_000
