@@ -24,6 +24,9 @@ else
 OPT += -DNDEBUG
 # What does not run while a network runs is compiled for size: folders, and the level of machines without AVX2.
 SMALL := -Os
+ifneq ($(findstring clang,$(shell $(CC) --version)),)
+SMALL += -Wno-pass-failed
+endif
 endif
 SMALL_IN := kit report surgery api cuda onnx graph schema optimize
 BASE := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -I$(B) $(OPT) $(SAN) $(WARN) -fPIC -fvisibility=hidden \

@@ -71,9 +71,9 @@ const cli_verb cli_verb_profile = {
 	.name = "profile", .usage = "MODEL|PLAN", .what = "time every step of a network",
 	.more = "Steps show what was fused: \"Conv + Swish\" is one. Times are medians of --runs\n"
 	        "runs with a clock around each step; bytes are those of inputs, weights and\n"
-	        "outputs, once each. Peak is the percentage of what the threads' arithmetic can do\n"
-	        "at best. Winograd's convolutions need fewer operations than are counted, so they\n"
-	        "can be above 100.\n\n"
+	        "outputs, once each. Peak is the percentage of what the threads' arithmetic can\n"
+	        "do at best. Winograd's convolutions need fewer operations than are counted, so\n"
+	        "they can be above 100.\n\n"
 	        "Examples:\n"
 	        "  opgraft profile models/lenet5_swish4.onnx --batch 64 --threads 1\n"
 	        "  opgraft profile models/lenet5_swish4.onnx --no-fuse\n",

@@ -116,9 +116,10 @@ static int run(const cli_args *a)
 const cli_verb cli_verb_run = {
 	.name = "run", .once = true, .usage = "MODEL|PLAN", .what = "run a network once",
 	.more = "Inputs that are not given are random numbers from 0 to 1 (always the same).\n"
-	        "A named dimension takes its size from the inputs given, or is 1. Nothing is timed\n"
-	        "for a single run: a model is built with the tactics that the timing cache knows\n"
-	        "to be fastest (after opgraft build or bench), else with those expected to be.\n\n"
+	        "A named dimension takes its size from the inputs given, or is 1. Nothing is\n"
+	        "timed for a single run: a model is built with the tactics that the timing cache\n"
+	        "knows to be fastest (after opgraft build or bench), else with those expected to\n"
+	        "be.\n\n"
 	        "Examples:\n"
 	        "  opgraft run models/lenet5_swish4.onnx --input image=digits.npy \\\n"
 	        "      --output logits=logits.npy\n"
