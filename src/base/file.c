@@ -39,6 +39,15 @@ void file_close(file_map *f)
 	*f = (file_map){ 0 };
 }
 
+void file_populate(const file_map *f)
+{
+#ifdef MADV_POPULATE_READ
+	if (f->size > 0) madvise((void *)(uintptr_t)f->data, f->size, MADV_POPULATE_READ);
+#else
+	(void)f;
+#endif
+}
+
 void file_forget(const file_map *f, const void *p, size_t n)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)f->data, from = (uintptr_t)p;

@@ -10,6 +10,8 @@ typedef struct file_map { const uint8_t *data; size_t size; } file_map;
 /* Fails with OG_MISSING (cannot be opened) or OG_BAD_FILE (not a regular file). An empty file has size 0. */
 og_status file_open(file_map *out, const char *path);
 void file_close(file_map *);                        /* clears it; twice is fine */
+/* Maps all pages at once, which is quicker than one by one, if the system can. */
+void file_populate(const file_map *);
 /* Gives the memory behind some bytes of a map back, whole pages of it; what is read there again comes from the file.
  * Bytes that are not in this map are left alone. */
 void file_forget(const file_map *, const void *p, size_t n);

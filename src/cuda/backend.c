@@ -10,6 +10,8 @@ static const way ways[] = {
 	{ "reorder", cuda_reorder },
 	{ "elementwise", cuda_elementwise },
 	{ "pool", cuda_pool },
+	{ "rows", cuda_rows },
+	{ "kernel", cuda_kernel },
 	{ "product.direct", cuda_product },
 	{ "host", cuda_host },
 };

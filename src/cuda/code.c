@@ -57,7 +57,7 @@ og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, const char *bound
 char *cuda_code_text(const cuda_code *c)
 {
 	text t = { 0 };
-	text_add(&t, "#include \"opgraft/op.h\"\n#include \"cuda/steps.cuh\"\n");
+	text_add(&t, "#include \"opgraft/op.h\"\n#include \"cuda/steps.cuh\"\n#include \"cuda/rows.cuh\"\n");
 	for (size_t i = 0; i < c->n_ops; i++) {
 		text_printf(&t, "#line 1 \"%s\"\n", c->ops[i]->name);
 		text_addn(&t, c->ops[i]->text, (size_t)(c->ops[i]->text_end - c->ops[i]->text));

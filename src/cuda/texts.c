@@ -8,7 +8,8 @@
 	X(vmath, "include/opgraft/vmath.h", "opgraft/vmath.h") \
 	X(rows, "include/opgraft/rows.h", "opgraft/rows.h") \
 	X(device, "include/opgraft/device.h", "opgraft/device.h") \
-	X(steps, "src/cuda/steps.cuh", "cuda/steps.cuh")
+	X(steps, "src/cuda/steps.cuh", "cuda/steps.cuh") \
+	X(row, "src/cuda/rows.cuh", "cuda/rows.cuh")
 
 #define X(symbol, path, name) \
 	__asm__(".section .rodata\ncuda_text_" #symbol ": .incbin \"" path "\"\n.byte 0\n.text\n"); \

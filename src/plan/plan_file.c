@@ -188,17 +188,25 @@ og_status plan_digest(uint64_t *out, const og_plan *p)
  * stream in pieces of whole blocks gives what the file as a whole gives. */
 typedef struct checksum { uint64_t lane[4]; } checksum;
 
-static void checksum_add(checksum *c, const uint8_t *p, size_t n)
+static uint64_t lane_add(uint64_t lane, const uint8_t *p)
 {
-	assert(n % sizeof c->lane == 0);
-	for (; n; p += sizeof c->lane, n -= sizeof c->lane) {
-		uint64_t word[4];
-		memcpy(word, p, sizeof word);
-		for (int i = 0; i < 4; i++) {
-			uint64_t x = (c->lane[i] ^ word[i]) * 0x9e3779b97f4a7c15u;
-			c->lane[i] = x << 29 | x >> 35;
-		}
+	uint64_t word;
+	memcpy(&word, p, sizeof word);
+	uint64_t x = (lane ^ word) * 0x9e3779b97f4a7c15u;
+	return x << 29 | x >> 35;
+}
+
+static void checksum_add(checksum *sum, const uint8_t *p, size_t n)
+{
+	uint64_t a = sum->lane[0], b = sum->lane[1], c = sum->lane[2], d = sum->lane[3];
+	assert(n % 32 == 0);
+	for (; n; p += 32, n -= 32) {
+		a = lane_add(a, p);
+		b = lane_add(b, p + 8);
+		c = lane_add(c, p + 16);
+		d = lane_add(d, p + 24);
 	}
+	*sum = (checksum){ { a, b, c, d } };
 }
 
 static uint64_t checksum_end(const checksum *c) { return base_hash(c->lane, sizeof c->lane, VERSION); }
@@ -678,6 +686,7 @@ og_status og_plan_load(og_plan **out, const char *path)
 	file_map f;
 	*out = NULL;
 	TRY(file_open(&f, path));
+	file_populate(&f);
 	og_status status = read_plan(out, &f, path);
 	if (status == OG_OK) (*out)->file = f;
 	else file_close(&f);
