@@ -185,7 +185,7 @@ $(BENCH_VENV)/.ready: tools/requirements-bench.txt
 	@touch $@
 $(B)/bench/calls.so: bench/calls.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -shared -o $@ $<
+	$(CC) $(BASE) -fvisibility=default -shared -o $@ $<
 BENCH_OUT ?= $(if $(QUICK),$(B)/bench/quick,docs)
 bench: all $(B)/bench/kernels $(B)/bench/calls.so $(BENCH_VENV)/.ready
 	@mkdir -p $(BENCH_OUT)

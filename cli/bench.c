@@ -185,7 +185,7 @@ const cli_verb cli_verb_bench = {
 		{ "--runs", "N", "rounds at most (default 200, at least 10)" },
 		{ "--seconds", "S", "stop after so many (default 10)" },
 		{ "--peer", NULL, "time ONNX Runtime on the same files as well" },
-		{ "--report", "OUT.html", "write a page with plots and the time of each step as well" },
+		{ "--report", "OUT.html", "write a page with plots and the time of each step" },
 		CLI_NET_OPTIONS,
 		{ NULL, NULL, NULL } },
 	.run = run,

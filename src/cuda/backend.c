@@ -11,6 +11,7 @@ static const way ways[] = {
 	{ "elementwise", cuda_elementwise },
 	{ "pool", cuda_pool },
 	{ "rows", cuda_rows },
+	{ "move", cuda_move },
 	{ "kernel", cuda_kernel },
 	{ "product.direct", cuda_product },
 	{ "host", cuda_host },
@@ -143,10 +144,13 @@ static og_status prepare(backend_kernel *out, const backend_node *node, const ch
 		og_status status = strcmp(ways[i].tactic, tactic) ? OG_NO : prepare_way(out, &ways[i], node, true, a);
 		if (status != OG_NO) return status;
 	}
-	if (tactic)
+	if (tactic && !node->code)
 		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again", node->name, op, tactic);
 	n = ways_of(found, node);
-	if (n > 0) return prepare_way(out, &ways[found[0]], node, false, a);
+	for (int i = 0; i < n; i++) {            /* some know only now that they are not for this node */
+		og_status status = prepare_way(out, &ways[found[i]], node, false, a);
+		if (status != OG_NO) return status;
+	}
 	return n < 0 ? OG_NO_MEMORY : base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
 	                                        node->n_in ? base_dtype_name(node->in[0].dtype) : "no input");
 }
