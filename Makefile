@@ -140,7 +140,7 @@ $(B)/libopgraft_kit.a: $(KIT_OBJ)
 lib: $(B)/libopgraft.a $(B)/libopgraft_kit.a
 
 # ---- tests and tools ----------------------------------------------------------------------------
-units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels $(B)/tools/check_onnxruntime_cuda $(B)/tools/check_tensor
+units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels $(B)/tools/check_rows $(B)/tools/check_onnxruntime_cuda $(B)/tools/check_tensor
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft_kit.a $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft_kit.a $(B)/libopgraft.a -lcmocka $(LIBS)

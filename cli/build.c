@@ -41,7 +41,6 @@ const cli_verb cli_verb_build = {
 		{ "-o", "NET.plan", "the file to write" },
 		{ "--dump", NULL, "print the graph after each pass" },
 		{ "--tactics", NULL, "print the ways to compute each step, and their times" },
-		{ "--precision", "fp32", "precision to compute in" },
 		CLI_NET_OPTIONS,
 		{ NULL, NULL, NULL } },
 	.run = run,

@@ -1,19 +1,22 @@
 /* check.c -- opgraft check */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
 enum { MAX_TENSORS = 64, MAX_SETS = 1000 };
+static const double LEAST_ATOL = 1e-5;
 
 typedef struct check {
 	const cli_args *a;
-	double rtol, atol;
+	double rtol, atol;                   /* atol < 0: by the size of what is wanted */
+	bool told;                           /* tolerances were given; else the precision of a plan for a device says what is right */
 	bool match, any;
 	const char *set;                     /* name of the data set; NULL: the reference */
 } check;
 
-static void print_difference(check *c, const char *name, const og_difference *d, const char *why)
+static void print_difference(check *c, const char *name, const og_difference *d, const long long infinite[2], const char *why)
 {
 	bool match = !why && !d->mismatches;
 	c->match = c->match && match;
@@ -24,9 +27,9 @@ static void print_difference(check *c, const char *name, const og_difference *d,
 			printf(", \"set\": ");
 			cli_json_string(stdout, c->set);
 		}
-		printf(", \"match\": %s, \"max_abs\": %.9g, \"max_rel\": %.9g, \"max_ulp\": %.9g, \"mismatches\": %lld, \"nan\": [%lld, %lld]",
+		printf(", \"match\": %s, \"max_abs\": %.9g, \"max_rel\": %.9g, \"max_ulp\": %.9g, \"mismatches\": %lld, \"nan\": [%lld, %lld], \"inf\": [%lld, %lld]",
 		       match ? "true" : "false", d->max_abs < 1e300 ? d->max_abs : 1e300, d->max_rel < 1e300 ? d->max_rel : 1e300,
-		       d->ulp, (long long)d->mismatches, (long long)d->nan_a, (long long)d->nan_b);
+		       d->ulp, (long long)d->mismatches, (long long)d->nan_a, (long long)d->nan_b, infinite[0], infinite[1]);
 		if (why) {
 			printf(", \"reason\": ");
 			cli_json_string(stdout, why);
@@ -37,8 +40,67 @@ static void print_difference(check *c, const char *name, const og_difference *d,
 		if (why) printf("  %s\n", why);
 		else printf("  max error %.3g absolute, %.3g relative, %.4g ULP, %lld outside tolerance\n", d->max_abs, d->max_rel, d->ulp,
 		            (long long)d->mismatches);
+		if (!why && d->nan_a + d->nan_b + infinite[0] + infinite[1])
+			printf("      NaN: %lld, %lld wanted; infinite: %lld, %lld wanted\n", (long long)d->nan_a, (long long)d->nan_b, infinite[0], infinite[1]);
 	}
 	c->any = true;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+	return (x > y) - (x < y);
+}
+
+/* The default absolute tolerance: rounding errors of a sum follow the size of what is summed, not of a sum that is near 0
+ * by chance. So an element may be off by rtol of the output's median size, zeros, infinities and NaNs left out, and at
+ * least by LEAST_ATOL. */
+static og_status usual_atol(const check *c, const og_tensor *want, double *atol)
+{
+	const float *x = want->data;
+	size_t n = 0, count = 1;
+	for (int i = 0; i < want->rank; i++) count *= (size_t)want->dims[i];
+	*atol = LEAST_ATOL;
+	if (want->dtype != OG_F32) return OG_OK;
+	float *size = malloc((count + 1) * sizeof *size);
+	if (!size) return cli_tell(OG_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		if (x[i] != 0.0f && isfinite(x[i])) size[n++] = fabsf(x[i]);
+	qsort(size, n, sizeof *size, by_size);
+	if (n && c->rtol * (double)size[n / 2] > *atol) *atol = c->rtol * (double)size[n / 2];
+	free(size);
+	return OG_OK;
+}
+
+/* What the largest difference may be of the largest wanted element, on a device. */
+static double tolerance_of(const char *precision)
+{
+	static const struct { const char *name; double most; } known[] = { { "fp32", 1e-5 }, { "tf32", 5e-3 }, { "fp16", 1e-2 }, { "bf16", 5e-2 } };
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(known[i].name, precision)) return known[i].most;
+	return known[0].most;
+}
+
+/* Compares by the precision of the plan; rounding in test data counts as much as CPUs' does. */
+static og_status compare_by_precision(og_difference *d, const cli_net *net, const og_tensor *got, const og_tensor *want)
+{
+	double most = tolerance_of(og_plan_precision(net->plan));
+	og_status status = og_compare(d, got, want, 0, 1e-7);
+	if (status != OG_OK || !d->mismatches) return status;
+	double largest = d->max_rel > 0 && d->max_abs < 1e300 ? d->max_abs / d->max_rel : 0;
+	return og_compare(d, got, want, most, most * largest + 1e-7);
+}
+
+static long long infinities(const og_tensor *t)
+{
+	long long n = 0;
+	int64_t count = 1;
+	for (int d = 0; d < t->rank; d++) count *= t->dims[d];
+	for (int64_t i = 0; i < count; i++) {
+		uint16_t half = t->dtype == OG_F16 || t->dtype == OG_BF16 ? ((const uint16_t *)t->data)[i] & 0x7fff : 0;
+		n += t->dtype == OG_F32 ? isinf(((const float *)t->data)[i]) != 0 : half && half == (t->dtype == OG_F16 ? 0x7c00 : 0x7f80);
+	}
+	return n;
 }
 
 static og_status compare_outputs(check *c, const cli_net *net, og_tensor *const *want, int n_want)
@@ -46,10 +108,15 @@ static og_status compare_outputs(check *c, const cli_net *net, og_tensor *const 
 	og_value_info v;
 	for (int i = 0; i < net->n_outputs && i < n_want; i++) {
 		og_difference d = { 0 };
+		double atol = c->atol;
 		og_status status = og_plan_output(net->plan, i, &v);
-		if (status == OG_OK) status = og_compare(&d, net->outputs[i], want[i], c->rtol, c->atol);
+		bool device = strcmp(og_plan_device(net->plan), "cpu") && !c->told;
+		if (status == OG_OK && atol < 0 && !device) status = usual_atol(c, want[i], &atol);
+		if (status == OG_OK) status = device ? compare_by_precision(&d, net, net->outputs[i], want[i])
+		                                     : og_compare(&d, net->outputs[i], want[i], c->rtol, atol);
 		if (status != OG_OK && status != OG_NO) return status;
-		print_difference(c, v.name, &d, status == OG_NO ? og_error() : NULL);
+		long long infinite[2] = { infinities(net->outputs[i]), infinities(want[i]) };
+		print_difference(c, v.name, &d, infinite, status == OG_NO ? og_error() : NULL);
 	}
 	return OG_OK;
 }
@@ -163,9 +230,10 @@ static int run(const cli_args *a)
 {
 	check c = { .a = a, .rtol = 1e-3, .atol = 1e-7, .match = true };
 	const char *against = cli_option_value(a, "--against");
+	c.told = cli_option_value(a, "--rtol") || cli_option_value(a, "--atol");
 	bool folder = against && strcmp(against, "reference");
 	if (!cli_files(a, 1, 1, "a model or plan file")) return OG_USAGE;
-	if (!folder) c.atol = 1e-5;
+	if (!folder) c.atol = -1;
 	if (!cli_option_double(a, "--rtol", &c.rtol) || !cli_option_double(a, "--atol", &c.atol)) return OG_USAGE;
 	if (a->json) printf("{\"results\": [");
 	og_status status = folder ? against_folder(&c, a->files[0], against) : against_reference(&c, a->files[0]);
@@ -179,14 +247,17 @@ const cli_verb cli_verb_check = {
 	.more = "The reference runs the unoptimised network by the ops' plain definitions, with\n"
 	        "formulas and sums in double precision. A folder holds ONNX test data:\n"
 	        "test_data_set_0/input_0.pb, output_0.pb, ... An element is right when it is\n"
-	        "within atol + rtol * |wanted|. Exit status 1 when one is not.\n\n"
+	        "within atol + rtol * |wanted|; against the reference atol is 1e-5, or rtol times\n"
+	        "the median of the output's |wanted| that are not 0 where that is more (float32).\n"
+	        "Exit status 1 when one is not. On a GPU both are, unless given, of the largest\n"
+	        "wanted element: fp32 1e-5, tf32 5e-3, fp16 1e-2, bf16 5e-2.\n\n"
 	        "Examples:\n"
 	        "  opgraft check models/lenet5_swish4.onnx --batch 8\n"
 	        "  opgraft check test_relu/model.onnx --against test_relu\n",
 	.options = (const cli_option[]){
 		{ "--against", "reference|DIR", "what to compare with (default: reference)" },
 		{ "--rtol", "X", "relative tolerance (default 1e-3)" },
-		{ "--atol", "X", "absolute tolerance (reference 1e-5, DIR 1e-7)" },
+		{ "--atol", "X", "absolute tolerance (reference: see above, DIR 1e-7)" },
 		CLI_NET_OPTIONS,
 		{ NULL, NULL, NULL } },
 	.run = run,

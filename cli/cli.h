@@ -89,7 +89,8 @@ bool cli_is_library(const char *path);              /* an ELF file */
 	{ "--input", "NAME=FILE", "value of an input, .npy or .pb (random where not given)" }, \
 	{ "--shape", "NAME=1x3x8", "shape of an input, or NAME=8 for a named dimension" }, \
 	{ "--batch", "N", "size of every input's first dimension" }, \
-	{ "--device", "cpu", "where to run" }, \
+	{ "--device", "cpu|cuda", "where to run (default cpu)" }, \
+	{ "--precision", "P", "fp32, and on cuda tf32, fp16, bf16 (default fp32)" }, \
 	{ "--threads", "N", "threads to use (default: all processors)" }, \
 	{ "--no-fuse", NULL, "node by node, as the baseline to compare with" }, \
 	{ "--batching", "FORM", "how a batch runs: whole, slabs, samples (auto)" }, \

@@ -193,8 +193,12 @@ static og_status make_buffers(cli_net *net, const cli_args *a, bool runs)
 
 static og_status open_net(cli_net *net, const cli_args *a, int batch, og_tensor **given, int n_given)
 {
-	bool plan = cli_is_plan(net->path);
-	og_status status = plan ? og_plan_load(&net->plan, net->path) : og_model_load(&net->model, net->path);
+	bool plan = cli_is_plan(net->path), runs = a->verb != &cli_verb_build;
+	const char *device = cli_option_value(a, "--device");
+	/* said before the work; but a plan may be built for a device that this machine lacks */
+	og_status status = device && runs ? og_device_ready(device) : OG_OK;
+	if (status != OG_OK) return status;
+	status = plan ? og_plan_load(&net->plan, net->path) : og_model_load(&net->model, net->path);
 	if (status != OG_OK) return status;
 	net->n_inputs = plan ? og_plan_inputs(net->plan) : og_model_inputs(net->model);
 	net->n_outputs = plan ? og_plan_outputs(net->plan) : og_model_outputs(net->model);
@@ -210,8 +214,7 @@ static og_status open_net(cli_net *net, const cli_args *a, int batch, og_tensor 
 	}
 	status = load_inputs(net, a);
 	if (status == OG_OK && !plan) status = build(net, a, batch);
-		/* a plan may be built for a device that this machine lacks */
-	return status == OG_OK ? make_buffers(net, a, a->verb != &cli_verb_build) : status;
+	return status == OG_OK ? make_buffers(net, a, runs) : status;
 }
 
 og_status cli_net_open(cli_net *net, const cli_args *a, const char *path, int batch, og_tensor **given, int n_given)

@@ -59,8 +59,7 @@ static int run(const cli_args *a)
 	og_status status = cli_net_open(&net, a, a->files[0], 0, NULL, 0);
 	if (status != OG_OK) return cli_fail(status);
 	status = og_session_profile(net.session, net.in, net.out, runs, &p, &n);
-	const char *device = cli_option_value(a, "--device");
-	double peak = device && strcmp(device, "cpu") ? 0 : og_cpu_peak() * net.threads;
+	double peak = strcmp(og_plan_device(net.plan), "cpu") ? 0 : og_cpu_peak() * net.threads;
 	if (status == OG_OK) (a->json ? print_json : print_text)(p, n, peak);
 	og_profile_free(p);
 	cli_net_close(&net);

@@ -215,6 +215,8 @@ OG_API int og_plan_inputs(const og_plan *plan);
 OG_API int og_plan_outputs(const og_plan *plan);
 OG_API og_status og_plan_input(const og_plan *plan, int k, og_value_info *out);
 OG_API og_status og_plan_output(const og_plan *plan, int k, og_value_info *out);
+OG_API const char *og_plan_device(const og_plan *plan);          /* "cpu", "cuda" */
+OG_API const char *og_plan_precision(const og_plan *plan);       /* "fp32", "tf32", "fp16", "bf16" */
 /* The value that an input was bound to at build, NULL when it is free. */
 OG_API const og_tensor *og_plan_bound(const og_plan *plan, int k);
 OG_API og_status og_plan_describe(char **out, const og_plan *plan, og_format format);
@@ -349,6 +351,8 @@ OG_API og_status og_tensorrt_test(char **out, const char *path, const og_tensorr
 OG_API og_status og_doctor(char **out, og_format format);
 /* "avx512", "avx2" or "scalar": the level that the CPU backend uses here (OPGRAFT_ISA can lower it). */
 OG_API const char *og_cpu_level(void);
+/* OG_OK: plans for this device ("cpu", "cuda") can run here; OG_MISSING: what is missing. */
+OG_API og_status og_device_ready(const char *device);
 /* Float32 operations a second that one core of this processor can do, measured now, which takes some milliseconds:
  * multiply and add count as two. */
 OG_API double og_cpu_peak(void);

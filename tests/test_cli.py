@@ -186,6 +186,16 @@ def test_check_against_reference(model):
     ok("check", model, "--against", "reference")
 
 
+def test_check_knows_that_sums_are_rounded(tmp_path):
+    """Some of 20,000 sums of products up to 1,000 are near 0 by chance; their error is that of the others."""
+    w = (np.random.default_rng(3).standard_normal((512, 20000)) * 1000).astype(np.float32)
+    path = save(tmp_path / "sums.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], [("x", [1, 512])], [("y", [1, 20000])],
+                [numpy_helper.from_array(w, "w")])
+    ok("check", path)
+    assert run("check", path, "--rtol", "1e-8").status == 1
+    assert run("check", path, "--rtol", "1e-8", "--atol", "1").status == 0
+
+
 def make_case(folder, wrong):
     data = folder / "test_data_set_0"
     data.mkdir()

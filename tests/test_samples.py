@@ -78,7 +78,7 @@ def test_every_batch_of_lenet5(tmp_path, batch, form):
     tactics = {step["tactic"] for step in facts["steps"]}
     assert facts["inputs"][0]["shape"][0] == facts["outputs"][0]["shape"][0] == batch
     if form == "samples" and lanes > 1:
-        assert {"conv.samples", "matmul.samples"} <= tactics
+        assert "matmul.samples" in tactics and all("samples" in tactic for tactic in tactics if tactic.startswith("conv"))
         assert facts.get("slab") == (lanes if batch > lanes else None)
     if form == "slabs":
         assert 0 < facts["slab"] < batch

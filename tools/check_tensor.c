@@ -466,7 +466,7 @@ static double time_variant(const layer *l, int k, const memory *m)
 
 static void find_variants(layer *l)
 {
-	const igemm_device as = { general ? 8 : device.major, 0, device.processors };
+	const igemm_device as = { general ? 8 : device.major, 0, device.processors, true, false };
 	l->n = igemm_variants(l->v, MOST_VARIANTS, &l->p, &as);
 	for (int k = 0; k < l->n; k++) l->kernel[k] = kernel_for(&l->p, &l->v[k]);
 	if (l->n && l->v[0].way == IGEMM_WINDOW) l->window = window_kernel(&l->p, &l->v[0]);
@@ -662,7 +662,7 @@ static int compile_only(const char *name_of_type, bool only_general)
 	static layer l[MOST_LAYERS];
 	pool *threads;
 	open_nvrtc();
-	device = (igemm_device){ only_general ? 8 : 9, 0, 132 };
+	device = (igemm_device){ only_general ? 8 : 9, 0, 132, false, false };
 	choose_type(name_of_type);
 	int n = resnet(l, 32);
 	tails(l, n);

@@ -26,6 +26,12 @@ og_status og_plan_output(const og_plan *p, int k, og_value_info *out)
 	return OG_OK;
 }
 
+const char *og_plan_device(const og_plan *p) { return p->backend->name; }
+const char *og_plan_precision(const og_plan *p)
+{
+	return p->precision.storage == OG_F16 ? "fp16" : p->precision.storage == OG_BF16 ? "bf16" : p->precision.tf32 ? "tf32" : "fp32";
+}
+
 const og_tensor *og_plan_bound(const og_plan *p, int k) { return k >= 0 && k < p->n_inputs ? p->bound[k] : NULL; }
 
 void og_plan_memory(const og_plan *p, og_memory *out)

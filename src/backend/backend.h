@@ -101,6 +101,10 @@ struct backend_kernel {
 typedef struct backend_device {
 	/* Takes the text of the kernels that prepare() asks for while a plan is built; NULL: no memory. */
 	void *(*code_create)(arena *);
+	/* Variants of one of its tactics for the node, tactics themselves, the likely best first; returns how many. They lie in the arena. */
+	int (*variants)(const char **names, int most, const backend_node *, const char *tactic, arena *);
+	/* ns[k]: the time of a run of each on this machine's device. OG_MISSING: there is none, or no compiler. */
+	og_status (*time)(uint64_t *ns, const char *const *names, int n, const backend_node *);
 	/* Compiles it; *image lies in the arena. OG_MISSING: there is no compiler. */
 	og_status (*code_compile)(void *code, arena *, const void **image, size_t *bytes);
 	og_status (*open)(void **device, const void *image, size_t bytes);

@@ -20,6 +20,7 @@ typedef struct channels {
 	int64_t images, groups, channels, outputs;   /* the last two of one group */
 	int64_t in_plane, out_plane;         /* windows' cells of a channel */
 	bool blocked, copied, joined;        /* the input is by channels; goes through the buffer, where rows are one row */
+	bool half;                           /* the last output block has half the lanes at most, and there are tiles for that */
 	int step;                            /* floats from a cell to the next */
 	int64_t in_blocks, out_blocks;       /* of one group; plain: a block is one channel */
 	const float *weights, *bias;         /* for packing; bias may be NULL */
@@ -95,6 +96,7 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 	const int lanes = c->kernels->lanes, most = c->kernels->channels_sums / vectors;
 	const int64_t tiles = (s->n + most - 1) / most, small = s->n / tiles, more = s->n % tiles;
 	const int64_t enough = CPU_STRIP / lanes, all = s->lines * s->n;
+	const bool half = c->half && (block + vectors) % c->out_blocks == 0;
 	int64_t last = c->channels % lanes, from = 0, to = 0;
 	cpu_channels_tile t = { .block = s->block, .blocks = c->in_blocks, .last = last && c->blocked ? (int)last : lanes,
 	                        .tap = c->tap, .taps = c->w.kernel[1] * c->w.kernel[2], .weights = packed,
@@ -107,7 +109,7 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 		for (int64_t k = 0; k < tiles; k++) {
 			int64_t n = small + (k < more);
 			t.y = y + to * lanes;
-			c->kernels->channels[c->blocked][n][vectors](&t);
+			(half ? c->kernels->channels_half : c->kernels->channels[c->blocked])[n][vectors](&t);
 			t.x += n * c->step;
 			t.next += t.ahead * t.blocks * t.taps * CPU_CHANNELS_LINE;
 			to += n;
@@ -198,6 +200,8 @@ static void channels_of(channels *c, const cpu_request *r)
 	c->in_blocks = ceil_div(c->channels, c->step);
 	c->out_blocks = ceil_div(c->outputs, r->kernels->lanes);
 	c->vectors = c->out_blocks > 1 ? CPU_CHANNELS_VECTORS : 1;
+	const int64_t last = c->outputs % r->kernels->lanes;
+	c->half = c->blocked && last && 2 * last <= r->kernels->lanes && r->kernels->channels_half[1][1];
 	bool pad = w->begin[1] || w->begin[2] || w->end[1] || w->end[2];
 	c->copied = pad || w->stride[2] > 1;
 	if (c->copied || w->stride[1] > 1 || w->kernel[1] * w->kernel[2] > 1) return;
@@ -301,7 +305,8 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 		                 node->name);
 	c->buffer_bytes = ((size_t)buffer + 63) & ~(size_t)63;
 	c->slot_bytes = sizeof(channels_slot) + c->buffer_bytes + cpu_strips_bytes(c->tail);
-	double padded = 2.0 * products * (double)(c->out_blocks * lanes * c->groups * c->images);
+	int64_t summed = c->out_blocks * lanes - (c->half ? lanes / 2 : 0);
+	double padded = 2.0 * products * (double)(summed * c->groups * c->images);
 	*out = (backend_kernel){ .tactic = r->tactic, .run = channels_execute, .pack = channels_pack, .packed_bytes = packed,
 	                         .packs_input = 1u << 1 | (cpu_has(node, 2) ? 1u << 2 : 0), .in_layout = layouts, .state = c,
 	                         .out_layout = LAYOUT_CHANNELS, .per_sample = true, .flops = 2.0 * work,

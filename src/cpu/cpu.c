@@ -13,6 +13,7 @@ static const way ways[] = {
 	{ "pool.lanes", cpu_pool_lanes },
 	{ "pieces.lanes", cpu_pieces },
 	{ "conv.samples", cpu_samples },
+	{ "conv.samples.winograd", cpu_winograd_samples },
 	{ "matmul.samples", cpu_samples },
 	{ "conv.winograd", cpu_winograd },
 	{ "conv.depthwise", cpu_depthwise },

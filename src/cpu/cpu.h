@@ -22,7 +22,7 @@ typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
 cpu_prepare_fn cpu_depthwise, cpu_pool_lanes, cpu_pieces;
 cpu_prepare_fn cpu_channels;
 cpu_prepare_fn cpu_reorder, cpu_samples, cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
-cpu_prepare_fn cpu_winograd;
+cpu_prepare_fn cpu_winograd, cpu_winograd_samples;
 
 /* Costs are guesses in nanoseconds on a core of 3 GHz whose arithmetic runs a vector's multiply-add each cycle. */
 #define CPU_NS_PER_MOVED_BYTE 0.03
@@ -45,6 +45,9 @@ const backend_layout *cpu_layouts(const cpu_request *, backend_layout first, bac
 bool cpu_is(const backend_node *, const char *name);
 /* True when input k is there. */
 static inline bool cpu_has(const backend_node *n, int k) { return k < n->n_anchor_in && n->in[k].dtype != OG_NONE; }
+
+/* The largest tile with the fewest instructions for a product by samples of so many outputs and positions. */
+void cpu_samples_tile(const cpu_kernels *, int64_t outputs, int64_t positions, int *rows, int *vectors);
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 

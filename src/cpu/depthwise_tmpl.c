@@ -113,7 +113,7 @@ static void depthwise(const window *w, const float *x, const float *weights, int
 	lines l = { .bias = weights, .weights = weights + (1 + from * kernel) * OG_LANES, .rows = to - from,
 	            .row = w->dilation[1] * row,
 	            .x = x + (height * w->stride[1] - w->begin[1] + from * w->dilation[1]) * row };
-	if (w->dilation[2] != 1 && kernel > 1) row_any(w, &l, y);
+	if (OG_LANES == 1 || (w->dilation[2] != 1 && kernel > 1)) row_any(w, &l, y);     /* code for known sizes is large */
 	else if (kernel == 3 && stride == 1) row_3(w, &l, y);
 	else if (kernel == 3 && stride == 2) row_3_by_2(w, &l, y);
 	else if (kernel == 5 && stride == 1) row_5(w, &l, y);

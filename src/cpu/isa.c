@@ -14,6 +14,7 @@ static void fill(void)
 	cpu_channels_scalar(&kernels);
 	cpu_depthwise_scalar(&kernels);
 	cpu_winograd_scalar(&kernels);
+	cpu_winograd_samples_scalar(&kernels);
 	cpu_pools_scalar(&kernels);
 	cpu_reorders_scalar(&kernels);
 	if (kernels.isa < OG_ISA_AVX2) return;
@@ -23,6 +24,7 @@ static void fill(void)
 	cpu_channels_avx2(&kernels);
 	cpu_depthwise_avx2(&kernels);
 	cpu_winograd_avx2(&kernels);
+	cpu_winograd_samples_avx2(&kernels);
 	cpu_pools_avx2(&kernels);
 	cpu_reorders_avx2(&kernels);
 	if (kernels.isa < OG_ISA_AVX512) return;
@@ -32,6 +34,7 @@ static void fill(void)
 	cpu_channels_avx512(&kernels);
 	cpu_depthwise_avx512(&kernels);
 	cpu_winograd_avx512(&kernels);
+	cpu_winograd_samples_avx512(&kernels);
 	cpu_pools_avx512(&kernels);
 	cpu_reorders_avx512(&kernels);
 }

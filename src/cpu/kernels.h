@@ -76,12 +76,15 @@ typedef struct cpu_kernels {
 	cpu_unfold_fn *unfold;
 	int channels_sums;                   /* positions * vectors of a tile; 0: there are none */
 	cpu_channels_fn *channels[2][CPU_CHANNELS_SUMS + 1][CPU_CHANNELS_VECTORS + 1];     /* [blocked][positions][vectors] */
+	/* Blocked, and of the last vector only the first half of the lanes, where that takes less time; NULL: there are none. */
+	cpu_channels_fn *channels_half[CPU_CHANNELS_SUMS + 1][CPU_CHANNELS_VECTORS + 1];
 	cpu_unfold_fn *unfold_blocks;        /* of an input that lies in blocks of channels, into the same; blocks for channels */
 	cpu_depthwise_fn *depthwise;
 	cpu_pool_fn *pool;
 	cpu_fold_fn *fold;
 	cpu_turn_fn *to_lanes, *from_lanes;  /* from rows to vectors, and back */
 	const struct winograd_kernels *winograd;     /* winograd.h */
+	const struct winograd_samples_kernels *winograd_samples;
 } cpu_kernels;
 
 /* The best instruction set that the machine and OPGRAFT_ISA=scalar|avx2|avx512 allow (a mask that is no name allows all): OG_ISA_*,
@@ -94,6 +97,7 @@ const cpu_kernels *cpu_kernels_here(void);
 typedef void cpu_fill_fn(cpu_kernels *);
 cpu_fill_fn cpu_products_scalar, cpu_products_avx2, cpu_products_avx512;
 cpu_fill_fn cpu_winograd_scalar, cpu_winograd_avx2, cpu_winograd_avx512;
+cpu_fill_fn cpu_winograd_samples_scalar, cpu_winograd_samples_avx2, cpu_winograd_samples_avx512;
 cpu_fill_fn cpu_windows_scalar, cpu_windows_avx2, cpu_windows_avx512;
 cpu_fill_fn cpu_channels_scalar, cpu_channels_avx2, cpu_channels_avx512;
 cpu_fill_fn cpu_depthwise_scalar, cpu_depthwise_avx2, cpu_depthwise_avx512;

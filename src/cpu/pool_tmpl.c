@@ -27,7 +27,7 @@ EXPR v join(const bool max, v a, v b) { return max ? greatest(a, b) : a + b; }
 typedef struct reach {
 	const float *x;
 	int64_t planes, rows, plane, row;    /* how many, and from one to the next */
-	float count;                         /* that a mean divides by, of one column */
+	float count;                         /* that a mean divides by, of one column; where p->columns are there */
 } reach;
 
 static float taps_of(const cpu_pool *p, int axis, int64_t o)
@@ -43,8 +43,8 @@ static reach reach_of(const cpu_pool *p, const float *x, int64_t depth, int64_t 
 	int64_t d0, d1, h0, h1, row = w->in[2] * OG_LANES, plane = row * w->in[1];
 	window_taps(w, 0, depth, w->in[0], &d0, &d1);
 	window_taps(w, 1, height, w->in[1], &h0, &h1);
-	reach r = { .planes = d1 - d0, .rows = h1 - h0, .plane = w->dilation[0] * plane, .row = w->dilation[1] * row,
-	            .count = taps_of(p, 0, depth) * taps_of(p, 1, height) };
+	reach r = { .planes = d1 - d0, .rows = h1 - h0, .plane = w->dilation[0] * plane, .row = w->dilation[1] * row };
+	if (p->columns) r.count = taps_of(p, 0, depth) * taps_of(p, 1, height);
 	r.x = x + (depth * w->stride[0] - w->begin[0]) * plane + d0 * r.plane +
 	      (height * w->stride[1] - w->begin[1]) * row + h0 * r.row;
 	return r;

@@ -176,22 +176,20 @@ static og_status samples_pack(const backend_kernel *kernel, void *packed)
 
 /* ---- preparing ------------------------------------------------------------------------------ */
 
-/* The tile whose instructions for a line are fewest: multiply-adds, and about a tenth of one for each load; too few sums
- * leave multiply-adds waiting for each other. */
-static void choose_tile(samples *s)
+/* Counts multiply-adds, and about a tenth of one for each load; too few sums leave multiply-adds waiting for each other. */
+void cpu_samples_tile(const cpu_kernels *k, int64_t outputs, int64_t positions, int *best_rows, int *best_vectors)
 {
-	const cpu_kernels *k = s->kernels;
 	double best = 0;
-	for (int rows = 1; rows <= k->max_rows && rows <= s->m; rows++)
-		for (int vectors = 1; vectors <= CPU_MAX_VECTORS && vectors <= s->n; vectors++) {
+	for (int rows = 1; rows <= k->max_rows && rows <= outputs; rows++)
+		for (int vectors = 1; vectors <= CPU_MAX_VECTORS && vectors <= positions; vectors++) {
 			if (!k->taps[rows][vectors]) continue;
-			int64_t blocks = ceil_div(s->m, rows), tiles = ceil_div(s->n, vectors);
+			int64_t blocks = ceil_div(outputs, rows), tiles = ceil_div(positions, vectors);
 			double wait = rows * vectors < 8 ? 8.0 / (rows * vectors) : 1.0;
-			double cost = (double)(s->m * s->n) * wait + 0.1 * (double)(blocks * s->n + tiles * s->m);
+			double cost = (double)(outputs * positions) * wait + 0.1 * (double)(blocks * positions + tiles * outputs);
 			if (best != 0 && cost >= best) continue;
 			best = cost;
-			s->rows = rows;
-			s->vectors = vectors;
+			*best_rows = rows;
+			*best_vectors = vectors;
 		}
 }
 
@@ -241,7 +239,7 @@ static og_status finish(backend_kernel *out, const cpu_request *r, samples *s, u
 	NEED(layouts);
 	TRY(cpu_strips_make(&s->tail, r, LAYOUT_SAMPLES));
 	s->slots = cpu_slots(lanes_work, r->threads);
-	choose_tile(s);
+	cpu_samples_tile(s->kernels, s->m, s->n, &s->rows, &s->vectors);
 	share(s);
 	TRY(place_taps(s, r->a));
 	s->slot_bytes = s->buffer_bytes + cpu_strips_bytes(s->tail);

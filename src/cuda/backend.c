@@ -13,6 +13,7 @@ static const way ways[] = {
 	{ "rows", cuda_rows },
 	{ "move", cuda_move },
 	{ "kernel", cuda_kernel },
+	{ "igemm", cuda_igemm },
 	{ "product.direct", cuda_product },
 	{ "host", cuda_host },
 };
@@ -23,6 +24,14 @@ static const char *features(void)
 	static _Thread_local char name[16];
 	const char *arch = cuda_arch();
 	snprintf(name, sizeof name, "sm_%s", arch ? arch : "none");
+	return name;
+}
+
+/* The device itself, for times; a plan that is built for another has none. */
+static const char *machine(void)
+{
+	static _Thread_local char name[192];
+	cuda_describe(name, sizeof name);
 	return name;
 }
 
@@ -81,10 +90,17 @@ og_status cuda_host(backend_kernel *out, const cuda_request *r)
 
 /* ---- choosing ---------------------------------------------------------------------------------- */
 
-static og_status prepare_way(backend_kernel *out, const way *w, const backend_node *node, bool loading, arena *a)
+static og_status prepare_way(backend_kernel *out, const way *w, const backend_node *node, const char *tactic, arena *a)
 {
-	cuda_request r = { .node = node, .tactic = w->tactic, .loading = loading, .a = a };
+	cuda_request r = { .node = node, .tactic = tactic ? tactic : w->tactic, .loading = tactic != NULL, .a = a };
 	return w->prepare(out, &r);
+}
+
+/* A way may have tactics of its own: "igemm.wgmma.128x64x2". */
+static bool has_tactic(const way *w, const char *tactic)
+{
+	size_t n = strlen(w->tactic);
+	return !strncmp(w->tactic, tactic, n) && (!tactic[n] || tactic[n] == '.');
 }
 
 /* Nanoseconds to bring the inputs into the layouts that the kernel wants. */
@@ -109,7 +125,7 @@ static int ways_of(int *found, const backend_node *node)
 	for (int i = 0; i < WAYS; i++) {
 		backend_kernel k = { 0 };
 		arena *scratch = arena_create();
-		og_status status = scratch ? prepare_way(&k, &ways[i], &unwritten, false, scratch) : base_no_memory();
+		og_status status = scratch ? prepare_way(&k, &ways[i], &unwritten, NULL, scratch) : base_no_memory();
 		double c = status == OG_OK ? k.cost + reorder_cost(&k, node) : 0;
 		arena_destroy(scratch);
 		if (status == OG_NO_MEMORY) return -1;
@@ -141,14 +157,14 @@ static og_status prepare(backend_kernel *out, const backend_node *node, const ch
 	(void)threads;
 	*out = (backend_kernel){ 0 };
 	for (int i = 0; tactic && i < WAYS; i++) {
-		og_status status = strcmp(ways[i].tactic, tactic) ? OG_NO : prepare_way(out, &ways[i], node, true, a);
+		og_status status = has_tactic(&ways[i], tactic) ? prepare_way(out, &ways[i], node, tactic, a) : OG_NO;
 		if (status != OG_NO) return status;
 	}
 	if (tactic && !node->code)
 		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again", node->name, op, tactic);
 	n = ways_of(found, node);
 	for (int i = 0; i < n; i++) {            /* some know only now that they are not for this node */
-		og_status status = prepare_way(out, &ways[found[i]], node, false, a);
+		og_status status = prepare_way(out, &ways[found[i]], node, NULL, a);
 		if (status != OG_NO) return status;
 	}
 	return n < 0 ? OG_NO_MEMORY : base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
@@ -163,10 +179,10 @@ static bool takes_tail(const backend_node *node)
 	for (size_t i = 0; i < sizeof anchors / sizeof *anchors; i++) anchor |= cuda_is(node, anchors[i]);
 	for (int k = 0; anchor && p && k < p->n_operands; k++)
 		anchor = (p->operand[k] < 0 ? node->out : &node->in[p->operand[k]])->rank <= node->out->rank;
-	return anchor;
+	return anchor && cuda_igemm_takes(node);
 }
 
 const backend cuda_backend = {
 	.name = "cuda", .device = &cuda_backend_device, .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare,
-	.takes_tail = takes_tail, .whole = cuda_whole_of, .machine = features, .cool = cool,
+	.takes_tail = takes_tail, .whole = cuda_whole_of, .machine = machine, .cool = cool,
 };

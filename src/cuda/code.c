@@ -3,16 +3,27 @@
 
 #include <stdio.h>
 
+#include "base/thread.h"
+#include "cuda/image.h"
 #include "cuda/nvrtc.h"
 #include "cuda/texts.h"
 
 typedef struct code_kernel code_kernel;
 struct code_kernel { code_kernel *next; char name[CUDA_NAME]; const char *bounds, *body; };
 
+/* One that is compiled by itself. */
+typedef struct code_program code_program;
+struct code_program {
+	code_program *next;
+	char name[CUDA_NAME], target[16];
+	const char *text, *const *options; int n_options;
+};
+
 struct cuda_code {
 	arena *a;
 	const og_op **ops; size_t n_ops, cap_ops;        /* one for each op file */
 	code_kernel *first, **last;
+	code_program *first_program, **last_program; int n_programs;
 };
 
 cuda_code *cuda_code_create(arena *a)
@@ -21,6 +32,7 @@ cuda_code *cuda_code_create(arena *a)
 	if (!c) return NULL;
 	c->a = a;
 	c->last = &c->first;
+	c->last_program = &c->first_program;
 	return c;
 }
 
@@ -54,6 +66,25 @@ og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, const char *bound
 	return OG_OK;
 }
 
+og_status cuda_code_program(char name[CUDA_NAME], cuda_code *c, const char *program, const char *const *options, int n_options, const char *target)
+{
+	uint64_t seed = base_hash(target, strlen(target), 0);
+	snprintf(name, CUDA_NAME, "p%016llx", (unsigned long long)base_hash(program, strlen(program), seed));
+	if (!c) return OG_OK;
+	for (const code_program *p = c->first_program; p; p = p->next)
+		if (!strcmp(p->name, name)) return OG_OK;
+	code_program *p = arena_alloc(c->a, sizeof *p);
+	NEED(p);
+	*p = (code_program){ .text = arena_strdup(c->a, program), .options = options, .n_options = n_options };
+	NEED(p->text);
+	memcpy(p->name, name, CUDA_NAME);
+	snprintf(p->target, sizeof p->target, "%s", target);
+	*c->last_program = p;
+	c->last_program = &p->next;
+	c->n_programs++;
+	return OG_OK;
+}
+
 char *cuda_code_text(const cuda_code *c)
 {
 	text t = { 0 };
@@ -71,31 +102,72 @@ char *cuda_code_text(const cuda_code *c)
 	return text_take(&t);
 }
 
+/* ---- compiling -------------------------------------------------------------------------------- */
+
+/* Each program's machine code, or why there is none; slot 0 is that of the steps' kernels, which may have none. */
+typedef struct compilation {
+	const nvrtc_api *api;
+	const code_program *const *programs;
+	nvrtc_result *results;
+} compilation;
+
+static void compile_some(void *arg, int64_t begin, int64_t end)
+{
+	const compilation *c = arg;
+	char name[CUDA_NAME + 16];
+	const char *options[16];
+	for (int64_t i = begin; i < end; i++) {
+		const code_program *p = c->programs[i];
+		nvrtc_source source = { .text = p->text, .headers = cuda_text, .header_names = cuda_text_name, .n_headers = CUDA_TEXTS,
+		                        .options = options, .n_options = p->n_options };
+		memcpy(options, p->options, (size_t)p->n_options * sizeof *options);
+		if (p->name[0]) {
+			snprintf(name, sizeof name, "-Digemm=%s", p->name);
+			options[source.n_options++] = name;
+		}
+		nvrtc_compile(&c->results[i], c->api, &source, p->target, false);
+	}
+}
+
+static og_status make_image(arena *a, const code_program *const *programs, const nvrtc_result *results, int n, const void **image, size_t *bytes)
+{
+	cuda_image_entry *entries = arena_array(a, (size_t)n, sizeof *entries);
+	NEED(entries);
+	for (int i = 0; i < n; i++) {
+		if (results[i].status) return nvrtc_failed(&results[i]);
+		entries[i] = (cuda_image_entry){ .data = results[i].data, .bytes = results[i].n };
+		memcpy(entries[i].name, programs[i]->name, CUDA_NAME);
+	}
+	return cuda_image_make(image, bytes, a, entries, n);
+}
+
 og_status cuda_code_compile(cuda_code *c, arena *a, const char *arch, const void **image, size_t *bytes)
 {
 	/* What makes the bits those of the CPU; products ask for contraction themselves. */
-	static const char *const options[] = { "--std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true",
-	                                       "-default-device", "-DOG_KERNELS" };
+	static const char *const exact[] = { "--std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true",
+	                                     "-default-device", "-DOG_KERNELS" };
 	nvrtc_api api;
-	nvrtc_result r;
+	int n = 0;
 	*image = NULL;
 	*bytes = 0;
-	if (!c->first) return OG_OK;
+	if (!c->first && !c->n_programs) return OG_OK;
 	TRY(nvrtc_open(&api, a));
-	char *program = cuda_code_text(c);
-	NEED(program);
-	nvrtc_source source = { .text = program, .headers = cuda_text, .header_names = cuda_text_name, .n_headers = CUDA_TEXTS,
-	                        .options = options, .n_options = sizeof options / sizeof *options };
-	nvrtc_compile(&r, &api, &source, arch, false);
-	base_free(program);
-	og_status status = r.status ? nvrtc_failed(&r) : OG_OK;
-	void *kept = status == OG_OK ? arena_aligned(a, r.n, 64) : NULL;
-	if (status == OG_OK && !kept) status = base_no_memory();
-	if (kept) {
-		memcpy(kept, r.data, r.n);
-		*image = kept;
-		*bytes = r.n;
+	const code_program **all = arena_array(a, (size_t)c->n_programs + 1, sizeof *all);
+	nvrtc_result *results = arena_array(a, (size_t)c->n_programs + 1, sizeof *results);
+	NEED(all && results);
+	char *program = c->first ? cuda_code_text(c) : NULL;
+	code_program steps = { .text = program, .options = exact, .n_options = sizeof exact / sizeof *exact };
+	snprintf(steps.target, sizeof steps.target, "%s", arch);
+	if (program) all[n++] = &steps;
+	for (const code_program *p = c->first_program; p; p = p->next) all[n++] = p;
+	pool *threads;
+	og_status status = c->first && !program ? base_no_memory() : pool_create(&threads, 0);
+	if (status == OG_OK) {
+		pool_run(threads, n, 1, compile_some, &(compilation){ &api, all, results });
+		pool_destroy(threads);
+		status = make_image(a, all, results, n, image, bytes);
 	}
-	base_free(r.data);
+	for (int i = 0; i < n; i++) base_free(results[i].data);
+	base_free(program);
 	return status;
 }

@@ -14,7 +14,11 @@ og_status cuda_code_op(cuda_code *, const og_op *);
 /* Adds a kernel and gives it a name, made of its text, so that the same text has the same name in every build. `body` begins behind the name,
  * with the arguments; `bounds` stands in front of it ("" or "__launch_bounds__(256)"). code NULL: the name only. */
 og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *, const char *bounds, const char *body);
-/* Compiles for an architecture ("90a"); *image lies in the arena. */
+/* Adds a program of its own, compiled with these options (which must outlive the code) for `target` ("90a"); its one kernel, "igemm", is
+ * given a name, made of the text. code NULL: the name only. */
+og_status cuda_code_program(char name[CUDA_NAME], cuda_code *, const char *program, const char *const *options, int n_options,
+                            const char *target);
+/* Compiles for an architecture ("90a"); *image, all programs' machine code as image.h has it, lies in the arena. */
 og_status cuda_code_compile(cuda_code *, arena *, const char *arch, const void **image, size_t *bytes);
 /* The program, to be freed with base_free; NULL: no memory. */
 char *cuda_code_text(const cuda_code *);

@@ -4,6 +4,7 @@
 
 #include "backend/layout.h"
 #include "cuda/code.h"
+#include "cuda/igemm.h"
 
 /* Channels are the innermost axis, rounded up to whole 16 bytes of the 16-bit types. */
 enum { CUDA_LANES = -8 };
@@ -19,7 +20,7 @@ typedef struct cuda_request {
 
 /* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. */
 typedef og_status cuda_prepare_fn(backend_kernel *out, const cuda_request *);
-cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_product, cuda_host;
+cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_product, cuda_igemm, cuda_host;
 
 static inline bool cuda_is_tactic(const cuda_request *r, const char *tactic) { return !strcmp(r->tactic, tactic); }
 static inline bool cuda_has(const backend_node *n, int k) { return k < n->n_in && n->in[k].dtype != OG_NONE; }
@@ -81,7 +82,19 @@ og_status cuda_tail_text(text *, const cuda_request *, backend_layout);
 typedef struct cuda_device cuda_device;
 /* A kernel by name; OG_MISSING when the image lacks it. `shared`: bytes that launches will ask for. */
 og_status cuda_device_function(void **function, cuda_device *, const char *name, uint32_t shared);
+/* "NVIDIA H200, compute capability 9.0, 140 GiB"; false: there is no device, and `out` says why. */
+bool cuda_describe(char *out, size_t n);
 /* Compute capability of the device, or what OPGRAFT_CUDA_ARCH says: "90a"; NULL: there is no device. */
 const char *cuda_arch(void);
+/* What plans are built for: that architecture, and its processors. major 0: there is none. */
+void cuda_target(igemm_device *out);
+
+/* ---- implicit GEMMs as steps: igemm_step.c, time.c ------------------------------------------- */
+
+/* True when the node's tail may be an epilogue, or the node is none for igemm at all. */
+bool cuda_igemm_takes(const backend_node *);
+/* variants and time of backend_device. */
+int cuda_igemm_variants(const char **names, int most, const backend_node *, const char *tactic, arena *);
+og_status cuda_time(uint64_t *ns, const char *const *names, int n, const backend_node *);
 
 #endif

@@ -6,8 +6,11 @@
 #include "cuda/backend_device.h"
 #include "cuda/cuda.h"
 #include "cuda/driver.h"
+#include "cuda/image.h"
 
-struct cuda_device { void *context, *module; int shared_most; };
+/* A plan's programs, each a module of its own. */
+typedef struct device_module { const char *name; void *module; } device_module;
+struct cuda_device { arena *a; void *context; device_module *modules; int n_modules, shared_most; };
 
 enum { CAPTURE_THREAD = 1, STREAM_APART = 1, HOST_PORTABLE = 1, MEMORY_TYPE = 2, MEMORY_OF_DEVICE = 2 };
 
@@ -15,7 +18,7 @@ enum { CAPTURE_THREAD = 1, STREAM_APART = 1, HOST_PORTABLE = 1, MEMORY_TYPE = 2,
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void *primary;                    /* context of device 0; NULL: there is none, for the reason in `missing` */
-static int shared_most;
+static int shared_most, processors;
 static char arch[8], missing[256];
 
 static void look(void)
@@ -35,6 +38,7 @@ static void look(void)
 	    (error = api->cuDeviceGetAttribute(&major, DRIVER_MAJOR, device)) ||
 	    (error = api->cuDeviceGetAttribute(&minor, DRIVER_MINOR, device)) ||
 	    (error = api->cuDeviceGetAttribute(&shared_most, DRIVER_SHARED_MOST, device)) ||
+	    (error = api->cuDeviceGetAttribute(&processors, DRIVER_PROCESSORS, device)) ||
 	    (error = api->cuDevicePrimaryCtxRetain(&primary, device))) {
 		api->cuGetErrorString(error, &reason);
 		snprintf(missing, sizeof missing, "no CUDA device can be used: %s", reason);
@@ -53,6 +57,43 @@ const char *cuda_arch(void)
 	return arch[0] ? arch : NULL;
 }
 
+void cuda_target(igemm_device *out)
+{
+	/* of one device of each kind, for plans that are built elsewhere */
+	static const struct { int arch, processors; } usual[] = { { 80, 108 }, { 86, 84 }, { 89, 142 }, { 90, 132 }, { 100, 148 }, { 120, 188 } };
+	const char *name = cuda_arch();
+	const driver_api *api = driver_open();
+	int number = name ? atoi(name) : 0;
+	pthread_once(&once, look);
+	*out = (igemm_device){ .major = number / 10, .minor = number % 10, .processors = 100 };
+	for (size_t k = 0; k < sizeof usual / sizeof *usual; k++)
+		if (usual[k].arch == number) out->processors = usual[k].processors;
+	if (!primary || atoi(arch) != number) return;
+	out->is_here = true;
+	out->processors = processors;
+	out->lacks_maps = !api->cuLaunchKernelEx || !api->cuTensorMapEncodeTiled || !api->cuTensorMapEncodeIm2col;
+}
+
+bool cuda_describe(char *out, size_t n)
+{
+	const driver_api *api = driver_open();
+	char name[128] = "";
+	size_t is_free = 0, total = 0;
+	int major = 0, minor = 0;
+	pthread_once(&once, look);
+	if (!primary) {
+		snprintf(out, n, "%s", missing);
+		return false;
+	}
+	api->cuDeviceGetName(name, sizeof name, 0);
+	api->cuDeviceGetAttribute(&major, DRIVER_MAJOR, 0);
+	api->cuDeviceGetAttribute(&minor, DRIVER_MINOR, 0);
+	api->cuCtxSetCurrent(primary);
+	api->cuMemGetInfo_v2(&is_free, &total);
+	snprintf(out, n, "%s, compute capability %d.%d, %zu GiB", name, major, minor, total >> 30);
+	return true;
+}
+
 static const driver_api *enter(const cuda_device *d)
 {
 	const driver_api *api = driver_open();
@@ -66,8 +107,26 @@ static void device_close(void *device)
 {
 	cuda_device *d = device;
 	if (!d) return;
-	if (d->module) enter(d)->cuModuleUnload(d->module);
-	base_free(d);
+	for (int k = 0; k < d->n_modules; k++)
+		if (d->modules[k].module) enter(d)->cuModuleUnload(d->modules[k].module);
+	arena_destroy(d->a);
+}
+
+static og_status load_modules(cuda_device *d, const void *image, size_t bytes)
+{
+	const driver_api *api = driver_open();
+	cuda_image_entry *entries;
+	int n;
+	TRY(cuda_image_read(&entries, &n, d->a, image, bytes));
+	d->modules = arena_array(d->a, (size_t)n + 1, sizeof *d->modules);
+	NEED(d->modules);
+	d->n_modules = n;
+	TRY(driver_try(api->cuCtxSetCurrent(d->context), "entering the device's context"));
+	for (int k = 0; k < n; k++) {
+		d->modules[k].name = entries[k].name;
+		TRY(driver_try(api->cuModuleLoadData(&d->modules[k].module, entries[k].data), "loading the plan's kernels"));
+	}
+	return OG_OK;
 }
 
 static og_status device_open(void **out, const void *image, size_t bytes)
@@ -75,11 +134,14 @@ static og_status device_open(void **out, const void *image, size_t bytes)
 	*out = NULL;
 	pthread_once(&once, look);
 	if (!primary) return base_fail(OG_MISSING, "%s", missing);
-	cuda_device *d = base_new(1, sizeof *d);
-	NEED(d);
-	*d = (cuda_device){ .context = primary, .shared_most = shared_most };
-	og_status status = driver_try(driver_open()->cuCtxSetCurrent(primary), "entering the device's context");
-	if (status == OG_OK && bytes) status = driver_try(driver_open()->cuModuleLoadData(&d->module, image), "loading the plan's kernels");
+	arena *a = arena_create();
+	cuda_device *d = a ? arena_alloc(a, sizeof *d) : NULL;
+	if (!d) {
+		arena_destroy(a);
+		return base_no_memory();
+	}
+	*d = (cuda_device){ .a = a, .context = primary, .shared_most = shared_most };
+	og_status status = load_modules(d, image, bytes);
 	if (status == OG_OK) *out = d;
 	else device_close(d);
 	return status;
@@ -88,7 +150,10 @@ static og_status device_open(void **out, const void *image, size_t bytes)
 og_status cuda_device_function(void **function, cuda_device *d, const char *name, uint32_t shared)
 {
 	const driver_api *api = enter(d);
-	if (!d->module || api->cuModuleGetFunction(function, d->module, name) != 0)
+	void *module = NULL;
+	for (int k = 0; k < d->n_modules; k++)
+		if (!strcmp(d->modules[k].name, name) || (!module && !d->modules[k].name[0])) module = d->modules[k].module;
+	if (!module || api->cuModuleGetFunction(function, module, name) != 0)
 		return base_fail(OG_BAD_FILE, "the plan has no kernel %s; build it again", name);
 	if (api->cuFuncLoad) TRY(driver_try(api->cuFuncLoad(*function), name));
 	if (shared <= 48 << 10) return OG_OK;
@@ -221,7 +286,7 @@ static og_status code_compile(void *code, arena *a, const void **image, size_t *
 }
 
 const backend_device cuda_backend_device = {
-	.code_create = code_create, .code_compile = code_compile, .open = device_open, .close = device_close,
+	.code_create = code_create, .variants = cuda_igemm_variants, .time = cuda_time, .code_compile = code_compile, .open = device_open, .close = device_close,
 	.alloc = device_alloc, .release = device_release, .host_alloc = device_host_alloc, .host_release = device_host_release,
 	.stream_create = device_stream_create, .stream_free = device_stream_free, .copy = device_copy, .wait = device_wait,
 	.record_begin = device_record_begin, .record_end = device_record_end, .replay = device_replay, .graph_free = device_graph_free,

@@ -4,6 +4,14 @@
 
 #include "base/base.h"
 
+enum { DRIVER_CLUSTER = 4, DRIVER_OVERLAP = 6 };  /* attributes of a launch: blocks of a cluster; may start before the kernel in front ends */
+typedef struct driver_attribute { unsigned id, pad; union { char bytes[64]; unsigned words[3]; } value; } driver_attribute;
+typedef struct driver_launch {
+	unsigned grid[3], block[3], shared;
+	void *stream;
+	const driver_attribute *attributes; unsigned n_attributes;
+} driver_launch;
+
 /* X(name, arguments): all return 0 for success. Contexts, modules, functions, streams, events and graphs are pointers, devices ints,
  * device memory 64-bit addresses, as in the driver API of CUDA 12.
  * Facts from docs.nvidia.com/cuda/cuda-driver-api, groups Initialization, Context, Module, Memory, Stream, Event, Graph. */
@@ -21,7 +29,13 @@
 	                   unsigned shared, void *stream, void **arguments, void **extra))
 #define DRIVER_NEWER_MAP(X)              /* NULL in older drivers */ \
 	X(cuCtxGetId, (void *context, unsigned long long *id)) \
-	X(cuFuncLoad, (void *function))
+	X(cuFuncLoad, (void *function)) \
+	X(cuLaunchKernelEx, (const driver_launch *, void *function, void **arguments, void **extra)) \
+	X(cuTensorMapEncodeTiled, (void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides, \
+	                           const unsigned *box, const unsigned *steps, int interleave, int swizzle, int promotion, int fill)) \
+	X(cuTensorMapEncodeIm2col, (void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides, \
+	                            const int *lower, const int *upper, unsigned channels, unsigned pixels, const unsigned *steps, \
+	                            int interleave, int swizzle, int promotion, int fill))
 #define DRIVER_HOST_MAP(X)               /* what a program of our own calls besides, to be a host of op libraries */ \
 	X(cuInit, (unsigned flags)) \
 	X(cuDeviceGet, (int *device, int ordinal)) \

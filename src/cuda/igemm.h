@@ -7,7 +7,7 @@
  *   igemm_bind       igemm_args for given addresses (the driver's two encoders of tensor maps are passed in)
  *   igemm_launch_of  grid, block, cluster, shared memory
  *
- * Activations are NHWC, the channels without gaps; 16-byte aligned. Sums are made in float32, in an order that hangs on the
+ * Activations are NHWC, 16-byte aligned. Sums are made in float32, in an order that hangs on the
  * variant only. A kernel waits for those before it in the stream, so that `overlaps` is safe whatever they are. Packed
  * weights serve all variants of one way. */
 #ifndef IGEMM_H
@@ -23,8 +23,9 @@ typedef struct igemm_problem {
 	int n, h, w, c, k, r, s;
 	int stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;        /* pad: before; what is behind follows from p, q */
 	int p, q;                                    /* rows and columns of the output */
+	int row_in, row_out;                         /* elements from one pixel to the next, of input and output; 0: c and k, no gaps */
 	const program *tail;                         /* NULL: none. Register 0 is the sum and the bias */
-	int n_operands, operand[IGEMM_OPERANDS];    /* the tail's further operands: IGEMM_FULL, IGEMM_CHANNEL, IGEMM_ONE */
+	int n_operands, operand[IGEMM_OPERANDS];    /* the tail's further operands: IGEMM_FULL, ... */
 } igemm_problem;
 
 typedef enum igemm_way {
@@ -41,7 +42,11 @@ typedef struct igemm_variant {
 	int split, turns;                            /* blocks that share a tile's depth; 1: two tiles in turns */
 } igemm_variant;
 
-typedef struct igemm_device { int major, minor, processors; } igemm_device;
+typedef struct igemm_device {
+	int major, minor, processors;
+	bool is_here;                                /* of this machine */
+	bool lacks_maps;                             /* the driver makes no tensor maps, or starts no clusters */
+} igemm_device;
 
 typedef struct igemm_launch {
 	unsigned blocks, threads, cluster, shared;   /* of one dimension each; shared: dynamic bytes */
@@ -71,6 +76,11 @@ typedef struct igemm_places {
 double igemm_guess(const igemm_problem *, const igemm_variant *, const igemm_device *);
 /* Writes at most `most` variants, by rising guess; 0: there is none. Six are enough to have a fast one among them. */
 int igemm_variants(igemm_variant *out, int most, const igemm_problem *, const igemm_device *);
+/* Names the variant among those for the problem, as "wgmma.128x64x2.split4"; written to IGEMM_NAME bytes. */
+enum { IGEMM_NAME = 40 };
+void igemm_name(char *out, const igemm_variant *);
+/* The variant of that name; false: there is none for this problem. The device's number of processors does not matter. */
+bool igemm_named(igemm_variant *out, const char *name, const igemm_problem *, const igemm_device *);
 /* Options for NVRTC besides the target. */
 const char *const *igemm_options(const igemm_problem *, int *n);
 /* *out: CUDA C, to be freed with base_free. */

@@ -3,9 +3,10 @@
 #ifndef IGEMM_ARGS_H
 #define IGEMM_ARGS_H
 
-enum { IGEMM_OPERANDS = 4, IGEMM_MAP_WORDS = 16 };
-/* How an operand of the epilogue lies: as the output does, one for each channel, or one element. */
-enum { IGEMM_FULL, IGEMM_CHANNEL, IGEMM_ONE };
+enum { IGEMM_OPERANDS = 15, IGEMM_MAP_WORDS = 16 };
+/* How an operand of the epilogue lies: as the output does, one for each channel, or one element. IGEMM_WIDE besides: it is float32,
+ * whatever the type of the rest. */
+enum { IGEMM_FULL, IGEMM_CHANNEL, IGEMM_ONE, IGEMM_WIDE = 4 };
 enum { IGEMM_MAP_IN, IGEMM_MAP_WEIGHTS, IGEMM_MAP_OUT, IGEMM_MAP_STAGED, IGEMM_MAPS };
 
 #ifdef __cplusplus
@@ -22,6 +23,7 @@ typedef struct igemm_args {
 	int m, n, k;                                                 /* k: elements of a row of the packed weights */
 	int tiles_m, tiles_n, k_blocks, c_blocks;                    /* c_blocks: blocks of a tap */
 	int h, w, c, p, q, r, s;
+	int row_in, row_out;                                         /* elements from one pixel to the next */
 	int stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 	int pointwise;                                               /* row m of the product is pixel m of the input */
 } igemm_args;

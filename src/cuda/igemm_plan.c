@@ -2,6 +2,7 @@
 #include "cuda/igemm.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "opgraft/half.h"
@@ -16,6 +17,8 @@ static int ceil_div(int a, int b) { return a / b + (a % b != 0); }
 static int round_up(int a, int b) { return ceil_div(a, b) * b; }
 static int element_bytes(const igemm_problem *p) { return p->dtype == OG_F32 ? 4 : 2; }
 static int rows(const igemm_problem *p) { return p->n * p->p * p->q; }
+static int row_in(const igemm_problem *p) { return p->row_in ? p->row_in : p->c; }
+static int row_out(const igemm_problem *p) { return p->row_out ? p->row_out : p->k; }
 
 /* ---- the product that a way makes of the problem ---------------------------------------------- */
 
@@ -61,14 +64,14 @@ static bool is_pointwise(const igemm_problem *p)
 static bool fits_wgmma(const igemm_problem *p)
 {
 	const int per_chunk = 16 / element_bytes(p);
-	return (p->dtype != OG_F32 || p->tf32) && p->c % per_chunk == 0 && p->k % per_chunk == 0 && p->stride_h <= 8 && p->stride_w <= 8 &&
+	return (p->dtype != OG_F32 || p->tf32) && row_in(p) % per_chunk == 0 && row_out(p) % per_chunk == 0 && p->stride_h <= 8 && p->stride_w <= 8 &&
 	       p->pad_h < 128 && p->pad_w < 128 && p->dilation_h * (p->r - 1) < 128 && p->dilation_w * (p->s - 1) < 128;
 }
 
 static bool fits_window(const igemm_problem *p)
 {
 	const int per_chunk = 16 / element_bytes(p);
-	return (p->dtype != OG_F32 || p->tf32) && p->c % per_chunk != 0 && p->k % per_chunk == 0 && p->stride_h <= 8 && p->stride_w <= 8 &&
+	return (p->dtype != OG_F32 || p->tf32) && p->c % per_chunk != 0 && row_out(p) % per_chunk == 0 && p->stride_h <= 8 && p->stride_w <= 8 &&
 	       p->c <= MOST_CELL && p->c * p->stride_h * p->stride_w <= MOST_CELL && p->dilation_h == 1 && p->dilation_w == 1 &&
 	       p->r <= 16 && p->s <= 16 && p->pad_h < p->r && p->pad_w < p->s;
 }
@@ -166,8 +169,8 @@ static int general_variants(igemm_variant *out, int most, const igemm_problem *p
 	return n;
 }
 
-/* Of compute capability 9.0. */
-static int copied_variants(igemm_variant *out, int most, const igemm_problem *p, const igemm_device *device)
+/* Of compute capability 9.0; processors 0: whatever their number. */
+static int copied_variants(igemm_variant *out, int most, const igemm_problem *p, int processors)
 {
 	const bool window = fits_window(p);
 	int n = 0;
@@ -177,26 +180,58 @@ static int copied_variants(igemm_variant *out, int most, const igemm_problem *p,
 		const int grid = ceil_div(rows(p), v.bm) * ceil_div(p->k, v.bn);
 		if (v.bn > 64 && v.bn / 2 >= p->k) continue;
 		if (v.bm > 64 && v.bm / 2 >= rows(p)) continue;
-		if (v.turns && grid < 2 * device->processors) continue;
+		if (v.turns && grid < 2 * processors) continue;
 		v.split = 1;
 		n = add(out, n, most, p, v);
 		if (v.turns || v.bn > 128) continue;
-		for (v.split = 2; v.split <= 8 && grid * v.split <= 4 * device->processors; v.split += v.split < 4 ? 1 : 4)
+		for (v.split = 2; v.split <= 8 && (!processors || grid * v.split <= 4 * processors); v.split += v.split < 4 ? 1 : 4)
 			n = add(out, n, most, p, v);
 	}
 	return n;
 }
 
+static bool is_copied(const igemm_problem *p, const igemm_device *device)
+{
+	return device->major == 9 && !device->lacks_maps && (fits_window(p) || fits_wgmma(p));
+}
+
+static bool is_served(const igemm_problem *p, const igemm_device *device)
+{
+	return device->major >= 8 && (int64_t)p->n * p->p * p->q <= MOST_ROWS;
+}
+
 int igemm_variants(igemm_variant *out, int most, const igemm_problem *p, const igemm_device *device)
 {
 	igemm_variant all[MOST_VARIANTS];
-	if (device->major < 8 || (int64_t)p->n * p->p * p->q > MOST_ROWS) return 0;
-	const bool copied = device->major == 9 && (fits_window(p) || fits_wgmma(p));
-	int n = copied ? copied_variants(all, MOST_VARIANTS, p, device) : general_variants(all, MOST_VARIANTS, p);
+	if (!is_served(p, device)) return 0;
+	const bool copied = is_copied(p, device);
+	int n = copied ? copied_variants(all, MOST_VARIANTS, p, device->processors) : general_variants(all, MOST_VARIANTS, p);
 	sort_by_guess(all, n, p, device);
 	if (n > most) n = most;
 	memcpy(out, all, (size_t)n * sizeof *out);
 	return n;
+}
+
+void igemm_name(char *out, const igemm_variant *v)
+{
+	static const char *const ways[] = { "wgmma", "window", "mma", "fma" };
+	int n = snprintf(out, IGEMM_NAME, "%s.%dx%dx%d", ways[v->way], v->bm, v->bn, v->blocks);
+	if (v->split > 1) snprintf(out + n, (size_t)(IGEMM_NAME - n), ".split%d", v->split);
+	else if (v->turns) snprintf(out + n, (size_t)(IGEMM_NAME - n), ".turns");
+}
+
+bool igemm_named(igemm_variant *out, const char *name, const igemm_problem *p, const igemm_device *device)
+{
+	igemm_variant all[MOST_VARIANTS];
+	char other[IGEMM_NAME];
+	if (!is_served(p, device)) return false;
+	int n = is_copied(p, device) ? copied_variants(all, MOST_VARIANTS, p, 0) : general_variants(all, MOST_VARIANTS, p);
+	for (int k = 0; k < n; k++) {
+		igemm_name(other, &all[k]);
+		*out = all[k];
+		if (!strcmp(name, other)) return true;
+	}
+	return false;
 }
 
 igemm_launch igemm_launch_of(const igemm_problem *p, const igemm_variant *v, const igemm_device *device)
@@ -278,11 +313,11 @@ static int map_type(const igemm_problem *p, bool multiplied)
 	return p->dtype == OG_F16 ? MAP_F16 : p->dtype == OG_BF16 ? MAP_BF16 : multiplied ? MAP_TF32 : MAP_F32;
 }
 
-/* A matrix in boxes of `box` rows. */
-static og_status encode_matrix(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p, const void *at, int height, int width,
+/* A matrix in boxes of `box` rows; row: elements from one of its rows to the next. */
+static og_status encode_matrix(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p, const void *at, int height, int width, int row,
                                int box_rows, bool multiplied)
 {
-	const uint64_t size = (uint64_t)element_bytes(p), dims[] = { (uint64_t)width, (uint64_t)height }, strides[] = { (uint64_t)width * size };
+	const uint64_t size = (uint64_t)element_bytes(p), dims[] = { (uint64_t)width, (uint64_t)height }, strides[] = { (uint64_t)row * size };
 	const unsigned box[] = { (unsigned)(ROW / size), (unsigned)box_rows }, steps[] = { 1, 1 };
 	if (e->tiled(to, map_type(p, multiplied), 2, (void *)(uintptr_t)at, dims, strides, box, steps, 0, SWIZZLE_128, PROMOTE_256, 0))
 		return base_fail(OG_UNSUPPORTED, "the CUDA driver makes no tensor map of a matrix of %d x %d", height, width);
@@ -292,8 +327,8 @@ static og_status encode_matrix(unsigned long long *to, const igemm_encoders *e, 
 /* The pixels under a tap, in order of the output's. */
 static og_status encode_pixels(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p, const igemm_variant *v, const void *at)
 {
-	const uint64_t size = (uint64_t)element_bytes(p), c = (uint64_t)p->c, w = (uint64_t)p->w, h = (uint64_t)p->h;
-	uint64_t dims[] = { c, w, h, (uint64_t)p->n }, strides[] = { c * size, w * c * size, h * w * c * size };
+	const uint64_t size = (uint64_t)element_bytes(p), pixel = (uint64_t)row_in(p) * size, w = (uint64_t)p->w, h = (uint64_t)p->h;
+	uint64_t dims[] = { (uint64_t)p->c, w, h, (uint64_t)p->n }, strides[] = { pixel, w * pixel, h * w * pixel };
 	int lower[] = { -p->pad_w, -p->pad_h };
 	int upper[] = { (p->q - 1) * p->stride_w - p->pad_w - p->w + 1, (p->p - 1) * p->stride_h - p->pad_h - p->h + 1 };
 	unsigned steps[] = { 1, (unsigned)p->stride_w, (unsigned)p->stride_h, 1 };
@@ -328,6 +363,7 @@ og_status igemm_bind(igemm_args *a, const igemm_problem *p, const igemm_variant 
 	const depth d = depth_of(p, v);
 	*a = (igemm_args){ .in = at->in, .weights = at->packed, .out = at->out, .m = rows(p), .n = p->k, .k = d.row,
 	                    .k_blocks = d.blocks, .c_blocks = ceil_div(d.tap, d.bk), .h = p->h, .w = p->w, .c = p->c, .p = p->p, .q = p->q, .r = p->r, .s = p->s,
+	                    .row_in = row_in(p), .row_out = row_out(p),
 	                    .stride_h = p->stride_h, .stride_w = p->stride_w, .pad_h = p->pad_h, .pad_w = p->pad_w,
 	                    .dilation_h = p->dilation_h, .dilation_w = p->dilation_w, .pointwise = v->way == IGEMM_WGMMA && is_pointwise(p) };
 	a->bias = (const float *)((const char *)at->packed + weight_bytes(p, v));
@@ -339,12 +375,12 @@ og_status igemm_bind(igemm_args *a, const igemm_problem *p, const igemm_variant 
 		a->pad_h = a->pad_w = 0;
 	}
 	if (v->way == IGEMM_MMA || v->way == IGEMM_FMA) return OG_OK;
-	TRY(encode_matrix(a->map[IGEMM_MAP_WEIGHTS], e, p, at->packed, a->n, a->k, v->bn, true));
-	TRY(a->pointwise ? encode_matrix(a->map[IGEMM_MAP_IN], e, p, at->in, a->m, a->c, v->bm, true)
+	TRY(encode_matrix(a->map[IGEMM_MAP_WEIGHTS], e, p, at->packed, a->n, a->k, a->k, v->bn, true));
+	TRY(a->pointwise ? encode_matrix(a->map[IGEMM_MAP_IN], e, p, at->in, a->m, a->c, a->row_in, v->bm, true)
 	                 : encode_pixels(a->map[IGEMM_MAP_IN], e, p, v, at->in));
 	if (v->split > 1) return OG_OK;
-	TRY(encode_matrix(a->map[IGEMM_MAP_OUT], e, p, at->out, a->m, a->n, 64, false));
+	TRY(encode_matrix(a->map[IGEMM_MAP_OUT], e, p, at->out, a->m, a->n, a->row_out, 64, false));
 	for (int k = 0; k < p->n_operands; k++)
-		if (p->operand[k] == IGEMM_FULL) return encode_matrix(a->map[IGEMM_MAP_STAGED], e, p, at->operand[k], a->m, a->n, 64, false);
+		if (p->operand[k] == IGEMM_FULL) return encode_matrix(a->map[IGEMM_MAP_STAGED], e, p, at->operand[k], a->m, a->n, a->row_out, 64, false);
 	return OG_OK;
 }

@@ -110,7 +110,7 @@ static void add_macros(text *t, const igemm_problem *p, const igemm_variant *v)
 	text_printf(t, "#define BM %d\n#define BN %d\n#define STAGES %d\n#define BLOCKS %d\n", v->bm, v->bn, v->stages, v->blocks);
 	if (copied) text_printf(t, "#define SPLIT %d\n#define TURNS %d\n", v->split, v->turns);
 	else text_printf(t, "#define WARPS_M %d\n#define WARPS_N %d\n#define WHOLE %d\n#define FMA %d\n", warps.m, warps.n,
-	                 p->c % (p->dtype == OG_F32 ? 4 : 8) == 0, v->way == IGEMM_FMA);
+	                 p->c % (p->dtype == OG_F32 ? 4 : 8) == 0 && p->row_in % (p->dtype == OG_F32 ? 4 : 8) == 0, v->way == IGEMM_FMA);
 	text_printf(t, "#define STAGED (%d)\n", copied ? staged_operand(p) : -1);
 }
 

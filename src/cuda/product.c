@@ -1,6 +1,9 @@
 /* product.c -- convolutions and matrix products of any shape and type by their definition, a thread for each output: what runs where no
  * faster way is for a node. Sums in float32. */
 #include "cuda/cuda.h"
+
+#include <math.h>
+
 #include "ops/window.h"
 
 enum { GROUP = WINDOW_OWN_ATTRS };
@@ -137,7 +140,9 @@ og_status cuda_product(backend_kernel *out, const cuda_request *r)
 	if (status == OG_OK) status = cuda_launch_add(l, r, made, (og_count(node->out) + CUDA_THREADS - 1) / CUDA_THREADS);
 	base_free(made);
 	TRY(status);
-	*out = (backend_kernel){ .tactic = r->tactic, .flops = flops, .cost = flops * 1e-3 };
+	/* a thread waits for each of its terms */
+	const double depth = flops / 2 / fmax((double)og_count(node->out), 1);
+	*out = (backend_kernel){ .tactic = r->tactic, .flops = flops, .cost = 2000 + depth * 5 + flops * 1e-3 };
 	cuda_launch_with(out, l);
 	return OG_OK;
 }

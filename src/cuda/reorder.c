@@ -30,8 +30,9 @@ og_status cuda_reorder(backend_kernel *out, const cuda_request *r)
 	const backend_node *node = r->node;
 	const og_tensor *x = &node->in[0];
 	cuda_launches *l;
-	if (node->op || node->tail || !cuda_is_tactic(r, "reorder")) return OG_NO;
-	backend_layout from = cuda_in_layout(node, 0), to = node->out_layout;
+	bool casts = cuda_is(node, "Cast");
+	if ((node->op && !casts) || node->tail || !cuda_is_tactic(r, "reorder")) return OG_NO;
+	backend_layout from = cuda_in_layout(node, 0), to = casts ? from : node->out_layout;
 	if (!cuda_is_float(x->dtype) || !cuda_is_float(node->out->dtype) || from == LAYOUT_SAMPLES || to == LAYOUT_SAMPLES) return OG_NO;
 	int axis = layout_axis(x, from == LAYOUT_PLAIN ? to : from);
 	bool moves = from != to && axis >= 0;

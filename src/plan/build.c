@@ -3,6 +3,8 @@
 #include "plan/tactics.h"
 #include "schema/schema.h"
 
+enum { WHOLE_MOST = 16 << 20 };          /* bytes of constants above which no network runs as one step */
+
 static const backend *const backends[] = { &cpu_backend, &cuda_backend };
 
 static og_status find_backend(const backend **out, const char *name)
@@ -157,10 +159,21 @@ static og_status find_precision(plan_precision *out, const char *name, const bac
 	                 device->device ? "fp32, tf32, fp16 or bf16" : "fp32");
 }
 
-static og_status whole(og_plan *p)
+/* A plan of one step for the whole network; OG_NO: it is not for this network. */
+static og_status build_whole(og_plan **out, const og_model *m, const backend *device, const plan_form *form, plan_precision precision, tactics *t)
 {
-	og_status status = plan_whole(p, NULL);
-	return status == OG_NO ? OG_OK : status;
+	plan_form plain = *form;
+	plain.last = false;
+	if (!device->whole || precision.storage != OG_F32 || plan_constant_bytes(m) > WHOLE_MOST) return OG_NO;
+	tactics_plain(t, true);
+	og_status status = plan_lower(out, m, device, 1, &plain, precision, t);
+	tactics_plain(t, false);
+	if (status == OG_OK) status = plan_memory(*out);
+	if (status == OG_OK) status = plan_whole(*out, NULL);
+	if (status == OG_OK) return OG_OK;
+	og_plan_free(*out);
+	*out = NULL;
+	return status;
 }
 
 /* Compiles the kernels that the steps asked for. */
@@ -213,10 +226,12 @@ og_status plan_of_form(og_plan **out, const og_model *m, const og_build_options 
 	*out = NULL;
 	TRY(find_precision(&precision, o->precision ? o->precision : "fp32", device));
 	TRY(tactics_open(&t, device, form->slab ? 1 : threads, o->timing, o->timing_cache, plan_constant_bytes(m)));
-	og_status status = plan_lower(out, m, device, threads, form, precision, t), closed = tactics_close(t, status == OG_OK);
+	og_status status = o->no_fuse ? OG_NO : build_whole(out, m, device, form, precision, t);
+	bool is_whole = status == OG_OK;
+	if (status == OG_NO) status = plan_lower(out, m, device, threads, form, precision, t);
+	og_status closed = tactics_close(t, status == OG_OK);
 	if (status == OG_OK) status = closed;
-	if (status == OG_OK) status = plan_memory(*out);
-	if (status == OG_OK && !o->no_fuse) status = whole(*out);
+	if (status == OG_OK && !is_whole) status = plan_memory(*out);
 	if (status == OG_OK) status = compile(*out);
 	if (status == OG_OK) return OG_OK;
 	og_plan_free(*out);

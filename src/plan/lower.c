@@ -55,8 +55,8 @@ static og_status default_constant(lowering *l, int *out, double value)
 	return OG_OK;
 }
 
-/* A step of an anchor (may be NULL) and elementwise nodes; `holder` is the Fused node or the one node itself. */
-static og_status program_step_of(lowering *l, const graph_node *holder, const graph_node *anchor,
+/* *out: a step of an anchor (may be NULL) and elementwise nodes; `holder` is the Fused node or the one node itself. */
+static og_status program_step_of(lowering *l, plan_step *out, const graph_node *holder, const graph_node *anchor,
                                  const graph_node *const *nodes, int n)
 {
 	og_plan *p = l->p;
@@ -90,10 +90,11 @@ static og_status program_step_of(lowering *l, const graph_node *holder, const gr
 	s.label = joined ? arena_strdup(p->a, joined) : NULL;
 	base_free(joined);
 	NEED(s.label);
-	return lower_step_finish(l, &s);
+	*out = s;
+	return OG_OK;
 }
 
-static og_status fused_step(lowering *l, const graph_node *node)
+static og_status fused_step(lowering *l, plan_step *out, const graph_node *node)
 {
 	const graph_attr *attr = graph_attr_find(node, "body");
 	const graph *body = attr ? attr->g : NULL;
@@ -101,18 +102,18 @@ static og_status fused_step(lowering *l, const graph_node *node)
 	const graph_node *nodes[PROGRAM_MAX_STEPS], *anchor = NULL;
 	int n = 0;
 	for (const graph_node *i = body->first; i; i = i->next) {
-		if (i == body->first && !program_takes(i)) {
+		if (i == body->first && !program_takes(i, l->p->backend)) {
 			anchor = i;
-		} else if (n == PROGRAM_MAX_STEPS || !program_takes(i)) {
+		} else if (n == PROGRAM_MAX_STEPS || !program_takes(i, l->p->backend)) {
 			return base_fail(OG_UNSUPPORTED, "node '%s': its body cannot run as one step at %s", lower_label(node), i->type);
 		} else {
 			nodes[n++] = i;
 		}
 	}
-	return program_step_of(l, node, anchor, nodes, n);
+	return program_step_of(l, out, node, anchor, nodes, n);
 }
 
-static og_status op_step(lowering *l, const graph_node *node)
+static og_status op_step(lowering *l, plan_step *out, const graph_node *node)
 {
 	og_plan *p = l->p;
 	plan_step s;
@@ -123,7 +124,8 @@ static og_status op_step(lowering *l, const graph_node *node)
 	TRY(keep_attributes(p, &s, node));
 	for (int k = 0; k < node->n_in; k++) TRY(lower_value(l, &s.in[k], node->in[k]));
 	for (int k = 0; k < node->n_out; k++) TRY(lower_value(l, &s.out[k], node->out[k]));
-	return lower_step_finish(l, &s);
+	*out = s;
+	return OG_OK;
 }
 
 /* A view of whole samples is one by samples, too; else it is one of the plain value. */
@@ -135,14 +137,18 @@ static backend_layout view_layout(const og_plan *p, int in, int out)
 	return samples ? LAYOUT_SAMPLES : LAYOUT_PLAIN;
 }
 
+static bool is_view(const graph_node *node)
+{
+	bool more = false;
+	for (int k = 1; k < node->n_out; k++) more |= node->out[k] != NULL;
+	return node->op->flags & OG_VIEW_OF_INPUT && node->in[0] && !more;
+}
+
 /* A reshape costs nothing: its output is the input's memory. Not when both are the caller's buffers. */
 static og_status try_alias(lowering *l, const graph_node *node, bool *done)
 {
-	*done = false;
-	if (!node->op || !(node->op->flags & OG_VIEW_OF_INPUT) || !node->in[0]) return OG_OK;
-	for (int k = 1; k < node->n_out; k++)
-		if (node->out[k]) return OG_OK;
 	int in, out;
+	*done = false;
 	TRY(lower_value(l, &in, node->in[0]));
 	TRY(lower_value(l, &out, node->out[0]));
 	backend_layout layout = view_layout(l->p, in, out);
@@ -169,18 +175,89 @@ static og_status try_alias(lowering *l, const graph_node *node, bool *done)
 	return OG_OK;
 }
 
-static og_status lower_node(lowering *l, const graph_node *node)
+enum { LARGE = 1 << 14 };                /* bytes: a few pages, below which memory is not given back */
+
+/* Gives back the memory of constants that no other node reads, now that the step has them in its own form. */
+static void forget_constants(const graph_node *n)
 {
-	bool done;
-	l->node = node;
-	TRY(try_alias(l, node, &done));
-	if (done) return OG_OK;
-	if (!strcmp(schema_domain(node->op), OG_DOMAIN) && !strcmp(node->type, "Fused")) return fused_step(l, node);
-	if (program_takes(node)) return program_step_of(l, node, NULL, &node, 1);
+	const og_model *m = n->owner->model;
+	for (int k = 0; k < n->n_in; k++) {
+		const graph_value *v = n->in[k];
+		if (!v || !v->constant || v->n_uses != 1 || v->is_output) continue;
+		size_t bytes = base_dtype_span(v->dtype, (uint64_t)og_count(v->constant));
+		bool shared = false;
+		if (bytes < LARGE || bytes == SIZE_MAX) continue;
+		for (const graph_value *w = m->main->first_value; w && !shared; w = w->next)
+			shared = w != v && w->constant && w->constant->data == v->constant->data;
+		if (!shared) arena_discard(m->a, v->constant->data, bytes);
+	}
+}
+
+/* The step of a node, but for its kernel and layouts. */
+static og_status step_of(lowering *l, plan_step *out, const graph_node *node)
+{
+	if (!strcmp(schema_domain(node->op), OG_DOMAIN) && !strcmp(node->type, "Fused")) return fused_step(l, out, node);
+	if (program_takes(node, l->p->backend)) return program_step_of(l, out, node, NULL, &node, 1);
 	if (!node->op->eval && !node->op->map[OG_ISA_SCALAR]) {
 		return base_fail(OG_UNSUPPORTED, "node '%s': op %s cannot run in a plan", lower_label(node), node->type);
 	}
-	return op_step(l, node);
+	return op_step(l, out, node);
+}
+
+/* A node on its way: its mark points here. All are known before the first kernel is chosen, since how a step's output
+ * should lie depends on the steps behind it. */
+typedef struct lowered_node { bool view; plan_step step; } lowered_node;
+
+static og_status begin_node(lowering *l, lowered_node *to, graph_node *node)
+{
+	int v;
+	l->node = node;
+	node->mark = to;
+	to->view = is_view(node);
+	if (!to->view) return step_of(l, &to->step, node);
+	TRY(lower_value(l, &v, node->in[0]));
+	return lower_value(l, &v, node->out[0]);
+}
+
+static void find_readers(tactics_readers *r, const graph_node *node)
+{
+	const graph_value *v = node->n_out ? node->out[0] : NULL;
+	*r = (tactics_readers){ .plain = v && v->is_output };
+	for (size_t i = 0; v && i < v->n_uses && r->n < TACTICS_READERS; i++) {
+		const graph_node *user = v->uses[i].node;
+		if (user->owner != node->owner) continue;
+		const lowered_node *reader = user->mark;
+		bool seen = false;
+		for (int k = 0; k < r->n; k++) seen |= r->step[k] == &reader->step;
+		r->plain |= reader->view;
+		if (!seen && !reader->view) r->step[r->n++] = &reader->step;
+	}
+}
+
+static og_status finish_node(lowering *l, lowered_node *n, const graph_node *node)
+{
+	bool done;
+	tactics_readers readers;
+	l->node = node;
+	if (n->view) {
+		TRY(try_alias(l, node, &done));
+		if (done) return OG_OK;
+		TRY(step_of(l, &n->step, node));
+	}
+	find_readers(&readers, node);
+	return lower_step_finish(l, &n->step, &readers);
+}
+
+static og_status lower_nodes(lowering *l, const graph *g, lowered_node *nodes, bool last)
+{
+	lowered_node *at = nodes;
+	for (graph_node *n = g->first; n; n = n->next) TRY(begin_node(l, at++, n));
+	at = nodes;
+	for (const graph_node *n = g->first; n; n = n->next) {
+		TRY(finish_node(l, at++, n));
+		if (last) forget_constants(n);
+	}
+	return OG_OK;
 }
 
 /* ---- what cannot be planned is said first --------------------------------------------------- */
@@ -292,27 +369,9 @@ static og_status copy_outputs(lowering *l, const graph *g)
 		NEED(s.attr);
 		s.in[0] = number;
 		s.out[0] = p->outputs[i];
-		TRY(lower_step_finish(l, &s));
+		TRY(lower_step_finish(l, &s, NULL));
 	}
 	return OG_OK;
-}
-
-enum { LARGE = 1 << 14 };                /* bytes: a few pages, below which memory is not given back */
-
-/* Gives back the memory of constants that no other node reads, now that the step has them in its own form. */
-static void forget_constants(const graph_node *n)
-{
-	const og_model *m = n->owner->model;
-	for (int k = 0; k < n->n_in; k++) {
-		const graph_value *v = n->in[k];
-		if (!v || !v->constant || v->n_uses != 1 || v->is_output) continue;
-		size_t bytes = base_dtype_span(v->dtype, (uint64_t)og_count(v->constant));
-		bool shared = false;
-		if (bytes < LARGE || bytes == SIZE_MAX) continue;
-		for (const graph_value *w = m->main->first_value; w && !shared; w = w->next)
-			shared = w != v && w->constant && w->constant->data == v->constant->data;
-		if (!shared) arena_discard(m->a, v->constant->data, bytes);
-	}
 }
 
 static og_status lower_graph(lowering *l, const graph *g, bool last)
@@ -321,10 +380,11 @@ static og_status lower_graph(lowering *l, const graph *g, bool last)
 	TRY(check_nodes(g));
 	TRY(lower_inputs(l, g));
 	TRY(lower_outputs(l, g));
-	for (const graph_node *n = g->first; n; n = n->next) {
-		TRY(lower_node(l, n));
-		if (last) forget_constants(n);
-	}
+	lowered_node *nodes = base_new(g->n_nodes + 1, sizeof *nodes);
+	NEED(nodes);
+	og_status status = lower_nodes(l, g, nodes, last);
+	base_free(nodes);
+	TRY(status);
 	TRY(copy_outputs(l, g));
 	og_plan *p = l->p;
 	for (int i = 0; i < p->n_steps; i++)
@@ -355,7 +415,7 @@ og_status plan_lower(og_plan **out, const og_model *m, const backend *device, in
 bool plan_takes_tail(void *arg, const graph_node *anchor, const graph_node *tail)
 {
 	const backend *device = arg;
-	if (!program_takes(tail) || !anchor->op || anchor->n_in + tail->n_in > 64) return false;
+	if (!program_takes(tail, device) || !anchor->op || anchor->n_in + tail->n_in > 64) return false;
 	og_tensor in[64] = { { .dtype = OG_NONE } }, out = { .dtype = OG_NONE };
 	program p = { .n_operands = 1, .n_regs = 1, .operand = { -1 } };
 	int n = 0;

@@ -39,7 +39,7 @@ og_status lower_extend(lowering *, int *v, int rank);
 
 og_status lower_step_alloc(og_plan *, plan_step *, const char *name, int n_in, int n_out);
 /* Chooses the step's kernel, packs, puts inputs and outputs into the layouts it wants, and adds it to the plan. */
-og_status lower_step_finish(lowering *, plan_step *);
+og_status lower_step_finish(lowering *, plan_step *, const tactics_readers *);
 /* A step that copies value `from` to value `to`, which lies otherwise. */
 og_status lower_reorder(lowering *, int from, int to);
 

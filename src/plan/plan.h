@@ -29,7 +29,10 @@ typedef struct plan_value {
 typedef struct plan_way {
 	const char *tactic;
 	double guess;                        /* the backend's, of all that follows; all in nanoseconds */
-	double run, reorders;                /* of a run, and of bringing inputs into the layouts that it wants; 0: not timed */
+	/* Of a run, and of bringing inputs into the layouts that it wants, with what steps behind lose by the output's; 0: not
+	 * timed. */
+	double run, reorders;
+	backend_layout out_layout;
 } plan_way;
 
 /* A node as steps see it: op, inputs and program, whatever the graph's spelling (a Fused node or a plain one). */

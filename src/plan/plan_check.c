@@ -1,6 +1,7 @@
 /* plan_check.c -- what must hold of a plan that was read from a file. */
 #include "plan/plan_check.h"
 
+#include "plan/program.h"
 #include "schema/schema.h"
 
 /* ---- values --------------------------------------------------------------------------------- */
@@ -105,12 +106,13 @@ static og_tensor *as_declared(arena *a, const og_tensor *types, int n, og_dtype 
 	return to;
 }
 
-og_status plan_check_types(const char **bad, const plan_step *s, og_dtype storage, arena *a, og_model *scratch)
+og_status plan_check_types(const char **bad, const plan_step *s, const og_plan *p, og_model *scratch)
 {
 	*bad = NULL;
-	const og_tensor *in = as_declared(a, s->in_types, s->n_in, storage), *out = as_declared(a, s->out_types, s->n_out, storage);
+	const og_tensor *in = as_declared(p->a, s->in_types, s->n_in, p->precision.storage),
+	                *out = as_declared(p->a, s->out_types, s->n_out, p->precision.storage);
 	NEED(in && out);
-	if (s->tail && (s->n_out < 1 || out[0].dtype != OG_F32)) *bad = "a strip program makes no float32";
+	if (s->tail && (s->n_out < 1 || !program_takes_type(out[0].dtype, p->backend))) *bad = "a strip program makes no float32";
 	else if (s->tail) *bad = check_program(s->tail);
 	else if (!s->op) *bad = check_reorder(s);
 	if (*bad || !s->op) return OG_OK;

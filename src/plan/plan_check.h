@@ -11,7 +11,7 @@ const char *plan_check_values(const og_plan *);
 const char *plan_check_slabs(const og_plan *);
 /* A step before its kernel is asked for: the types of its values are what its op and formulas make. `scratch` is a model
  * to reckon dimensions in. OG_NO_MEMORY, or OG_OK and *bad. */
-og_status plan_check_types(const char **bad, const plan_step *, og_dtype storage, arena *, og_model *scratch);
+og_status plan_check_types(const char **bad, const plan_step *, const og_plan *, og_model *scratch);
 /* Inputs and outputs lie as the step's kernel has them. */
 const char *plan_check_layouts(const plan_step *);
 /* A step with its kernel: what it reads is there, and it writes to no memory that it reads or must not change. */

@@ -543,7 +543,7 @@ static void take_step(reader *r, plan_step *s)
 		s->out_layout = layout;
 	}
 	const char *bad;
-	og_status status = plan_check_types(&bad, s, r->p->precision.storage, r->p->a, r->scratch);
+	og_status status = plan_check_types(&bad, s, r->p, r->scratch);
 	require_sound(r, bad);
 	if (status == OG_OK && !bad) status = plan_prepare(r->p, s, tactic);
 	if (status == OG_NO_MEMORY) r->no_memory = true;
@@ -559,7 +559,7 @@ static void take_value(reader *r, plan_value *v)
 	v->name = take_string(r);
 	take_tensor(r, &v->type);
 	v->layout = (backend_layout)take_int(r, LAYOUT_PLAIN, LAYOUT_COUNT - 1);
-	if (v->layout != LAYOUT_PLAIN && (v->type.rank > LAYOUT_MAX_RANK || v->type.dtype != OG_F32)) wrong(r, "a value cannot have its layout");
+	if (v->layout != LAYOUT_PLAIN && (v->type.rank > LAYOUT_MAX_RANK || (v->type.dtype != OG_F32 && v->type.dtype != r->p->precision.storage))) wrong(r, "a value cannot have its layout");
 	v->bytes = r->bad ? 0 : layout_bytes(&v->type, v->layout, r->p->backend->lanes());
 	if (v->bytes > PTRDIFF_MAX) wrong(r, "a shape is too large");
 	v->place = (plan_place)take_int(r, PLAN_INPUT, PLAN_ARENA);

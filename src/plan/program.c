@@ -5,12 +5,14 @@
 
 #include "schema/schema.h"
 
-bool program_takes(const graph_node *node)
+bool program_takes_type(og_dtype t, const backend *b) { return t == OG_F32 || (b->device && (t == OG_F16 || t == OG_BF16)); }
+
+bool program_takes(const graph_node *node, const backend *b)
 {
 	if (!node->op || !node->op->map[OG_ISA_SCALAR] || node->n_out != 1 || !node->out[0]) return false;
-	if (node->out[0]->dtype != OG_F32) return false;
+	if (!program_takes_type(node->out[0]->dtype, b)) return false;
 	for (int i = 0; i < node->n_in; i++)
-		if (node->in[i] && node->in[i]->dtype != OG_F32) return false;
+		if (node->in[i] && !program_takes_type(node->in[i]->dtype, b)) return false;
 	return true;
 }
 

@@ -4,8 +4,10 @@
 
 #include "plan/plan.h"
 
-/* True for an op that runs as a formula on these types: float32 in, float32 out. */
-bool program_takes(const graph_node *);
+/* True for an op that runs as a formula on these types: float32 in, float32 out; on a device also 16-bit floats. */
+bool program_takes(const graph_node *, const backend *);
+/* That of a tensor which programs on the backend read and write. */
+bool program_takes_type(og_dtype, const backend *);
 
 /* Collects formulas. Operands are graph values; the caller turns them into inputs of the step. */
 typedef struct program_builder {

@@ -30,7 +30,7 @@ static bool is_replaced(const plan_step *s, int k)
 }
 
 /* Gives the step's constants aligned data, asks for the kernel, packs, and keeps of the data what the kernel still reads. */
-static og_status settle_constants(lowering *l, plan_step *s)
+static og_status settle_constants(lowering *l, plan_step *s, const tactics_readers *readers)
 {
 	og_plan *p = l->p;
 	og_status status = OG_OK;
@@ -46,7 +46,7 @@ static og_status settle_constants(lowering *l, plan_step *s)
 		if (l->node) graph_tensor_forget(l->node->owner->model, &v->type);
 		s->in_types[k].data = copy;
 	}
-	if (status == OG_OK) status = tactics_choose(l->tactics, p, s);
+	if (status == OG_OK) status = tactics_choose(l->tactics, p, s, readers);
 	if (status == OG_OK && s->kernel.packed_bytes) {
 		s->packed = plan_block(p, s->kernel.packed_bytes);
 		status = s->packed ? s->kernel.pack(&s->kernel, (void *)(uintptr_t)s->packed) : OG_NO_MEMORY;
@@ -150,12 +150,12 @@ static og_status settle_layouts(lowering *l, plan_step *s)
 	return OG_OK;
 }
 
-og_status lower_step_finish(lowering *l, plan_step *s)
+og_status lower_step_finish(lowering *l, plan_step *s, const tactics_readers *readers)
 {
 	og_plan *p = l->p;
 	for (int k = 0; k < s->n_out; k++)
 		if (s->out[k] >= 0) s->out_types[k] = p->values[s->out[k]].type;
-	TRY(settle_constants(l, s));
+	TRY(settle_constants(l, s, readers));
 	TRY(settle_layouts(l, s));
 	TRY(push_step(l, s));
 	for (int k = 0; k < s->n_out; k++) {

@@ -1,12 +1,16 @@
-/* tactics.c -- times the tactics of a step, or knows their times, and takes the fastest. */
+/* tactics.c -- times the tactics of a step, or knows their times, and takes the fastest.
+ *
+ * A tactic decides how the step's output lies, too. Where tactics differ in that, what the steps that read the output
+ * lose by it is added: each of them by its own fastest tactic for an input that lies so. */
 #include "plan/tactics.h"
 
+#include <math.h>
 #include <unistd.h>
 
 #include "plan/timing_cache.h"
 #include "schema/schema.h"
 
-enum { WAYS_MOST = 16 };
+enum { WAYS_MOST = 16, VARIANTS = 6 };
 /* What the model thinks slower than the best by more than this is not timed. */
 static const double HOPELESS = 2.5;
 /* Timing ends after LEAST_RUNS runs and LEAST_SECONDS, after MOST_SECONDS, or when a tactic is so many times slower than another. */
@@ -22,6 +26,7 @@ struct tactics {
 	timing_cache *known;
 	const char *path; bool own;          /* of the cache; it is the user's own. NULL: none */
 	const char *here;                    /* what all times depend on */
+	bool plain;
 	bool cool;                           /* weights come from memory, since the caches do not hold those of all steps */
 };
 
@@ -108,8 +113,8 @@ static void describe_tail(text *out, const program *p)
 	}
 }
 
-/* All that the time of a node's tactic depends on, but names and values of weights. */
-static char *describe(const tactics *t, const backend_node *n, const char *tactic)
+/* All that the time of a node's tactic depends on, but names and values of weights. in_layout: what the tactic wants. */
+static char *describe(const tactics *t, const backend_node *n, const char *tactic, const backend_layout *in_layout)
 {
 	text out = { 0 };
 	text_printf(&out, "%s%s\n", t->here, tactic);
@@ -117,7 +122,7 @@ static char *describe(const tactics *t, const backend_node *n, const char *tacti
 		describe_op(&out, n->op);
 		describe_attributes(&out, n);
 	}
-	for (int k = 0; k < n->n_in; k++) describe_tensor(&out, &n->in[k], n->in_layout ? n->in_layout[k] : LAYOUT_PLAIN);
+	for (int k = 0; k < n->n_in; k++) describe_tensor(&out, &n->in[k], in_layout ? in_layout[k] : LAYOUT_PLAIN);
 	for (int k = 0; k < n->n_out; k++) describe_tensor(&out, &n->out[k], n->out_layout);
 	if (n->tail) describe_tail(&out, n->tail);
 	return text_take(&out);
@@ -193,24 +198,44 @@ static og_status time_runs(const tactics *t, uint64_t *ns, const backend_kernel 
 	return OG_OK;
 }
 
-static og_status time_tactic(tactics *t, uint64_t *ns, const backend_node *n, const char *tactic, uint64_t best)
+/* Constants of a step that is not lowered yet may lie at any address: kernels read aligned ones. */
+static og_status align_constants(backend_node *n, arena *a)
 {
+	og_tensor *in = arena_array(a, (size_t)n->n_in + 1, sizeof *in);
+	NEED(in);
+	for (int k = 0; k < n->n_in; k++) {
+		in[k] = n->in[k];
+		if ((uintptr_t)in[k].data % 64 == 0) continue;
+		size_t bytes = layout_bytes(&in[k], LAYOUT_PLAIN, 1);
+		in[k].data = arena_aligned(a, bytes, 64);
+		NEED(in[k].data);
+		memcpy(in[k].data, n->in[k].data, bytes);
+	}
+	n->in = in;
+	return OG_OK;
+}
+
+static og_status time_tactic(tactics *t, uint64_t *ns, const backend_node *node, const char *tactic, uint64_t best)
+{
+	backend_node n = *node;
 	backend_kernel k;
 	backend_run r;
 	if (!t->threads) TRY(pool_create(&t->threads, t->n_threads));
 	arena *a = arena_create();
 	NEED(a);
-	og_status status = t->backend->prepare(&k, n, tactic, t->n_threads, a);
-	if (status == OG_OK) status = make_run(t, &r, &k, n, a);
+	og_status status = align_constants(&n, a);
+	if (status == OG_OK) status = t->backend->prepare(&k, &n, tactic, t->n_threads, a);
+	if (status == OG_OK) status = make_run(t, &r, &k, &n, a);
 	if (status == OG_OK) status = time_runs(t, ns, &k, &r, best);
 	arena_destroy(a);
 	return status;
 }
 
 /* The time of the tactic, known or measured; 0: it is not known, and is not to be measured. */
-static og_status find_time(tactics *t, uint64_t *ns, const backend_node *n, const char *tactic, uint64_t best)
+static og_status find_time(tactics *t, uint64_t *ns, const backend_node *n, const char *tactic, const backend_layout *in_layout,
+                           uint64_t best)
 {
-	char *what = describe(t, n, tactic);
+	char *what = describe(t, n, tactic, in_layout);
 	NEED(what);
 	*ns = timing_cache_get(t->known, what);
 	og_status status = OG_OK;
@@ -246,7 +271,7 @@ static og_status add_reorder(tactics *t, double *sum, bool *known, const og_tens
 		*sum += k.cost;
 		return status;
 	}
-	TRY(find_time(t, &ns, &n, name, 0));
+	TRY(find_time(t, &ns, &n, name, &from, 0));
 	*known &= ns > 0;
 	*sum += (double)ns;
 	return OG_OK;
@@ -274,11 +299,12 @@ static og_status look_at(tactics *t, plan_way *way, const backend_node *n, bool 
 	arena *a = arena_create();
 	og_status status = a ? t->backend->prepare(&k, n, way->tactic, t->n_threads, a) : base_no_memory();
 	uint64_t ns = 0;
+	way->out_layout = k.out_layout;
 	if (!timed) {
 		way->guess = k.cost;
 		if (status == OG_OK) status = add_reorders(t, &way->guess, &known, n, &k, true);
 	} else {
-		if (status == OG_OK) status = find_time(t, &ns, n, way->tactic, *best);
+		if (status == OG_OK) status = find_time(t, &ns, n, way->tactic, k.in_layout, *best);
 		if (status == OG_OK) status = add_reorders(t, &way->reorders, &known, n, &k, false);
 		if (known) way->run = (double)ns;
 		if (ns && (!*best || ns < *best)) *best = ns;
@@ -296,35 +322,195 @@ static bool is_float(const backend_node *n)
 	return all;
 }
 
-/* The tactic to take: where all that may win have a time, that of the least time; else the one of the least guess. */
-static og_status choose(tactics *t, const plan_way **out, plan_way *ways, int n_ways, const backend_node *n)
+static bool may_time(const tactics *t, const backend_node *n)
+{
+	return t->timing != OG_TIMING_OFF && !t->backend->device && is_float(n);
+}
+
+/* Times the tactics that may win, whose guess is not hopeless beside `least`. *fastest NULL: one has no time. */
+static og_status time_ways(tactics *t, const plan_way **fastest, plan_way *ways, int n_ways, double least,
+                           const backend_node *n)
 {
 	uint64_t best = 0;
-	int able = 0;
-	*out = ways;
-	for (int i = 0; i < n_ways; i++) {
-		TRY(look_at(t, &ways[i], n, false, &best));
-		able += ways[i].guess <= HOPELESS * ways[0].guess;
-	}
-	if (able < 2 || t->timing == OG_TIMING_OFF || t->backend->device || !is_float(n)) return OG_OK;
-	const plan_way *fastest = ways;
 	bool all = true;
+	const plan_way *f = NULL;
 	for (int i = 0; i < n_ways; i++) {
-		if (ways[i].guess > HOPELESS * ways[0].guess) continue;
-		TRY(look_at(t, &ways[i], n, true, &best));
-		all &= ways[i].run > 0;
-		if (ways[i].run + ways[i].reorders < fastest->run + fastest->reorders) fastest = &ways[i];
+		plan_way *w = &ways[i];
+		if (w->guess > HOPELESS * least) continue;
+		TRY(look_at(t, w, n, true, &best));
+		all &= w->run > 0;
+		if (!f || w->run + w->reorders < f->run + f->reorders) f = w;
 	}
-	if (all) *out = fastest;
+	*fastest = all ? f : NULL;
 	return OG_OK;
 }
 
-og_status tactics_choose(tactics *t, og_plan *p, plan_step *s)
+/* ---- the steps behind ----------------------------------------------------------------------- */
+
+/* A reader's node, as it is when value v lies in that layout, and values that are not made yet lie as v does. */
+static og_status reader_node(backend_node *n, const og_plan *p, const plan_step *reader, int v, backend_layout layout, arena *a)
+{
+	backend_layout *in_layout = arena_array(a, (size_t)reader->n_in + 1, sizeof *in_layout);
+	og_tensor *in = arena_array(a, (size_t)reader->n_in + 1, sizeof *in);
+	og_tensor *out = arena_array(a, (size_t)reader->n_out + 1, sizeof *out);
+	NEED(in_layout && in && out);
+	plan_step_node(n, reader);
+	for (int k = 0; k < reader->n_in; k++) {
+		if (reader->in[k] < 0) continue;
+		const plan_value *x = &p->values[reader->in[k]];
+		in[k] = x->type;
+		bool follows = reader->in[k] >= v && x->place == PLAN_ARENA && x->type.rank == p->values[v].type.rank;
+		in_layout[k] = follows ? layout : x->layout;
+	}
+	for (int k = 0; k < reader->n_out; k++)
+		if (reader->out[k] >= 0) out[k] = p->values[reader->out[k]].type;
+	n->in = in;
+	n->in_layout = in_layout;
+	n->out = out;
+	return OG_OK;
+}
+
+/* How long what reads value v takes when that lies in `layout`; each by its fastest tactic. */
+typedef struct behind { double guess, time; bool known; } behind;
+
+static og_status add_reader(tactics *t, behind *sum, const og_plan *p, const plan_step *reader, int v,
+                            backend_layout layout, arena *a)
+{
+	const char *names[WAYS_MOST];
+	plan_way ways[WAYS_MOST] = { { 0 } };
+	const plan_way *fastest = NULL;
+	backend_node n;
+	TRY(reader_node(&n, p, reader, v, layout, a));
+	int n_ways = t->backend->tactics(names, WAYS_MOST, &n, t->n_threads);
+	if (n_ways < 1) return n_ways ? base_no_memory() : OG_OK;
+	for (int i = 0; i < n_ways; i++) {
+		ways[i].tactic = names[i];
+		TRY(look_at(t, &ways[i], &n, false, NULL));
+	}
+	sum->guess += ways[0].guess;
+	if (t->timing == OG_TIMING_OFF) return OG_OK;
+	if (may_time(t, &n)) TRY(time_ways(t, &fastest, ways, n_ways, ways[0].guess, &n));
+	sum->known &= fastest || !is_float(&n);
+	sum->time += fastest ? fastest->run + fastest->reorders : ways[0].guess;
+	return OG_OK;
+}
+
+static og_status look_behind(tactics *t, behind *sum, const og_plan *p, int v, backend_layout layout,
+                             const tactics_readers *readers)
+{
+	og_status status = OG_OK;
+	*sum = (behind){ .known = true };
+	if (readers->plain && layout == LAYOUT_CHANNELS) {
+		TRY(add_reorder(t, &sum->guess, &sum->known, &p->values[v].type, layout, LAYOUT_PLAIN, true));
+		if (t->timing != OG_TIMING_OFF)
+			TRY(add_reorder(t, &sum->time, &sum->known, &p->values[v].type, layout, LAYOUT_PLAIN, false));
+	}
+	for (int i = 0; status == OG_OK && i < readers->n; i++) {
+		arena *a = arena_create();
+		status = a ? add_reader(t, sum, p, readers->step[i], v, layout, a) : base_no_memory();
+		arena_destroy(a);
+	}
+	return status;
+}
+
+/* Adds to the tactics what the steps behind lose by how each one's output lies. *known: false when that has no time. */
+static og_status add_behind(tactics *t, bool *known, plan_way *ways, int n_ways, const og_plan *p, int v,
+                            const tactics_readers *readers)
+{
+	behind sum[LAYOUT_COUNT] = { { 0 } };
+	bool there[LAYOUT_COUNT] = { false };
+	int n = 0;
+	double guess = INFINITY, time = INFINITY;
+	*known = true;
+	for (int i = 0; i < n_ways; i++) {
+		if (ways[i].guess > HOPELESS * ways[0].guess || there[ways[i].out_layout]) continue;
+		there[ways[i].out_layout] = true;
+		n++;
+	}
+	if (n < 2) return OG_OK;
+	for (int i = 0; i < LAYOUT_COUNT; i++) {
+		if (!there[i]) continue;
+		TRY(look_behind(t, &sum[i], p, v, (backend_layout)i, readers));
+		guess = fmin(guess, sum[i].guess);
+		time = fmin(time, sum[i].time);
+		*known &= sum[i].known;
+	}
+	for (int i = 0; i < n_ways; i++) {
+		if (!there[ways[i].out_layout]) continue;
+		ways[i].guess += sum[ways[i].out_layout].guess - guess;
+		ways[i].reorders = sum[ways[i].out_layout].time - time;
+	}
+	return OG_OK;
+}
+
+/* The tactic to take: where all that may win have a time, that of the least time; else the one of the least guess. */
+static og_status choose(tactics *t, const plan_way **out, plan_way *ways, int n_ways, const backend_node *n,
+                        const og_plan *p, int v, const tactics_readers *readers)
+{
+	const plan_way *fastest;
+	bool known = true;
+	int able = 0;
+	for (int i = 0; i < n_ways; i++) TRY(look_at(t, &ways[i], n, false, NULL));
+	if (readers && v >= 0) TRY(add_behind(t, &known, ways, n_ways, p, v, readers));
+	*out = ways;
+	for (int i = 1; i < n_ways; i++)
+		if (ways[i].guess < (*out)->guess) *out = &ways[i];
+	for (int i = 0; i < n_ways; i++) able += ways[i].guess <= HOPELESS * (*out)->guess;
+	if (able < 2 || !known || !may_time(t, n)) return OG_OK;
+	TRY(time_ways(t, &fastest, ways, n_ways, (*out)->guess, n));
+	if (fastest) *out = fastest;
+	return OG_OK;
+}
+
+/* Of a device: the fastest variant of the tactic, where their times are known or can be measured here. */
+static og_status choose_variant(tactics *t, const char **tactic, const backend_node *n, arena *a)
+{
+	const char *names[VARIANTS];
+	char *what[VARIANTS] = { NULL };
+	uint64_t ns[VARIANTS] = { 0 };
+	const backend_device *d = t->backend->device;
+	bool known = true;
+	if (!d || t->timing == OG_TIMING_OFF) return OG_OK;
+	int count = d->variants(names, VARIANTS, n, *tactic, a), best = 0;
+	og_status status = OG_OK;
+	for (int i = 0; status == OG_OK && i < count; i++) {
+		what[i] = describe(t, n, names[i], NULL);
+		if (!what[i]) status = base_no_memory();
+		else ns[i] = timing_cache_get(t->known, what[i]);
+		known &= ns[i] > 0;
+	}
+	if (status == OG_OK && count > 1 && !known && t->timing == OG_TIMING_ON) {
+		status = d->time(ns, names, count, n);
+		known = status == OG_OK;
+		for (int i = 0; known && status == OG_OK && i < count; i++) status = timing_cache_put(t->known, what[i], ns[i]);
+	}
+	for (int i = 1; i < count; i++)
+		if (ns[i] < ns[best]) best = i;
+	if (known && count > 1) *tactic = names[best];
+	for (int i = 0; i < count; i++) base_free(what[i]);
+	return status == OG_MISSING ? OG_OK : status;
+}
+
+void tactics_plain(tactics *t, bool plain) { t->plain = plain; }
+
+static og_status is_plain(const tactics *t, bool *out, const backend_node *n, const char *tactic)
+{
+	backend_kernel k = { 0 };
+	arena *a = arena_create();
+	og_status status = a ? t->backend->prepare(&k, n, tactic, t->n_threads, a) : base_no_memory();
+	*out = status == OG_OK && !k.packs_input && k.out_layout == LAYOUT_PLAIN;
+	for (int i = 0; *out && k.in_layout && i < n->n_in; i++) *out = k.in_layout[i] == LAYOUT_PLAIN;
+	arena_destroy(a);
+	return status;
+}
+
+og_status tactics_choose(tactics *t, og_plan *p, plan_step *s, const tactics_readers *readers)
 {
 	const char *names[WAYS_MOST];
 	const plan_way *chosen;
 	backend_node n;
 	plan_step_node(&n, s);
+	n.tf32 = p->precision.tf32;
 	int n_ways = t->backend->tactics(names, WAYS_MOST, &n, t->n_threads);
 	if (n_ways < 0) return base_no_memory();
 	if (!n_ways) return plan_prepare(p, s, NULL);           /* which says why */
@@ -332,6 +518,13 @@ og_status tactics_choose(tactics *t, og_plan *p, plan_step *s)
 	NEED(s->ways);
 	s->n_ways = n_ways;
 	for (int i = 0; i < n_ways; i++) s->ways[i].tactic = names[i];
-	TRY(choose(t, &chosen, s->ways, n_ways, &n));
-	return plan_prepare(p, s, chosen->tactic);
+	for (int i = 0; t->plain && i < n_ways; i++) {
+		bool plain;
+		TRY(is_plain(t, &plain, &n, names[i]));
+		if (plain) return plan_prepare(p, s, names[i]);
+	}
+	TRY(choose(t, &chosen, s->ways, n_ways, &n, p, s->out ? s->out[0] : -1, readers));
+	const char *tactic = chosen->tactic;
+	TRY(choose_variant(t, &tactic, &n, p->a));
+	return plan_prepare(p, s, tactic);
 }

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "cpu/cpu.h"
+#include "cuda/cuda.h"
 #include "cuda/nvrtc.h"
 #include "opgraft.h"
 #include "plan/plan.h"
@@ -56,8 +57,20 @@ static const char *find_library(const library *l, arena *a)
 	return NULL;
 }
 
+og_status og_device_ready(const char *name)
+{
+	const backend *b = plan_backend(name);
+	void *device = NULL;
+	if (!b) return OG_MISSING;
+	if (!b->device) return OG_OK;
+	og_status status = b->device->open(&device, NULL, 0);
+	b->device->close(device);
+	return status;
+}
+
 static void machine_json(json *j, long threads, arena *a)
 {
+	char gpu[256];
 	json_begin(j, '{');
 	json_key(j, "version");
 	json_string(j, og_version());
@@ -65,6 +78,9 @@ static void machine_json(json *j, long threads, arena *a)
 	json_string(j, og_cpu_level());
 	json_key(j, "processors");
 	json_int(j, threads);
+	json_key(j, "gpu");
+	if (cuda_describe(gpu, sizeof gpu)) json_string(j, gpu);
+	else json_null(j);
 	json_key(j, "libraries");
 	json_begin(j, '{');
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
@@ -79,8 +95,11 @@ static void machine_json(json *j, long threads, arena *a)
 
 static void machine_text(text *t, long threads, arena *a)
 {
+	char gpu[256];
 	text_printf(t, "Opgraft %s\n  %-14s %s, %ld processor%s (OPGRAFT_ISA=scalar|avx2 lowers the level)\n", og_version(), "CPU",
 	            og_cpu_level(), threads, threads == 1 ? "" : "s");
+	text_printf(t, "  %-14s %s", "GPU", cuda_describe(gpu, sizeof gpu) ? "" : "none: ");
+	text_printf(t, "%s\n", gpu);
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
 		const library *l = &libraries[i];
 		const char *name = find_library(l, a);

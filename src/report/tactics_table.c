@@ -50,7 +50,7 @@ static void step_text(text *t, const plan_step *s)
 		const plan_way *w = &s->ways[i];
 		text_printf(t, "%-18.18s %-17.17s %c %-16.16s", name, label, strcmp(w->tactic, s->kernel.tactic) ? ' ' : '*', w->tactic);
 		add_time(t, w->run);
-		if (w->reorders > 0) add_time(t, w->reorders);
+		if (w->run > 0 && w->reorders > 0) add_time(t, w->reorders);
 		text_add(t, "\n");
 		name = label = "";
 	}

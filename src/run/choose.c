@@ -1,14 +1,17 @@
 /* choose.c -- og_plan_build: a network in the forms that may be the fastest, of which the one that is gets kept.
  *
  * At once: each step takes the whole batch. In slabs: some samples at a time go through all steps, so that what lies between
- * steps stays in L2, and threads take slabs without waiting for each other. By samples: slabs of one vector of samples. */
+ * steps stays in the caches, and threads take slabs without waiting for each other. By samples: slabs of one vector of
+ * samples. */
 #include <unistd.h>
 
 #include "plan/plan_check.h"
 #include "plan/timing_cache.h"
 
 enum { L2_BYTES = 1 << 20, MOST_SLAB = 8, MOST_RUNS = 10 };
-static const double MOST_SECONDS = 0.03; /* of timing a plan */
+static const size_t MOST_WEIGHTS = 128 << 20;    /* of a network whose plan is built in more than one form */
+/* Of timing a plan, after a run to warm up that counts where it takes so much longer that it is as good as the next. */
+static const double MOST_SECONDS = 0.03, LONG_SECONDS = 0.3;
 
 typedef struct chooser {
 	const og_model *model;
@@ -16,7 +19,7 @@ typedef struct chooser {
 	const backend *device;
 	int threads;
 	og_model *whole;                     /* made ready for lowering, whole batch */
-	bool large;                          /* too much weight for more than one form; `whole` is used up by the first */
+	bool one;                            /* there is no batch to cut, or too much weight: the first form is the only one */
 	og_plan *best;
 	arena *a;
 	timing_cache *known;                 /* opened for the first timing */
@@ -46,9 +49,12 @@ static og_status time_runs(uint64_t *ns, const og_plan *p, arena *a)
 	og_session *s;
 	TRY(og_session_create(&s, p, 0));
 	const void *const *inputs = (const void *const *)in;
+	double begin = base_now();
 	og_status status = og_session_run(s, inputs, out);
-	double begin = base_now(), least = 0;
-	for (int i = 0; status == OG_OK && i < MOST_RUNS && (i == 0 || base_now() - begin < MOST_SECONDS); i++) {
+	double least = base_now() - begin;
+	begin = base_now();
+	int most = least < LONG_SECONDS ? MOST_RUNS : 0;
+	for (int i = 0; status == OG_OK && i < most && (i == 0 || base_now() - begin < MOST_SECONDS); i++) {
 		double start = base_now();
 		status = og_session_run(s, inputs, out);
 		double took = base_now() - start;
@@ -120,6 +126,17 @@ static int64_t batch_of(const og_plan *p)
 	return batch > 1 ? batch : 0;
 }
 
+/* False when batch_of will be 0, as far as one input tells. */
+static bool has_batch(const og_model *m)
+{
+	bool more = false;
+	for (int i = 0; i < m->main->n_inputs; i++) {
+		const graph_value *v = m->main->inputs[i];
+		more |= !v->constant && v->rank > 0 && v->dims[0] > 1;
+	}
+	return more;
+}
+
 /* The plan of that form; NULL when the network cannot be run so. */
 static og_status build_form(og_plan **out, const chooser *c, plan_form form)
 {
@@ -186,10 +203,11 @@ static og_status consider(chooser *c, og_plan *p)
 	return status;
 }
 
-/* The batch fills its vectors, and what lies between steps of one vector of samples fits L2. */
+/* The batch fills its vectors, weights stay in L3, and what lies between steps of one vector of samples fits L2. */
 static bool suits_samples(const chooser *c, int64_t batch)
 {
 	int64_t lanes = c->device->lanes(), blocks = (batch + lanes - 1) / lanes;
+	if (c->best->weights_bytes > 4 * (size_t)L2_BYTES) return false;
 	return lanes > 1 && 4 * batch >= 3 * blocks * lanes && c->best->arena_bytes / (size_t)batch * (size_t)lanes <= L2_BYTES;
 }
 
@@ -198,12 +216,10 @@ static og_status choose(chooser *c)
 	int64_t batch = batch_of(c->best);
 	og_plan *p = NULL;
 	bool automatic = !c->o.batching || !strcmp(c->o.batching, "auto");
-	if (automatic && (c->device->device || !batch || c->large || c->best->weights_bytes > 4 * (size_t)L2_BYTES)) return OG_OK;
+	if (automatic && (c->one || !batch)) return OG_OK;
 	if (automatic) {
-		if (c->best->arena_bytes / (size_t)batch <= L2_BYTES / 2) {
-			TRY(build_in_slabs(&p, c, batch, L2_BYTES / 2));
-			TRY(consider(c, p));
-		}
+		TRY(build_in_slabs(&p, c, batch, L2_BYTES / 2));
+		TRY(consider(c, p));
 		if (!suits_samples(c, batch)) return OG_OK;
 		TRY(build_by_samples(&p, c));
 		return consider(c, p);
@@ -225,8 +241,8 @@ static og_status build(chooser *c)
 	plan_form whole = { .inputs = LAYOUT_PLAIN };
 	TRY(plan_model(&c->whole, c->model, &c->o, c->device, &whole));
 	bool automatic = !c->o.batching || !strcmp(c->o.batching, "auto");
-	c->large = plan_constant_bytes(c->whole) > 8 * (size_t)L2_BYTES;
-	whole.last = automatic && c->large;
+	c->one = automatic && (c->device->device || !has_batch(c->whole) || plan_constant_bytes(c->whole) > MOST_WEIGHTS);
+	whole.last = c->one;
 	TRY(plan_of_form(&c->best, c->whole, &c->o, c->device, c->threads, &whole));
 	return choose(c);
 }

@@ -147,6 +147,13 @@ static void leave_resident(resident *r)
 
 /* ---- making a session --------------------------------------------------------------------------- */
 
+/* The elements of a 16-bit type as float32. */
+static void widen(const og_tensor *to, og_dtype type, const uint16_t *from)
+{
+	float *y = to->data;
+	for (int64_t k = 0, n = og_count(to); k < n; k++) y[k] = type == OG_F16 ? base_half_to_float(from[k]) : base_bfloat_to_float(from[k]);
+}
+
 /* A step on the host reads and writes copies, in the types that the CPU's kernel knows. */
 static og_status make_host_step(device_run *r, device_step *to, const plan_step *from, size_t *staging)
 {
@@ -165,9 +172,11 @@ static og_status make_host_step(device_run *r, device_step *to, const plan_step 
 		t->data = NULL;
 		if (t->dtype == p->precision.storage) t->dtype = OG_F32;
 		size_t size = base_dtype_span(t->dtype, (uint64_t)og_count(t));
-		if (root->place == PLAN_CONSTANT) t->data = root->type.data;
+		bool constant = root->place == PLAN_CONSTANT, same = t->dtype == p->values[v].type.dtype;
+		if (constant && same) t->data = root->type.data;
 		else t->data = arena_aligned(r->a, size + 64, 64);
 		if (!t->data && size) return base_no_memory();
+		if (constant && !same) widen(t, root->type.dtype, root->type.data);
 		if (size > bytes) bytes = size;
 		if (k < from->n_in) to->host_in[k] = t;
 		else to->host_out[k - from->n_in] = t;
@@ -299,9 +308,7 @@ static og_status fetch(const device_run *r, void *stream, const og_tensor *host,
 	bool same = host->dtype == device->dtype;
 	TRY(r->d->copy(r->home->device, stream, same ? host->data : r->staging, device->data, bytes));
 	TRY(r->d->wait(r->home->device, stream));
-	const uint16_t *from = r->staging;
-	float *to = host->data;
-	for (size_t k = 0; !same && k < n; k++) to[k] = device->dtype == OG_F16 ? base_half_to_float(from[k]) : base_bfloat_to_float(from[k]);
+	if (!same) widen(host, device->dtype, r->staging);
 	return OG_OK;
 }
 
@@ -372,7 +379,7 @@ static og_status on_device(device_run *r, void **own, void **out, const void *gi
 static og_status begin(device_run *r, const void *const *inputs, void *const *outputs, void *stream)
 {
 	const og_plan *p = r->plan;
-	bool moved = !r->recorded;
+	bool moved = !r->recorded, recording = r->d->is_recording(r->home->device, stream);
 	for (int i = 0; i < p->n_inputs + p->n_outputs; i++) {
 		bool in = i < p->n_inputs;
 		int k = in ? i : i - p->n_inputs;
@@ -389,7 +396,7 @@ static og_status begin(device_run *r, const void *const *inputs, void *const *ou
 			else if (root->place == PLAN_OUTPUT) r->values[i].data = r->given[p->n_inputs + root->slot];
 		}
 		TRY(bind_steps(r));
-		TRY(record(r));
+		if (!recording) TRY(record(r));      /* else the steps go into the caller's graph, one by one */
 	}
 	for (int i = 0; i < p->n_inputs; i++)
 		if (r->given[i] != inputs[i]) TRY(r->d->copy(r->home->device, stream, r->given[i], inputs[i], p->values[p->inputs[i]].bytes));

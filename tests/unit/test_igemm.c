@@ -126,7 +126,7 @@ static void check_packing(const igemm_problem *p, const igemm_device *device)
 
 static void test_packing(void **state)
 {
-	static const igemm_device others[] = { { 8, 0, 108 }, { 9, 0, 132 } };
+	static const igemm_device others[] = { { 8, 0, 108, false, false }, { 9, 0, 132, false, false } };
 	static const struct { int c, k, taps, stride, pad, size; } shapes[] = {
 		{ 3, 16, 7, 2, 3, 15 }, { 1, 8, 5, 1, 2, 9 }, { 6, 16, 5, 1, 0, 9 }, { 3, 8, 3, 2, 0, 8 }, { 2, 8, 4, 3, 1, 11 }, { 8, 24, 3, 1, 1, 6 },
 		{ 72, 8, 3, 2, 1, 5 }, { 64, 64, 1, 1, 0, 4 }, { 24, 16, 1, 2, 0, 5 },
@@ -146,7 +146,7 @@ static void test_old_device_has_none(void **state)
 	igemm_variant v[4];
 	igemm_problem p = convolution(OG_F16, false, 8, 8, 3, 1, 1, 6);
 	(void)state;
-	assert_int_equal(igemm_variants(v, 4, &p, &(igemm_device){ 7, 5, 40 }), 0);
+	assert_int_equal(igemm_variants(v, 4, &p, &(igemm_device){ 7, 5, 40, false, false }), 0);
 }
 
 /* ---- compiling -------------------------------------------------------------------------------- */
@@ -170,7 +170,7 @@ static void compile(const nvrtc_api *api, const igemm_problem *p, const igemm_va
 
 static void test_kernels_compile(void **state)
 {
-	static const igemm_device devices[] = { { 8, 0, 108 }, { 8, 9, 76 }, { 9, 0, 132 }, { 10, 0, 148 }, { 12, 0, 170 } };
+	static const igemm_device devices[] = { { 8, 0, 108, false, false }, { 8, 9, 76, false, false }, { 9, 0, 132, false, false }, { 10, 0, 148, false, false }, { 12, 0, 170, false, false } };
 	arena *a = arena_create();
 	nvrtc_api api;
 	program tail = { .n_operands = 2, .n_regs = 4, .n_steps = 2, .operand = { -1, 3 }, .result = 3 };

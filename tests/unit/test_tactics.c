@@ -16,14 +16,16 @@
 
 /* ---- a device with three tactics ------------------------------------------------------------- */
 
-typedef struct speed { const char *tactic; double guess, seconds; backend_layout in; } speed;
+typedef struct speed { const char *tactic; double guess, seconds; backend_layout in, out; } speed;
 static const speed speeds[] = {                      /* by rising guess */
-	{ "slow", 1e3, 2e-3, LAYOUT_PLAIN },
-	{ "quick", 2e3, 2e-4, LAYOUT_PLAIN },
-	{ "far", 2.4e3, 1e-4, LAYOUT_CHANNELS },         /* the reorder costs more than it brings */
-	{ "hopeless", 1e4, 0, LAYOUT_PLAIN },
+	{ "slow", 1e3, 2e-3, LAYOUT_PLAIN, LAYOUT_PLAIN },
+	{ "quick", 2e3, 2e-4, LAYOUT_PLAIN, LAYOUT_PLAIN },
+	{ "far", 2.4e3, 1e-4, LAYOUT_CHANNELS, LAYOUT_PLAIN },         /* the reorder costs more than it brings */
+	{ "hopeless", 1e4, 0, LAYOUT_PLAIN, LAYOUT_PLAIN },
+	{ "ahead", 2.2e3, 2.2e-4, LAYOUT_PLAIN, LAYOUT_CHANNELS },      /* what reads it can be far without a reorder */
 };
-enum { SPEEDS = 4 };
+enum { SPEEDS = 5 };
+static int n_speeds = SPEEDS - 1;
 static const double reorder_seconds = 1e-3;
 static int runs[SPEEDS + 1];
 
@@ -50,7 +52,7 @@ static int tactics_of(const char **names, int most, const backend_node *n, int t
 		return 1;
 	}
 	int i = 0;
-	for (; i < SPEEDS && i < most; i++) names[i] = speeds[i].tactic;
+	for (; i < n_speeds && i < most; i++) names[i] = speeds[i].tactic;
 	return i;
 }
 
@@ -63,7 +65,8 @@ static og_status prepare(backend_kernel *out, const backend_node *n, const char 
 		backend_layout *in = arena_alloc(a, sizeof *in);
 		NEED(in);
 		*in = speeds[i].in;
-		*out = (backend_kernel){ .tactic = speeds[i].tactic, .run = run, .cost = speeds[i].guess, .in_layout = in, .state = (void *)(uintptr_t)&speeds[i] };
+		*out = (backend_kernel){ .tactic = speeds[i].tactic, .run = run, .cost = speeds[i].guess, 
+		                         .in_layout = in, .out_layout = speeds[i].out, .state = (void *)(uintptr_t)&speeds[i] };
 	}
 	return OG_OK;
 }
@@ -87,8 +90,8 @@ static const char *choose(og_timing timing, const char *cache, int64_t height, o
 	                .in_layouts = &layout, .op = schema_find("", "Relu", 14) };
 	memset(runs, 0, sizeof runs);
 	assert_int_equal(tactics_open(&t, &device, 1, timing, cache, 0), OG_OK);
-	assert_int_equal(tactics_choose(t, p, &s), OG_OK);
-	assert_int_equal(s.n_ways, SPEEDS);
+	assert_int_equal(tactics_choose(t, p, &s, NULL), OG_OK);
+	assert_int_equal(s.n_ways, n_speeds);
 	assert_int_equal(tactics_close(t, true), OG_OK);
 	const char *tactic = s.kernel.tactic;
 	if (keep) *keep = p;
@@ -102,6 +105,42 @@ static void test_the_fastest_is_chosen(void **state)
 	assert_string_equal(choose(OG_TIMING_ON, NULL, 4, NULL), "quick");
 	assert_true(runs[0] > 0 && runs[1] > 0 && runs[2] > 0 && runs[SPEEDS] > 0);
 	assert_int_equal(runs[3], 0);                    /* hopeless */
+}
+
+/* Of a step whose output a second one reads, or the caller. */
+static const char *choose_before(og_timing timing, bool plain)
+{
+	tactics *t;
+	og_plan *p = plan_create(&device, 1);
+	backend_layout layout = LAYOUT_PLAIN;
+	int number[] = { 0, 1, 2 };
+	plan_value values[3];
+	for (int i = 0; i < 3; i++)
+		values[i] = (plan_value){ .type = { .dtype = OG_F32, .rank = 4, .dims = { 1, 8, 4, 4 } }, .place = PLAN_ARENA };
+	p->values = values;
+	p->n_values = 3;
+	plan_step s = { .name = "x", .label = "Relu", .n_in = 1, .n_out = 1, .n_anchor_in = 1, .in = &number[0], .out = &number[1],
+	                .in_types = &values[0].type, .out_types = &values[1].type, .in_layouts = &layout,
+	                .op = schema_find("", "Relu", 14) };
+	plan_step reader = s;
+	reader.in = &number[1];
+	reader.out = &number[2];
+	tactics_readers readers = { .step = { &reader }, .n = !plain, .plain = plain };
+	n_speeds = SPEEDS;
+	assert_int_equal(tactics_open(&t, &device, 1, timing, NULL, 0), OG_OK);
+	assert_int_equal(tactics_choose(t, p, &s, &readers), OG_OK);
+	assert_int_equal(tactics_close(t, true), OG_OK);
+	n_speeds = SPEEDS - 1;
+	const char *tactic = s.kernel.tactic;
+	og_plan_free(p);
+	return tactic;
+}
+
+static void test_steps_behind_count(void **state)
+{
+	(void)state;
+	assert_string_equal(choose_before(OG_TIMING_ON, false), "ahead");
+	assert_string_equal(choose_before(OG_TIMING_ON, true), "quick");
 }
 
 static void test_without_timing_nothing_runs(void **state)
@@ -246,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_fastest_is_chosen),
+		cmocka_unit_test(test_steps_behind_count),
 		cmocka_unit_test(test_without_timing_nothing_runs),
 		cmocka_unit_test_setup_teardown(test_times_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_writers, setup, teardown),

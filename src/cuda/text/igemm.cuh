@@ -36,18 +36,24 @@ HERE two two_of(float x, float y) { two t; asm("cvt.rn.bf16x2.f32 %0, %1, %2;" :
 
 /* ---- the epilogue ----------------------------------------------------------------------------- */
 
+HERE float operand_float(const igemm_args &p, int k, long long at)
+{
+	return operand_kind(k) & IGEMM_WIDE ? ((const float *)p.operand[k])[at] : element_float(((const element *)p.operand[k])[at]);
+}
+
 /* Operand k at columns n and n + 1 of row m; 0 where the output ends. */
 HERE float2 operand_two(const igemm_args &p, int k, int m, int n)
 {
-	const element *x = (const element *)p.operand[k];
-	if (operand_kind(k) == IGEMM_ONE) {
-		float one = element_float(*x);
+	const int kind = operand_kind(k) & ~IGEMM_WIDE;
+	const long long at = kind == IGEMM_FULL ? (long long)m * p.row_out + n : n;
+	if (kind == IGEMM_ONE) {
+		float one = operand_float(p, k, 0);
 		return make_float2(one, one);
 	}
 	if (m >= p.m || n >= p.n) return make_float2(0.0f, 0.0f);
-	if (operand_kind(k) == IGEMM_FULL) x += (long long)m * p.n;
-	if (p.n % 2 == 0) return two_floats(*(const two *)(x + n));
-	return make_float2(element_float(x[n]), n + 1 < p.n ? element_float(x[n + 1]) : 0.0f);
+	if (p.n % 2 == 0 && operand_kind(k) & IGEMM_WIDE) return *(const float2 *)((const float *)p.operand[k] + at);
+	if (p.n % 2 == 0) return two_floats(*(const two *)((const element *)p.operand[k] + at));
+	return make_float2(operand_float(p, k, at), n + 1 < p.n ? operand_float(p, k, at + 1) : 0.0f);
 }
 
 /* The output at columns n and n + 1 of row m from the accumulators; staged: the operand that is already here. */

@@ -43,7 +43,7 @@ HERE corner corner_of(const igemm_args &p, int m)
 	const int line = m / p.q, image = line / p.p;
 	c.h = line % p.p * p.stride_h - p.pad_h;
 	c.w = m % p.q * p.stride_w - p.pad_w;
-	c.at += (((long long)image * p.h + c.h) * p.w + c.w) * p.c;
+	c.at += (((long long)image * p.h + c.h) * p.w + c.w) * p.row_in;
 	return c;
 }
 
@@ -51,7 +51,7 @@ HERE const element *input_at(const igemm_args &p, const corner &o, const tap &t)
 {
 	const int h = o.h + t.r * p.dilation_h, w = o.w + t.s * p.dilation_w;
 	if (t.r >= p.r || (u32)h >= (u32)p.h || (u32)w >= (u32)p.w) return 0;
-	return o.at + ((long long)t.r * p.dilation_h * p.w + t.s * p.dilation_w) * p.c + t.c;
+	return o.at + ((long long)t.r * p.dilation_h * p.w + t.s * p.dilation_w) * p.row_in + t.c;
 }
 
 HERE void copy_input(const igemm_args &p, u32 to, const corner &o, const tap &at)
@@ -108,9 +108,11 @@ HERE void put(const igemm_args &p, int m, int n, float acc)
 	if (m >= p.m || n >= p.n) return;
 	float x[OPERANDS + 1];
 	#pragma unroll
-	for (int k = 0; k < OPERANDS; k++)
-		x[k] = ((const float *)p.operand[k])[operand_kind(k) == IGEMM_ONE ? 0 : operand_kind(k) == IGEMM_FULL ? (long long)m * p.n + n : n];
-	((float *)p.out)[(long long)m * p.n + n] = tail(acc + p.bias[n], x);
+	for (int k = 0; k < OPERANDS; k++) {
+		const int kind = operand_kind(k) & ~IGEMM_WIDE;
+		x[k] = operand_float(p, k, kind == IGEMM_ONE ? 0 : kind == IGEMM_FULL ? (long long)m * p.row_out + n : n);
+	}
+	((float *)p.out)[(long long)m * p.row_out + n] = tail(acc + p.bias[n], x);
 }
 
 HERE void finish(const igemm_args &p, int m0, int n0, accumulators &acc)
@@ -181,7 +183,7 @@ HERE void finish(const igemm_args &p, int m0, int n0, accumulators &acc)
 				const int m = m0 + i * 16 + half * 8 + lane / 4;
 				if (m >= p.m) continue;
 				const float2 y = epilogue(p, make_float2(acc[i][j][half * 2], acc[i][j][half * 2 + 1]), bias, make_float2(0.0f, 0.0f), m, n);
-				element *to = (element *)p.out + (long long)m * p.n + n;
+				element *to = (element *)p.out + (long long)m * p.row_out + n;
 				if (p.n % 2 == 0) *(two *)to = two_of(y.x, y.y);
 				else {
 					to[0] = element_of(y.x);

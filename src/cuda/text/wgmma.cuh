@@ -314,7 +314,7 @@ HERE void add_up(const igemm_args &p, const block &b, int m0, int n0)
 		lo = epilogue(p, make_float2(sum.x, sum.y), make_float2(bias.x, bias.y), lo, m, n);
 		hi = epilogue(p, make_float2(sum.z, sum.w), make_float2(bias.z, bias.w), hi, m, n + 2);
 		struct __align__(4 * ES) fours { two lo, hi; } y = { two_of(lo.x, lo.y), two_of(hi.x, hi.y) };
-		*(fours *)((element *)p.out + (long long)m * p.n + n) = y;
+		*(fours *)((element *)p.out + (long long)m * p.row_out + n) = y;
 	}
 }
 
