@@ -17,12 +17,15 @@ STEPS = [
 ]
 
 
-def replace(header, replacements):
-    text = header.read_text()
+def replace(headers, replacements):
+    """Each pattern stands once in one of the headers."""
     for ptx, instead in replacements:
-        text, n = re.subn(ptx, instead.replace("\\", r"\\"), text, flags=re.DOTALL if ptx.startswith("#if") else 0)
-        assert n == 1, ptx
-    header.write_text(text)
+        found = 0
+        for header in headers:
+            text, n = re.subn(ptx, lambda _: instead, header.read_text(), flags=re.DOTALL if ptx.startswith("#if") else 0)
+            header.write_text(text)
+            found += n
+        assert found == 1, ptx
 
 
 def make(folder):
@@ -31,8 +34,8 @@ def make(folder):
     shutil.copytree(ROOT / "include" / "opgraft", include / "opgraft")
     shutil.copytree(ROOT / "src" / "cuda", include / "cuda", ignore=lambda _, names: [n for n in names if n.endswith((".c", ".h"))])
     shutil.copy(cuda / "emulate.h", include)
-    replace(include / "opgraft" / "device.h", DEVICE)
-    replace(include / "cuda" / "steps.cuh", STEPS)
+    replace([include / "opgraft" / "device.h"], DEVICE)
+    replace(sorted((include / "cuda").glob("*.cuh")), STEPS)
     subprocess.run(["g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", f"-I{include}",
                     "-o", folder / "libcuda.so.1", cuda / "libcuda.cc", "-ldl", "-pthread"], check=True)
     subprocess.run(["cc", "-fPIC", "-shared", "-o", folder / "libnvrtc.so", cuda / "libnvrtc.c"], check=True)

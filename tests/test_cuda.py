@@ -211,7 +211,23 @@ def test_moves(device, op, shape, weights, attributes, tmp_path):
     assert all(result["max_abs"] == 0 for result in device.errors(model))
     plan = tmp_path / "net.plan"
     device.ok("build", model, "-o", plan, "--device", "cuda")
-    assert device.ok("run", plan) == device.ok("run", model)
+    assert device.ok("run", plan) == device.ok("run", model, "--device", "cuda")
+
+
+@pytest.mark.parametrize("channels, attributes", [(16, dict(pads=[1, 1, 1, 1])), (6, dict(strides=[2, 1], pads=[0, 1, 1, 0])), (24, dict(dilations=[2, 2]))])
+def test_depthwise(device, channels, attributes, tmp_path):
+    r = np.random.default_rng(channels)
+    weights = [("w", r.standard_normal((channels, 1, 3, 3)).astype(np.float32)), ("b", r.standard_normal(channels).astype(np.float32)), ("s", values(1, channels, 1, 1))]
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["a"], group=channels, **attributes), helper.make_node("Mul", ["a", "s"], ["m"]), helper.make_node("Relu", ["m"], ["n"]),
+             helper.make_node("Conv", ["n", "w"], ["y"], group=channels)]
+    model = save(tmp_path / "net.onnx", nodes, [("x", [2, channels, 9, 8])], ["y"], weights)
+    for precision in ("fp32", "fp16", "bf16"):
+        for options in ([], ["--no-fuse"]):
+            assert device.errors(model, "--precision", precision, *options)[0]["max_rel"] < TOLERANCE[precision]
+    assert tactics(device, model, "--no-fuse").count("depthwise") == 2
+    plan = tmp_path / "net.plan"
+    device.ok("build", model, "-o", plan, "--device", "cuda", "--no-fuse")
+    assert device.ok("run", plan) == device.ok("run", model, "--device", "cuda", "--no-fuse")
 
 
 @pytest.mark.parametrize("axis, third", [(0, (1, 3, 4)), (1, (2, 1, 4)), (-1, (2, 3, 5))])

@@ -14,6 +14,7 @@ static const way ways[] = {
 	{ "move", cuda_move },
 	{ "kernel", cuda_kernel },
 	{ "igemm", cuda_igemm },
+	{ "depthwise", cuda_depthwise },
 	{ "product.direct", cuda_product },
 	{ "host", cuda_host },
 };

@@ -21,6 +21,7 @@ struct code_program {
 
 struct cuda_code {
 	arena *a;
+	const char *include;                             /* a header besides; NULL: none */
 	const og_op **ops; size_t n_ops, cap_ops;        /* one for each op file */
 	code_kernel *first, **last;
 	code_program *first_program, **last_program; int n_programs;
@@ -34,6 +35,11 @@ cuda_code *cuda_code_create(arena *a)
 	c->last = &c->first;
 	c->last_program = &c->first_program;
 	return c;
+}
+
+void cuda_code_include(cuda_code *c, const char *header)
+{
+	if (c) c->include = header;
 }
 
 og_status cuda_code_op(cuda_code *c, const og_op *op)
@@ -89,6 +95,7 @@ char *cuda_code_text(const cuda_code *c)
 {
 	text t = { 0 };
 	text_add(&t, "#include \"opgraft/op.h\"\n#include \"cuda/steps.cuh\"\n#include \"cuda/rows.cuh\"\n");
+	if (c->include) text_printf(&t, "#include \"%s\"\n", c->include);
 	for (size_t i = 0; i < c->n_ops; i++) {
 		text_printf(&t, "#line 1 \"%s\"\n", c->ops[i]->name);
 		text_addn(&t, c->ops[i]->text, (size_t)(c->ops[i]->text_end - c->ops[i]->text));

@@ -9,6 +9,8 @@ enum { CUDA_NAME = 20 };                 /* bytes of a kernel's name, its NUL in
 
 typedef struct cuda_code cuda_code;
 cuda_code *cuda_code_create(arena *);    /* NULL: no memory */
+/* Includes one header of ours, a constant string, before the op files. */
+void cuda_code_include(cuda_code *, const char *header);
 /* Includes an op file, once. */
 og_status cuda_code_op(cuda_code *, const og_op *);
 /* Adds a kernel and gives it a name, made of its text, so that the same text has the same name in every build. `body` begins behind the name,

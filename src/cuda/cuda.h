@@ -20,7 +20,7 @@ typedef struct cuda_request {
 
 /* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. */
 typedef og_status cuda_prepare_fn(backend_kernel *out, const cuda_request *);
-cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_product, cuda_igemm, cuda_host;
+cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_depthwise, cuda_product, cuda_igemm, cuda_host;
 
 static inline bool cuda_is_tactic(const cuda_request *r, const char *tactic) { return !strcmp(r->tactic, tactic); }
 static inline bool cuda_has(const backend_node *n, int k) { return k < n->n_in && n->in[k].dtype != OG_NONE; }

@@ -1,6 +1,8 @@
 /* elementwise.c -- a program over whole tensors: one pass, 16 bytes at a time, everything that is known written into the text. */
 #include "cuda/cuda.h"
 
+enum { MANY = 1 << 17 };                 /* packs that are worth two for a thread, on their way at once */
+
 /* Elements a thread takes at once: as many as 16 bytes of the widest type hold, if rows are whole packs. */
 static int pack_of(const cuda_walk *w, og_dtype out)
 {
@@ -17,35 +19,39 @@ static void put_loads(text *t, const cuda_walk *w, int v)
 	for (int k = 0; k < w->n; k++) {
 		if (cuda_walk_is_still(w, k)) continue;
 		int n = w->step[k][0] == 1 ? v : 1;
-		text_printf(t, "\t\tconst og_pack<%s, %d> x%d = og_read<%s, %d>((const %s *)c.in[%d] + ", cuda_type(w->type[k]), n, k,
-		            cuda_type(w->type[k]), n, cuda_type(w->type[k]), k);
+		text_printf(t, "\t\t\tx%d[u] = og_read<%s, %d>((const %s *)c.in[%d] + ", k, cuda_type(w->type[k]), n, cuda_type(w->type[k]), k);
 		cuda_walk_offset(t, w, k);
 		text_add(t, ");\n");
 	}
 }
 
-static og_status put_kernel(text *t, const cuda_request *r, const cuda_walk *w, int v)
+static og_status put_kernel(text *t, const cuda_request *r, const cuda_walk *w, int v, int at_once)
 {
 	const program *p = r->node->tail;
 	const char *made = cuda_type(r->node->out->dtype);
 	text_add(t, "(const __grid_constant__ og_step c)\n{\n");
 	for (int k = 0; k < w->n; k++)
 		if (cuda_walk_is_still(w, k)) text_printf(t, "\tconst float s%d = og_value(*(const %s *)c.in[%d]);\n", k, cuda_type(w->type[k]), k);
-	text_printf(t, "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n\t\tconst long long at = pack * %d;\n",
-	            (long long)(w->count / v), v);
-	if (w->rank > 1) cuda_walk_indices(t, w, "\t\t");
-	else text_add(t, "\t\tconst long long i0 = at;\n");
+	text_printf(t, "\tconst long long packs = %lldll;\n\tfor (long long start = (long long)blockIdx.x * blockDim.x * %d + threadIdx.x; start < packs; "
+	            "start += og_stride() * %d) {\n", (long long)(w->count / v), at_once, at_once);
+	for (int k = 0; k < w->n; k++)
+		if (!cuda_walk_is_still(w, k)) text_printf(t, "\t\tog_pack<%s, %d> x%d[%d];\n", cuda_type(w->type[k]), w->step[k][0] == 1 ? v : 1, k, at_once);
+	text_printf(t, "\t\t#pragma unroll\n\t\tfor (int u = 0; u < %d; u++) {\n\t\t\tconst long long at = (start + u * blockDim.x) * %d;\n"
+	            "\t\t\tif (at >= packs * %d) continue;\n", at_once, v, v);
+	if (w->rank > 1) cuda_walk_indices(t, w, "\t\t\t");
+	else text_add(t, "\t\t\tconst long long i0 = at;\n\t\t\t(void)i0;\n");
 	put_loads(t, w, v);
+	text_printf(t, "\t\t}\n\t\t#pragma unroll\n\t\tfor (int u = 0; u < %d; u++) {\n\t\tif (start + u * blockDim.x >= packs) continue;\n", at_once);
 	text_printf(t, "\t\tog_pack<%s, %d> y;\n\t\t#pragma unroll\n\t\tfor (int e = 0; e < %d; e++) {\n\t\t\tfloat r0", made, v, v);
 	for (int k = 1; k < p->n_regs; k++) text_printf(t, ", r%d", k);
 	text_add(t, ";\n");
 	for (int k = 0; k < w->n; k++) {
 		if (cuda_walk_is_still(w, k)) text_printf(t, "\t\t\tr%d = s%d;\n", k, k);
-		else text_printf(t, "\t\t\tr%d = og_value(x%d.e[%s]);\n", k, k, w->step[k][0] == 1 ? "e" : "0");
+		else text_printf(t, "\t\t\tr%d = og_value(x%d[u].e[%s]);\n", k, k, w->step[k][0] == 1 ? "e" : "0");
 	}
 	TRY(cuda_program_text(t, r));
-	text_printf(t, "\t\t\ty.e[e] = og_make<%s>(r%d);\n\t\t}\n\t\tog_write<%s, %d>((%s *)c.out[0] + at, y);\n\t}\n}\n", made,
-	            p->result, made, v, made);
+	text_printf(t, "\t\t\ty.e[e] = og_make<%s>(r%d);\n\t\t}\n\t\tog_write<%s, %d>((%s *)c.out[0] + (start + u * blockDim.x) * %d, y);\n\t\t}\n\t}\n}\n", made,
+	            p->result, made, v, made, v);
 	return OG_OK;
 }
 
@@ -72,11 +78,12 @@ og_status cuda_elementwise(backend_kernel *out, const cuda_request *r)
 	const backend_layout *layouts = cuda_layouts(r, layout, layout);
 	NEED(layouts);
 	text t = { 0 };
-	int v = pack_of(&w, node->out->dtype);
-	og_status status = put_kernel(&t, r, &w, v);
+	int v = pack_of(&w, node->out->dtype), at_once = w.count / v >= MANY ? 2 : 1;
+	int64_t threads = (w.count / v + at_once - 1) / at_once;
+	og_status status = put_kernel(&t, r, &w, v, at_once);
 	char *made = text_take(&t);
 	if (status == OG_OK && !made) status = base_no_memory();
-	if (status == OG_OK) status = cuda_launch_add(l, r, made, (w.count / v + CUDA_THREADS - 1) / CUDA_THREADS);
+	if (status == OG_OK) status = cuda_launch_add(l, r, made, (threads + CUDA_THREADS - 1) / CUDA_THREADS);
 	base_free(made);
 	TRY(status);
 	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout, .in_place = true, .per_sample = true,

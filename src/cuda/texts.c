@@ -9,6 +9,7 @@
 	X(rows, "include/opgraft/rows.h", "opgraft/rows.h") \
 	X(device, "include/opgraft/device.h", "opgraft/device.h") \
 	X(steps, "src/cuda/steps.cuh", "cuda/steps.cuh") \
+	X(whole, "src/cuda/whole.cuh", "cuda/whole.cuh") \
 	X(row, "src/cuda/rows.cuh", "cuda/rows.cuh")
 
 #define X(symbol, path, name) \

@@ -5,12 +5,11 @@
 #include "backend/backend.h"
 
 typedef struct cuda_whole cuda_whole;
-/* samples: of a block; cluster: blocks that share them, 1 to 16, more than one from sm_90 on; threads of a block. */
+/* samples: of a block; cluster: blocks that share one, 1 to 8, more than one from sm_90 on; threads of a block. */
 typedef struct cuda_whole_shape { int samples, cluster, threads; } cuda_whole_shape;
 
-/* The network as one launch of that shape. OG_NO: the network is too large, or has an op that has no place here. */
-og_status cuda_whole_with(backend_kernel *out, const backend_network *, cuda_whole_shape, void *code, arena *);
-/* backend.whole: tactics are "whole.SAMPLES.CLUSTER.THREADS". */
+/* backend.whole: tactics are "whole.SAMPLES.CLUSTER.THREADS"; without one, the shape of the least guessed time. OG_NO: the network is too
+ * large, or has an op that has no place here. */
 og_status cuda_whole_of(backend_kernel *out, const backend_network *, const char *tactic, void *code, arena *);
 
 #endif

@@ -239,7 +239,7 @@ static og_status find_time(tactics *t, uint64_t *ns, const backend_node *n, cons
 	NEED(what);
 	*ns = timing_cache_get(t->known, what);
 	og_status status = OG_OK;
-	if (!*ns && t->timing == OG_TIMING_ON) {
+	if (!*ns && t->timing == OG_TIMING_ON && !t->backend->device) {
 		status = time_tactic(t, ns, n, tactic, best);
 		if (status == OG_OK) status = timing_cache_put(t->known, what, *ns);
 	}

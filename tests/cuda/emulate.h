@@ -19,7 +19,9 @@
 
 struct uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
+struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
+static inline float4 make_float4(float x, float y, float z, float w) { return { x, y, z, w }; }
 struct emulated_index { unsigned x, y, z; };
 extern emulated_index threadIdx, blockIdx, blockDim, gridDim;
 
