@@ -198,7 +198,7 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	w->places = arena_array(a, (size_t)net->n_values + 1, sizeof *w->places);
 	NEED(w->places);
 	if (!make_places(w) || !understand(w)) return OG_NO;
-	if (tactic && sscanf(tactic, "whole.%d.%d.%d", &shape.samples, &shape.cluster, &shape.threads) != 3) return OG_NO;
+	if (tactic && sscanf(tactic, "whole.%d.%d.%d.%d", &shape.samples, &shape.cluster, &shape.threads, &shape.resident) != 4) return OG_NO;
 	if (tactic ? !cuda_whole_cut(w, shape) : !cuda_whole_choose(w)) return OG_NO;
 	shape = w->shape;
 	text t = { 0 };
@@ -207,7 +207,7 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	char *made = text_take(&t);
 	if (status == OG_OK && !made) status = base_no_memory();
 	if (shape.cluster > 1) snprintf(bounds, sizeof bounds, "__cluster_dims__(%d, 1, 1) __launch_bounds__(%d, 1)", shape.cluster, shape.threads);
-	else snprintf(bounds, sizeof bounds, "__launch_bounds__(%d, %d)", shape.threads, w->resident);
+	else snprintf(bounds, sizeof bounds, "__launch_bounds__(%d, %d)", shape.threads, shape.resident);
 	cuda_launch *l = &w->launches.at[0];
 	w->launches = (cuda_launches){ .n = 1, .n_in = net->n_inputs + net->n_numbers, .n_out = net->n_outputs };
 	if (status == OG_OK) cuda_code_include(code, "cuda/whole.cuh");
@@ -222,7 +222,7 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	l->threads[1] = l->threads[2] = 1;
 	l->shared = (uint32_t)(w->shared * 4);
 	*out = (backend_kernel){ .pack = pack, .packed_bytes = (size_t)w->packed * sizeof(float) };
-	out->tactic = arena_printf(a, "whole.%d.%d.%d", shape.samples, shape.cluster, shape.threads);
+	out->tactic = arena_printf(a, "whole.%d.%d.%d.%d", shape.samples, shape.cluster, shape.threads, shape.resident);
 	NEED(out->tactic);
 	cuda_launch_with(out, &w->launches);
 	return OG_OK;

@@ -38,7 +38,6 @@ typedef struct layer {
 struct cuda_whole {
 	const backend_network *net;
 	cuda_whole_shape shape;
-	int resident;                        /* blocks that a processor has at once */
 	layer layers[MOST_LAYERS]; int n;
 	place *places;                       /* of each value that stands for itself */
 	int64_t samples, packed, conv_weights;       /* floats; those of convolutions come first */

@@ -25,7 +25,7 @@ static double phase(const cuda_whole *w, int64_t tasks, double issue, double sha
 {
 	int64_t turns = (int64_t)w->shape.cluster * w->shape.threads, rounds = ceil_div(tasks, turns);
 	double warps = (double)ceil_div(least(tasks, turns), w->shape.cluster * 32 * 4);     /* of the scheduler that has the most */
-	return (double)rounds * more(w->resident * warps * more(issue, 4 * shared), alone);
+	return (double)rounds * more(w->shape.resident * warps * more(issue, 4 * shared), alone);
 }
 
 /* ---- convolutions ------------------------------------------------------------------------------ */
@@ -78,7 +78,7 @@ static double conv_time(const cuda_whole *w, const layer *l, double read)
 /* Takes the tile if it is faster than the best. */
 static void try_tile(const cuda_whole *w, layer *best, double *time, layer now, double read)
 {
-	int64_t threads = ceil_div(w->shape.threads, 128) * 128 * w->resident;     /* as they are given registers, eight at a time */
+	int64_t threads = ceil_div(w->shape.threads, 128) * 128 * w->shape.resident;     /* as they are given registers, eight at a time */
 	int64_t registers = least(REGISTERS / threads / 8 * 8, 255) - OTHER_REGISTERS;
 	int64_t used = now.tile_channels * now.tile_high * now.tile_wide + now.tile_wide + now.w.kernel[2] + conv_step(&now);
 	if (*time >= 0 && used > registers) return;
@@ -217,12 +217,12 @@ static int resident_of(const cuda_whole *w, int n)
 	return (int)least(most, w->shape.threads < 768 ? 768 / w->shape.threads : 1);
 }
 
-/* Cycles that the network takes, guessed; -1: it does not fit. */
+/* Cycles that the network takes, guessed; -1: it does not fit. With resident 0, as many blocks at once as fit. */
 static double cut(cuda_whole *w, cuda_whole_shape shape)
 {
 	int n = processors();
 	w->shape = shape;
-	for (w->resident = resident_of(w, n); w->resident > 0; w->resident--) {
+	for (w->shape.resident = shape.resident ? shape.resident : resident_of(w, n); w->shape.resident > 0; w->shape.resident--) {
 		int64_t inputs = 0, early = 0;
 		double time = 0;
 		for (int i = 0; i < w->n; i++) {
@@ -236,11 +236,11 @@ static double cut(cuda_whole *w, cuda_whole_shape shape)
 		place_weights(w);
 		allocate(w);
 		if (w->packed > MOST_WEIGHTS) return -1;
-		if ((w->shared * 4 + 1024) * w->resident > SHARED_MOST + 1024) continue;
+		if ((w->shared * 4 + 1024) * w->shape.resident > SHARED_MOST + 1024) continue;
 		for (int i = 0; i < w->net->n_values; i++)
 			if (w->net->values[i].place == BACKEND_INPUT && w->places[i].at >= 0) inputs += size_of(&w->places[i]) * shape.samples;
 		time += DEVICE_DELAY * (2 + (double)ceil_div(inputs, shape.threads * 32)) + (double)early * shape.threads / 2 + (double)w->conv_weights / 4 / shape.threads * 50;
-		int64_t at_once = (int64_t)(n / shape.cluster) * w->resident;
+		int64_t at_once = (int64_t)(n / shape.cluster) * w->shape.resident;
 		return time * (double)ceil_div(ceil_div(w->samples, shape.samples), at_once);
 	}
 	return -1;
@@ -248,25 +248,26 @@ static double cut(cuda_whole *w, cuda_whole_shape shape)
 
 bool cuda_whole_cut(cuda_whole *w, cuda_whole_shape s)
 {
-	if (s.samples < 1 || s.samples > MOST_SAMPLES || s.cluster < 1 || s.cluster > MOST_CLUSTER || s.threads < 32 || s.threads > 1024 || s.threads % 32)
+	if (s.samples < 1 || s.samples > MOST_SAMPLES || s.cluster < 1 || s.cluster > MOST_CLUSTER || s.threads < 32 || s.threads > 1024 || s.threads % 32 ||
+	    s.resident < 1 || s.resident > 8)
 		return false;
-	return (s.cluster == 1 || s.samples == 1) && cut(w, s) >= 0;
+	return (s.cluster == 1 || s.samples == 1) && cut(w, s) >= 0 && w->shape.resident == s.resident;
 }
 
 bool cuda_whole_choose(cuda_whole *w)
 {
 	const char *arch = cuda_arch();
-	cuda_whole_shape best = { 0, 0, 0 };
+	cuda_whole_shape best = { 0 };
 	double least_time = -1;
 	for (int samples = 1; samples <= MOST_SAMPLES && samples <= w->samples; samples++)
 		for (int cluster = 1; cluster <= MOST_CLUSTER; cluster *= 2) {
 			if (cluster > 1 && (samples > 1 || !arch || atoi(arch) < 90 || w->samples * cluster > processors())) continue;
 			for (int threads = 128; threads <= 768; threads += 128) {
-				cuda_whole_shape shape = { samples, cluster, threads };
+				cuda_whole_shape shape = { samples, cluster, threads, 0 };
 				double time = cut(w, shape);
 				if (time < 0 || (least_time >= 0 && time >= least_time)) continue;
 				least_time = time;
-				best = shape;
+				best = w->shape;
 			}
 		}
 	return least_time >= 0 && cut(w, best) >= 0;
