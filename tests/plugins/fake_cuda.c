@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge/driver.h"
+#include "cuda/driver.h"
 
 #define X(name, arguments) __attribute__((visibility("default"))) int name arguments;
 DRIVER_MAP(X)
