@@ -79,6 +79,9 @@ static og_status op_workspace(general *g, arena *a)
 	return OG_OK;
 }
 
+/* What the ops' own kernels take, roughly: pools of large planes. */
+static const double KERNEL_NS = 200, KERNEL_NS_PER_ELEMENT = 0.25;
+
 og_status cpu_definition(backend_kernel *out, const cpu_request *r)
 {
 	const backend_node *node = r->node;
@@ -99,8 +102,9 @@ og_status cpu_definition(backend_kernel *out, const cpu_request *r)
 	g->slots = g->tail ? cpu_slots((double)g->count * 16.0 * node->tail->n_steps, r->threads) : 0;
 	bool per_sample = op->flags & OG_PER_SAMPLE && (node->n_out == 1 || node->out[1].dtype == OG_NONE);
 	for (int k = 1; k < node->n_anchor_in; k++) per_sample &= node->in[k].dtype == OG_NONE || node->in[k].data;
+	double elements = (double)g->count + (cpu_has(node, 0) ? (double)og_count(&node->in[0]) : 0);
 	*out = (backend_kernel){ .tactic = r->tactic, .run = general_execute, .state = g, .per_sample = per_sample,
 	                         .workspace_bytes = g->op_bytes + (size_t)g->slots * cpu_strips_bytes(g->tail),
-	                         .cost = plain ? 1e12 : 1e6 };
+	                         .cost = plain ? 1e12 : KERNEL_NS + KERNEL_NS_PER_ELEMENT * elements };
 	return OG_OK;
 }

@@ -390,7 +390,7 @@ static og_status add_reader(tactics *t, behind *sum, const og_plan *p, const pla
 	sum->guess += ways[0].guess;
 	if (t->timing == OG_TIMING_OFF) return OG_OK;
 	if (may_time(t, &n)) TRY(time_ways(t, &fastest, ways, n_ways, ways[0].guess, &n));
-	sum->known &= fastest || !is_float(&n);
+	sum->known &= fastest || !is_float(&n) || t->timing == OG_TIMING_ON;       /* one way alone needs no time */
 	sum->time += fastest ? fastest->run + fastest->reorders : ways[0].guess;
 	return OG_OK;
 }
