@@ -23,7 +23,7 @@ LIBRARY = BUILD / "libopgraft.so"
 def calls():
     if subprocess.run([sys.executable, "-c", f"import ctypes; ctypes.CDLL({str(LIBRARY)!r})"], capture_output=True).returncode:
         pytest.skip(f"{LIBRARY} does not load into Python (a sanitizer's)")
-    subprocess.run(["make", "-s", f"B={BUILD}", f"{BUILD}/bench/calls.so"], cwd=ROOT, check=True)
+    subprocess.run(["make", "-s", f"B={BUILD}", f"{BUILD}/bench/calls.so", f"{BUILD}/bench/kernels"], cwd=ROOT, check=True)
 
 
 @pytest.fixture

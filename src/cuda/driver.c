@@ -14,7 +14,7 @@ static void find(void)
 	if (!library) return;
 	found = true;
 #define X(name, arguments) *(void **)&api.name = dlsym(library, #name);
-	DRIVER_NEWER_MAP(X) DRIVER_HOST_MAP(X)
+	DRIVER_NEWER_MAP(X) DRIVER_HOST_MAP(X) DRIVER_PLAN_MAP(X)
 #undef X
 #define X(name, arguments) *(void **)&api.name = dlsym(library, #name); found &= api.name != NULL;
 	DRIVER_MAP(X)

@@ -49,11 +49,6 @@ typedef struct driver_launch {
 	X(cuMemsetD8_v2, (uint64_t p, unsigned char value, size_t n)) \
 	X(cuMemcpyHtoD_v2, (uint64_t to, const void *from, size_t bytes)) \
 	X(cuMemcpyDtoH_v2, (void *to, uint64_t from, size_t bytes)) \
-	X(cuMemHostAlloc, (void **p, size_t bytes, unsigned flags)) \
-	X(cuMemFreeHost, (void *p)) \
-	X(cuMemcpyAsync, (uint64_t to, uint64_t from, size_t bytes, void *stream)) \
-	X(cuPointerGetAttribute, (void *value, int attribute, uint64_t p)) \
-	X(cuStreamIsCapturing, (void *stream, int *state)) \
 	X(cuMemcpyDtoDAsync_v2, (uint64_t to, uint64_t from, size_t bytes, void *stream)) \
 	X(cuStreamCreate, (void **stream, unsigned flags)) \
 	X(cuStreamDestroy_v2, (void *stream)) \
@@ -70,9 +65,16 @@ typedef struct driver_launch {
 	X(cuEventSynchronize, (void *event)) \
 	X(cuEventElapsedTime, (float *ms, void *from, void *to))
 
+#define DRIVER_PLAN_MAP(X)               /* and to run plans */ \
+	X(cuMemHostAlloc, (void **p, size_t bytes, unsigned flags)) \
+	X(cuMemFreeHost, (void *p)) \
+	X(cuMemcpyAsync, (uint64_t to, uint64_t from, size_t bytes, void *stream)) \
+	X(cuPointerGetAttribute, (void *value, int attribute, uint64_t p)) \
+	X(cuStreamIsCapturing, (void *stream, int *state))
+
 typedef struct driver_api {
 #define X(name, arguments) int (*name) arguments;
-	DRIVER_MAP(X) DRIVER_NEWER_MAP(X) DRIVER_HOST_MAP(X)
+	DRIVER_MAP(X) DRIVER_NEWER_MAP(X) DRIVER_HOST_MAP(X) DRIVER_PLAN_MAP(X)
 #undef X
 } driver_api;
 
