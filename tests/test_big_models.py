@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -54,14 +55,18 @@ def network(folder, name="big.onnx", count=N, rows=1024):
     return folder / name
 
 
+# A process begins with the peak of the one it was forked from: a small one in between, which tells status and kilobytes.
+PEAK = """import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, restore_signals=False).returncode
+print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+
+
 def memory_of(*args, **options):
     """Runs the command; its exit status, standard error and peak of resident memory in bytes."""
-    child = subprocess.Popen([OPGRAFT, *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
-    error = child.stderr.read().decode()
-    child.stderr.close()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return child.returncode, error, usage.ru_maxrss * 1024
+    done = subprocess.run([sys.executable, "-c", PEAK, OPGRAFT, *map(str, args)], check=True, capture_output=True, text=True,
+                          **options)
+    status, peak = map(int, done.stdout.split())
+    return status, done.stderr, peak * 1024
 
 
 def grafted_well(path, count=N):
