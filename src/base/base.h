@@ -1,5 +1,5 @@
 /* base.h -- what every folder uses: failing with a sentence, memory, arenas, small containers.
- * See thread.h, file.h, json.h and npy.h beside it for the rest of src/base. */
+ * See thread.h, file.h, json.h, npy.h and wire.h beside it for the rest of src/base. */
 #ifndef BASE_H
 #define BASE_H
 
@@ -85,6 +85,8 @@ og_status map_put(map *, const char *key, void *value);    /* replaces; value NU
 void map_free(map *);
 
 /* ---- small things ---------------------------------------------------------------------------- */
+
+typedef struct base_bytes { const uint8_t *p; size_t n; } base_bytes;   /* they belong to somebody else */
 
 const char *base_dtype_name(og_dtype);                     /* "f32"; "?" when unknown */
 og_dtype base_dtype_find(const char *s, size_t n);         /* OG_NONE when there is none */

@@ -21,7 +21,7 @@ typedef struct graph_value graph_value;
 typedef struct graph_attr graph_attr;
 
 /* Bytes of the file that an object was read from; p == NULL when it was made or changed here. */
-typedef struct graph_bytes { const uint8_t *p; size_t n; } graph_bytes;
+typedef base_bytes graph_bytes;
 
 typedef struct graph_use { graph_node *node; int input; } graph_use;
 

@@ -4,6 +4,9 @@
 #ifndef ONNX_FIELDS_H
 #define ONNX_FIELDS_H
 
+#include "base/wire.h"
+#include "graph/graph.h"
+
 /* X(MESSAGE, its name in onnx.proto) */
 #define ONNX_MESSAGES(X) \
 	X(MODEL, ModelProto) X(OPSET, OperatorSetIdProto) X(FUNCTION, FunctionProto) X(GRAPH, GraphProto) \
@@ -11,7 +14,7 @@
 	X(ENTRY, StringStringEntryProto) X(VALUE, ValueInfoProto) X(TYPE, TypeProto) X(TYPE_TENSOR, TypeProto.Tensor) \
 	X(SHAPE, TensorShapeProto) X(DIM, TensorShapeProto.Dimension)
 
-/* F(MESSAGE, field, number, kind); the kinds are in wire.h */
+/* F(MESSAGE, field, number, kind); the kinds are in base/wire.h */
 #define ONNX_FIELDS(F) \
 	F(MODEL, ir_version,        1, INT)     F(MODEL, producer_name,     2, BYTES) \
 	F(MODEL, producer_version,  3, BYTES)   F(MODEL, domain,            4, BYTES) \
@@ -90,12 +93,17 @@ enum {
 #define F(MESSAGE, field, number, kind) MESSAGE##_##field = number,
 	ONNX_FIELDS(F)
 #undef F
-	ONNX_LAST_FIELD = 31                 /* known numbers are below 32, so that a word has a bit for each */
 };
 
 /* AttributeProto.type. X(what it is here, number) */
 #define ONNX_ATTR_TYPES(X) \
 	X(OG_ATTR_FLOAT, 1) X(OG_ATTR_INT, 2) X(OG_ATTR_STRING, 3) X(OG_ATTR_TENSOR, 4) X(OG_ATTR_GRAPH, 5) \
 	X(OG_ATTR_FLOATS, 6) X(OG_ATTR_INTS, 7) X(OG_ATTR_STRINGS, 8)
+
+wire_reader onnx_open(onnx_message, graph_bytes, const uint8_t *base);
+/* The first field of that number in a message that wire_next has already been through; p == NULL: none. */
+graph_bytes onnx_find(onnx_message, graph_bytes, uint32_t number);
+const char *onnx_field_name(onnx_message, uint32_t number);     /* "" when unknown */
+wire_kept onnx_keep(onnx_message, graph_bytes from, uint32_t own);
 
 #endif

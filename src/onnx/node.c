@@ -25,11 +25,11 @@ static og_status create_node(onnx_reader *r, graph *g, graph_bytes bytes, void *
 	const char *name = "", *type = "", *domain = "";
 	size_t n_in = 0, n_out = 0;
 	graph_bytes doc = { 0 };
-	onnx_wire w = onnx_open(ONNX_NODE, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_NODE, bytes, r->base);
+	wire_field f;
 	(void)state;
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		switch (f.number) {
 		case NODE_input: n_in++; break;
 		case NODE_output: n_out++; break;
@@ -51,7 +51,7 @@ static og_status create_node(onnx_reader *r, graph *g, graph_bytes bytes, void *
 	int k = 0;
 	w = onnx_open(ONNX_NODE, bytes, r->base);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == NODE_output) TRY(add_output(r, n, k++, f.bytes));
 	} while (f.number != 0);
 	return OG_OK;
@@ -75,12 +75,12 @@ typedef struct content {
 
 static og_status read_content(content *c, graph_bytes bytes, const uint8_t *base)
 {
-	onnx_wire w = onnx_open(ONNX_ATTR, bytes, base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_ATTR, bytes, base);
+	wire_field f;
 	*c = (content){ .bytes = bytes };
 	for (;;) {
-		TRY(onnx_next(&w, &f));
-		if (f.kind != ONNX_UNKNOWN) c->seen |= 1u << f.number;
+		TRY(wire_next(&w, &f));
+		if (f.kind != WIRE_UNKNOWN) c->seen |= 1u << f.number;
 		switch (f.number) {
 		case 0: return OG_OK;
 		case ATTR_name: c->name = f.bytes; break;
@@ -92,7 +92,7 @@ static og_status read_content(content *c, graph_bytes bytes, const uint8_t *base
 		case ATTR_t: c->t = f.bytes; break;
 		case ATTR_g: c->g = f.bytes; break;
 		case ATTR_floats: c->n_floats += f.bytes.n / sizeof(float); break;
-		case ATTR_ints: c->n_ints += onnx_count_ints(f.bytes); break;
+		case ATTR_ints: c->n_ints += wire_count_ints(f.bytes); break;
 		case ATTR_strings: c->n_strings++; break;
 		default: break;
 		}
@@ -122,14 +122,14 @@ static int type_of(const content *c)
 static og_status read_ints(onnx_reader *r, graph_attr *a, const content *c)
 {
 	int64_t *ints = arena_array(r->a, c->n_ints, sizeof *ints);
-	onnx_wire w = onnx_open(ONNX_ATTR, c->bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_ATTR, c->bytes, r->base);
+	wire_field f;
 	NEED(ints);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		for (graph_bytes run = f.bytes; f.number == ATTR_ints && run.n > 0;) {
 			uint64_t value;
-			if (!onnx_varint(&run, &value)) return base_fail(OG_BAD_FILE, "integer %zu has more than 64 bits", a->n);
+			if (!wire_varint(&run, &value)) return base_fail(OG_BAD_FILE, "integer %zu has more than 64 bits", a->n);
 			ints[a->n++] = (int64_t)value;
 		}
 	} while (f.number != 0);
@@ -140,11 +140,11 @@ static og_status read_ints(onnx_reader *r, graph_attr *a, const content *c)
 static og_status read_floats(onnx_reader *r, graph_attr *a, const content *c)
 {
 	float *floats = arena_array(r->a, c->n_floats, sizeof *floats);
-	onnx_wire w = onnx_open(ONNX_ATTR, c->bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_ATTR, c->bytes, r->base);
+	wire_field f;
 	NEED(floats);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number != ATTR_floats || f.bytes.n == 0) continue;
 		memcpy(floats + a->n, f.bytes.p, f.bytes.n);
 		a->n += f.bytes.n / sizeof *floats;
@@ -157,11 +157,11 @@ static og_status read_floats(onnx_reader *r, graph_attr *a, const content *c)
 static og_status read_strings(onnx_reader *r, graph_attr *a, const content *c)
 {
 	const char **strings = arena_array(r->a, c->n_strings, sizeof *strings);
-	onnx_wire w = onnx_open(ONNX_ATTR, c->bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_ATTR, c->bytes, r->base);
+	wire_field f;
 	NEED(strings);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number != ATTR_strings) continue;
 		if (f.bytes.n > 0 && memchr(f.bytes.p, '\0', f.bytes.n)) a->type = GRAPH_ATTR_OPAQUE;
 		strings[a->n] = arena_strndup(r->a, (const char *)f.bytes.p, f.bytes.n);
@@ -240,10 +240,10 @@ static og_status fill_node(onnx_reader *r, graph_node *n, graph_bytes bytes)
 {
 	size_t n_attrs = 0, attr = 0;
 	int input = 0;
-	onnx_wire w = onnx_open(ONNX_NODE, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_NODE, bytes, r->base);
+	wire_field f;
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		n_attrs += f.number == NODE_attribute;
 	} while (f.number != 0);
 	if (n_attrs > ONNX_MAX_ATTRS)
@@ -253,7 +253,7 @@ static og_status fill_node(onnx_reader *r, graph_node *n, graph_bytes bytes)
 	n->cap_attrs = n_attrs;
 	w = onnx_open(ONNX_NODE, bytes, r->base);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == NODE_input) TRY(set_input(r, n, input++, f.bytes));
 		if (f.number != NODE_attribute) continue;
 		og_status status = onnx_read_attr(r, &n->attrs[attr], n, f.bytes);

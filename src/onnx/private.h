@@ -2,8 +2,8 @@
 #ifndef ONNX_PRIVATE_H
 #define ONNX_PRIVATE_H
 
+#include "onnx/fields.h"
 #include "onnx/onnx.h"
-#include "onnx/wire.h"
 
 /* ---- what the reader leaves for the writer: the `file` of each object ------------------------- */
 /* Unlike `source` these stay when an object changes, so that fields without a word in the graph go on. `file` of a
@@ -76,7 +76,7 @@ og_status onnx_read_graph(onnx_reader *, graph *, graph_bytes);
 typedef struct onnx_payload { const void *p; size_t n; uint64_t offset; } onnx_payload;
 
 typedef struct onnx_writer {
-	onnx_out out;
+	wire_out out;
 	const og_model *m;
 	bool reencode;                       /* no message is copied */
 	bool moving;                         /* tensors may change their place: no message that may hold one is copied */

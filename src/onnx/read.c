@@ -54,10 +54,10 @@ og_status onnx_fail_in(og_status status, const char *what, size_t k, onnx_messag
 
 og_status onnx_each_part(onnx_reader *r, graph *g, const onnx_parts *parts, onnx_part_fn *fn, void *state)
 {
-	onnx_wire w = onnx_open(parts->owner, parts->bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(parts->owner, parts->bytes, r->base);
+	wire_field f;
 	for (size_t k = 0;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) return OG_OK;
 		if (f.number != parts->number) continue;
 		og_status status = fn(r, g, f.bytes, state);
@@ -70,12 +70,12 @@ og_status onnx_each_part(onnx_reader *r, graph *g, const onnx_parts *parts, onnx
 
 static og_status read_dim(onnx_reader *r, og_dim *out, graph_bytes bytes)
 {
-	onnx_wire w = onnx_open(ONNX_DIM, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_DIM, bytes, r->base);
+	wire_field f;
 	const char *name;
 	*out = GRAPH_DIM_UNKNOWN;
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) return OG_OK;
 		if (f.number == DIM_dim_value) *out = f.value <= INT64_MAX ? (og_dim)f.value : GRAPH_DIM_UNKNOWN;
 		if (f.number != DIM_dim_param || f.bytes.n == 0) continue;
@@ -87,11 +87,11 @@ static og_status read_dim(onnx_reader *r, og_dim *out, graph_bytes bytes)
 
 static og_status read_shape(onnx_reader *r, graph_value *v, graph_bytes bytes)
 {
-	onnx_wire w = onnx_open(ONNX_SHAPE, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_SHAPE, bytes, r->base);
+	wire_field f;
 	int rank = 0;
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) break;
 		if (f.number != SHAPE_dim) continue;
 		if (rank == OG_MAX_RANK) return OG_OK;       /* more than we hold: the rank stays unknown */
@@ -105,17 +105,17 @@ static og_status read_shape(onnx_reader *r, graph_value *v, graph_bytes bytes)
 static og_status read_type(onnx_reader *r, graph_value *v, graph_bytes bytes)
 {
 	graph_bytes tensor = { 0 }, shape = { 0 };
-	onnx_wire w = onnx_open(ONNX_TYPE, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_TYPE, bytes, r->base);
+	wire_field f;
 	v->dtype = OG_NONE;
 	v->rank = -1;
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == TYPE_tensor_type) tensor = f.bytes;
 	} while (f.number != 0);
 	w = onnx_open(ONNX_TYPE_TENSOR, tensor, r->base);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == TYPE_TENSOR_elem_type && f.value < OG_DTYPE_COUNT) v->dtype = (og_dtype)f.value;
 		if (f.number == TYPE_TENSOR_shape) shape = f.bytes;
 	} while (f.number != 0);
@@ -131,8 +131,8 @@ static onnx_value_file *value_file(onnx_reader *r, graph_value *v)
 /* Gives the value what a ValueInfoProto says. A constant knows its own type better. */
 static og_status apply_info(onnx_reader *r, graph_value *v, graph_bytes bytes)
 {
-	onnx_wire w = onnx_open(ONNX_VALUE, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_VALUE, bytes, r->base);
+	wire_field f;
 	onnx_value_file *file = value_file(r, v);
 	NEED(file);
 	if (file->info.p) {                          /* said twice: the last one counts, whose bytes are kept */
@@ -142,7 +142,7 @@ static og_status apply_info(onnx_reader *r, graph_value *v, graph_bytes bytes)
 	}
 	file->info = bytes;
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) return OG_OK;
 		if (f.number == VALUE_type && !v->constant) TRY(read_type(r, v, f.bytes));
 		if (f.number != VALUE_doc_string) continue;
@@ -161,11 +161,11 @@ static og_status value_name(onnx_reader *r, const char **name, graph_bytes bytes
 
 static og_status info_name(onnx_reader *r, const char **name, graph_bytes info)
 {
-	onnx_wire w = onnx_open(ONNX_VALUE, info, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_VALUE, info, r->base);
+	wire_field f;
 	graph_bytes found = { 0 };
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == VALUE_name) found = f.bytes;
 	} while (f.number != 0);
 	return value_name(r, name, found);
@@ -275,10 +275,10 @@ static og_status read_text(onnx_reader *r, const char **out, graph_bytes b)
 
 static og_status read_graph_head(onnx_reader *r, graph *g, graph_bytes bytes)
 {
-	onnx_wire w = onnx_open(ONNX_GRAPH, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_GRAPH, bytes, r->base);
+	wire_field f;
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) return OG_OK;
 		if (f.number == GRAPH_name) TRY(read_text(r, &g->name, f.bytes));
 		if (f.number == GRAPH_doc_string) TRY(read_text(r, &g->doc, f.bytes));
@@ -312,11 +312,11 @@ og_status onnx_read_graph(onnx_reader *r, graph *g, graph_bytes b)
 
 static og_status read_opset(onnx_reader *r, graph_opset *out, graph_bytes bytes)
 {
-	onnx_wire w = onnx_open(ONNX_OPSET, bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_OPSET, bytes, r->base);
+	wire_field f;
 	*out = (graph_opset){ .domain = "" };
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == OPSET_domain) TRY(onnx_name(&out->domain, r->a, f.bytes));
 		if (f.number == OPSET_version) out->version = (int64_t)f.value;
 	} while (f.number != 0);
@@ -330,11 +330,11 @@ static og_status read_opset(onnx_reader *r, graph_opset *out, graph_bytes bytes)
 /* How many fields of that number the message has: functions, opset imports, attributes of a function. */
 static og_status count_parts(onnx_reader *r, onnx_message message, graph_bytes b, uint32_t number, size_t *out)
 {
-	onnx_wire w = onnx_open(message, b, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(message, b, r->base);
+	wire_field f;
 	*out = 0;
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		*out += f.number == number;
 	} while (f.number != 0);
 	return *out <= ONNX_MAX_FUNCTIONS ? OG_OK : base_fail(OG_UNSUPPORTED, "it has %zu %s; Opgraft reads up to %d",
@@ -348,11 +348,11 @@ static og_status read_opsets(onnx_reader *r, onnx_message message, graph_bytes b
 	size_t count, k = 0;
 	TRY(count_parts(r, message, b, number, &count));
 	graph_opset *opsets = arena_array(r->a, count, sizeof *opsets);
-	onnx_wire w = onnx_open(message, b, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(message, b, r->base);
+	wire_field f;
 	NEED(opsets);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number != number) continue;
 		og_status status = read_opset(r, &opsets[k], f.bytes);
 		if (status != OG_OK) return onnx_fail_in(status, "opset import", k, ONNX_OPSET, f.bytes);
@@ -366,11 +366,11 @@ static og_status read_opsets(onnx_reader *r, onnx_message message, graph_bytes b
 /* What a function says of itself; its names of attributes without a default go to `names`. */
 static og_status read_function_head(onnx_reader *r, graph_function *fn, const char **names, graph_bytes b)
 {
-	onnx_wire w = onnx_open(ONNX_FUNCTION, b, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_FUNCTION, b, r->base);
+	wire_field f;
 	fn->name = fn->domain = "";
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		switch (f.number) {
 		case 0: return *fn->name ? OG_OK : base_fail(OG_BAD_FILE, "it has no name");
 		case FUNCTION_name: TRY(onnx_name(&fn->name, r->a, f.bytes)); break;
@@ -429,10 +429,10 @@ static og_status read_functions(onnx_reader *r, graph_bytes b, graph_function **
 	og_status status = OG_OK;
 	TRY(count_parts(r, ONNX_MODEL, b, MODEL_functions, &count));
 	graph_function *fns = arena_array(r->a, count, sizeof *fns);
-	onnx_wire w = onnx_open(ONNX_MODEL, b, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_MODEL, b, r->base);
+	wire_field f;
 	NEED(fns);
-	while (k < count && status == OG_OK && (status = onnx_next(&w, &f)) == OG_OK) {
+	while (k < count && status == OG_OK && (status = wire_next(&w, &f)) == OG_OK) {
 		if (f.number != MODEL_functions) continue;
 		status = read_function(r, &fns[k], f.bytes);
 		const char *key = status == OG_OK ? arena_printf(r->temporary, "%s::%s", fns[k].domain, fns[k].name) : NULL;
@@ -463,9 +463,9 @@ static void mark_unchanged(graph *g)
 	}
 	for (graph_node *n = g->first; n; n = n->next) {
 		n->source = *(const graph_bytes *)n->file;
-		onnx_wire w = onnx_open(ONNX_NODE, n->source, n->source.p);
-		onnx_field f;
-		for (int k = 0; k < n->n_attrs && onnx_next(&w, &f) == OG_OK;) {
+		wire_reader w = onnx_open(ONNX_NODE, n->source, n->source.p);
+		wire_field f;
+		for (int k = 0; k < n->n_attrs && wire_next(&w, &f) == OG_OK;) {
 			if (f.number != NODE_attribute) continue;
 			n->attrs[k].source = f.bytes;
 			if (n->attrs[k].g) mark_unchanged(n->attrs[k].g);
@@ -476,11 +476,11 @@ static void mark_unchanged(graph *g)
 
 static og_status read_model_head(onnx_reader *r, graph_bytes b, graph_bytes *main)
 {
-	onnx_wire w = onnx_open(ONNX_MODEL, b, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_MODEL, b, r->base);
+	wire_field f;
 	bool versioned = false;
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) break;
 		if (f.number == MODEL_ir_version) {
 			r->m->ir_version = (int64_t)f.value;

@@ -20,7 +20,7 @@ static og_status read_dims(header *h, graph_bytes run)
 {
 	while (run.n > 0) {
 		uint64_t d;
-		if (!onnx_varint(&run, &d) || d > INT64_MAX)
+		if (!wire_varint(&run, &d) || d > INT64_MAX)
 			return base_fail(OG_BAD_FILE, "dimension %zu is no size", h->rank);
 		if (h->rank < OG_MAX_RANK) h->dims[h->rank] = (int64_t)d;
 		h->rank++;
@@ -30,11 +30,11 @@ static og_status read_dims(header *h, graph_bytes run)
 
 static og_status read_header(header *h, graph_bytes tensor, const uint8_t *base)
 {
-	onnx_wire w = onnx_open(ONNX_TENSOR, tensor, base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_TENSOR, tensor, base);
+	wire_field f;
 	*h = (header){ .bytes = tensor };
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		switch (f.number) {
 		case 0: return OG_OK;
 		case TENSOR_dims: TRY(read_dims(h, f.bytes)); break;
@@ -89,16 +89,16 @@ static uint32_t number_field(og_dtype t)
 }
 
 /* Copies a run of numbers of `width` bytes each; *to moves on. */
-static og_status copy_run(uint8_t **to, graph_bytes run, onnx_kind kind, size_t width)
+static og_status copy_run(uint8_t **to, graph_bytes run, wire_kind kind, size_t width)
 {
-	if (kind != ONNX_INTS) {
+	if (kind != WIRE_INTS) {
 		if (run.n > 0) memcpy(*to, run.p, run.n);
 		*to += run.n;
 		return OG_OK;
 	}
 	while (run.n > 0) {
 		uint64_t value;
-		if (!onnx_varint(&run, &value)) return base_fail(OG_BAD_FILE, "one of its numbers has more than 64 bits");
+		if (!wire_varint(&run, &value)) return base_fail(OG_BAD_FILE, "one of its numbers has more than 64 bits");
 		memcpy(*to, &value, width);
 		*to += width;
 	}
@@ -116,14 +116,14 @@ static og_status read_numbers(onnx_reader *r, const header *h, og_tensor *t)
 	uint64_t need = t->dtype == OG_STRING ? h->count : h->span / width, have = 0;
 	graph_bytes run = { 0 };
 	size_t runs = 0;
-	onnx_wire w = onnx_open(ONNX_TENSOR, h->bytes, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_TENSOR, h->bytes, r->base);
+	wire_field f;
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number != number) continue;
 		run = f.bytes;
 		runs++;
-		have += t->dtype == OG_STRING ? 1 : floats ? run.n / width : onnx_count_ints(run);
+		have += t->dtype == OG_STRING ? 1 : floats ? run.n / width : wire_count_ints(run);
 	} while (f.number != 0);
 	if (have != need)
 		return base_fail(OG_BAD_FILE, "%s holds %llu numbers where its shape needs %llu",
@@ -138,7 +138,7 @@ static og_status read_numbers(onnx_reader *r, const header *h, og_tensor *t)
 	t->data = to;
 	w = onnx_open(ONNX_TENSOR, h->bytes, r->base);
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == number) TRY(copy_run(&to, f.bytes, f.kind, width));
 	} while (f.number != 0);
 	return OG_OK;
@@ -161,24 +161,24 @@ static bool read_decimal(graph_bytes b, uint64_t *out)
 
 static og_status read_place(place *out, graph_bytes tensor, const uint8_t *base)
 {
-	onnx_wire w = onnx_open(ONNX_TENSOR, tensor, base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_TENSOR, tensor, base);
+	wire_field f;
 	*out = (place){ 0 };
 	for (;;) {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == 0) return OG_OK;
 		if (f.number != TENSOR_external_data) continue;
 		graph_bytes key = { 0 }, value = { 0 };
-		onnx_wire e = onnx_open(ONNX_ENTRY, f.bytes, base);
+		wire_reader e = onnx_open(ONNX_ENTRY, f.bytes, base);
 		do {
-			TRY(onnx_next(&e, &f));
+			TRY(wire_next(&e, &f));
 			if (f.number == ENTRY_key) key = f.bytes;
 			if (f.number == ENTRY_value) value = f.bytes;
 		} while (f.number != 0);
 		bool good = true;
-		if (onnx_is(key, "location")) out->location = value;
-		if (onnx_is(key, "offset")) good = read_decimal(value, &out->offset);
-		if (onnx_is(key, "length")) out->has_length = good = read_decimal(value, &out->length);
+		if (wire_is(key, "location")) out->location = value;
+		if (wire_is(key, "offset")) good = read_decimal(value, &out->offset);
+		if (wire_is(key, "length")) out->has_length = good = read_decimal(value, &out->length);
 		if (!good)
 			return base_fail(OG_BAD_FILE, "the %.*s of its external data is no number", (int)key.n,
 			                 (const char *)key.p);
@@ -276,10 +276,10 @@ og_status onnx_decode_tensor(onnx_reader *r, og_tensor *out, graph_bytes *name, 
 og_status onnx_decode_sparse(onnx_reader *r, og_tensor *out, graph_bytes *name, graph_bytes tensor)
 {
 	header dense = { 0 }, values = { 0 };
-	onnx_wire w = onnx_open(ONNX_SPARSE, tensor, r->base);
-	onnx_field f;
+	wire_reader w = onnx_open(ONNX_SPARSE, tensor, r->base);
+	wire_field f;
 	do {
-		TRY(onnx_next(&w, &f));
+		TRY(wire_next(&w, &f));
 		if (f.number == SPARSE_dims) TRY(read_dims(&dense, f.bytes));
 		if (f.number == SPARSE_values) TRY(read_header(&values, f.bytes, r->base));
 	} while (f.number != 0);

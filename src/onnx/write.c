@@ -43,23 +43,23 @@ static void put_model(onnx_writer *w)
 	const graph_bytes from = file ? file->bytes : (graph_bytes){ 0 };
 	const uint32_t own = 1u << MODEL_ir_version | 1u << MODEL_graph | 1u << MODEL_opset_import | 1u << MODEL_functions;
 	if (is_unchanged(m) && !w->reencode && !w->moving) {
-		onnx_put_whole(&w->out, m->source);
+		wire_put_whole(&w->out, m->source);
 		return;
 	}
-	onnx_kept kept = onnx_keep(ONNX_MODEL, from, own);
-	onnx_put_int(&w->out, MODEL_ir_version, (uint64_t)ir_version(m));
-	if (!file) onnx_put_string(&w->out, MODEL_producer_name, "opgraft");
-	onnx_put_kept(&w->out, &kept, MODEL_graph);
+	wire_kept kept = onnx_keep(ONNX_MODEL, from, own);
+	wire_put_int(&w->out, MODEL_ir_version, (uint64_t)ir_version(m));
+	if (!file) wire_put_string(&w->out, MODEL_producer_name, "opgraft");
+	wire_put_kept(&w->out, &kept, MODEL_graph);
 	onnx_put_graph(w, MODEL_graph, m->main);
 	for (int k = 0; k < m->n_opsets; k++) onnx_put_opset(w, MODEL_opset_import, &m->opsets[k], ONNX_MODEL, from);
-	onnx_put_kept(&w->out, &kept, MODEL_functions);
+	wire_put_kept(&w->out, &kept, MODEL_functions);
 	for (int k = 0; k < m->n_functions; k++) onnx_put_function(w, &m->functions[k]);
-	onnx_put_rest(&w->out, &kept);
+	wire_put_rest(&w->out, &kept);
 }
 
 static og_status encode_once(onnx_writer *w)
 {
-	w->out = (onnx_out){ .a = w->out.a };
+	w->out = (wire_out){ .a = w->out.a };
 	w->n_payloads = 0;
 	w->data_size = 0;
 	put_model(w);
@@ -177,7 +177,7 @@ og_status onnx_write(og_model *m, const char *path, const onnx_write_options *o)
 	return status;
 }
 
-static og_status gather(uint8_t **data, size_t *n, const onnx_out *out)
+static og_status gather(uint8_t **data, size_t *n, const wire_out *out)
 {
 	uint8_t *to = out->size <= SIZE_MAX ? base_alloc((size_t)out->size) : NULL;
 	NEED(to);

@@ -259,10 +259,10 @@ static og_status read_metadata(diff *d, const og_model *m, map *out, const char 
 {
 	const graph_bytes bytes = model_bytes(m);
 	size_t cap = 0;
-	onnx_wire w = onnx_open(ONNX_MODEL, bytes, bytes.p);
-	onnx_field f = { 0 };
+	wire_reader w = onnx_open(ONNX_MODEL, bytes, bytes.p);
+	wire_field f = { 0 };
 	do {
-		if (!bytes.p || onnx_next(&w, &f) != OG_OK) break;
+		if (!bytes.p || wire_next(&w, &f) != OG_OK) break;
 		if (f.number != MODEL_metadata_props) continue;
 		const char *key = own_text(d, onnx_find(ONNX_ENTRY, f.bytes, ENTRY_key));
 		const char *value = own_text(d, onnx_find(ONNX_ENTRY, f.bytes, ENTRY_value));

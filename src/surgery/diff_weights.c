@@ -2,7 +2,7 @@
  * let go again, so that weights of any size need little memory. */
 #include <math.h>
 
-#include "onnx/wire.h"
+#include "onnx/fields.h"
 #include "surgery/diff.h"
 
 enum { STRETCH = 1 << 22 };              /* bytes */
@@ -40,18 +40,18 @@ static bool same_bytes(const diff *d, const og_tensor *a, const og_tensor *b)
 }
 
 /* The next field of a TensorProto that is not its name or a comment. */
-static void next_field(onnx_wire *w, onnx_field *f)
+static void next_field(wire_reader *w, wire_field *f)
 {
 	do {
-		if (onnx_next(w, f) != OG_OK) *f = (onnx_field){ 0 };
+		if (wire_next(w, f) != OG_OK) *f = (wire_field){ 0 };
 	} while (f->number == TENSOR_name || f->number == TENSOR_doc_string);
 }
 
 /* Of strings, and of sparse tensors, the graph has the shape only. */
 static bool same_messages(graph_bytes a, graph_bytes b)
 {
-	onnx_wire v = onnx_open(ONNX_TENSOR, a, a.p), w = onnx_open(ONNX_TENSOR, b, b.p);
-	onnx_field f, g;
+	wire_reader v = onnx_open(ONNX_TENSOR, a, a.p), w = onnx_open(ONNX_TENSOR, b, b.p);
+	wire_field f, g;
 	if (a.n == b.n && (a.n == 0 || !memcmp(a.p, b.p, a.n))) return true;
 	do {
 		next_field(&v, &f);

@@ -2,12 +2,12 @@
 #ifndef ONNX_MAKE_H
 #define ONNX_MAKE_H
 
+#include "onnx/fields.h"
 #include "onnx/onnx.h"
-#include "onnx/wire.h"
 
 static arena *made;
 
-static graph_bytes gather(const onnx_out *o)
+static graph_bytes gather(const wire_out *o)
 {
 	uint8_t *p = arena_alloc(made, (size_t)o->size), *to = p;
 	for (size_t k = 0; k < o->n; to += o->pieces[k++].n) memcpy(to, o->pieces[k].p, o->pieces[k].n);
@@ -16,8 +16,8 @@ static graph_bytes gather(const onnx_out *o)
 
 static graph_bytes join(size_t n, const graph_bytes *parts)
 {
-	onnx_out o = { .a = made };
-	for (size_t k = 0; k < n; k++) onnx_put_whole(&o, parts[k]);
+	wire_out o = { .a = made };
+	for (size_t k = 0; k < n; k++) wire_put_whole(&o, parts[k]);
 	return gather(&o);
 }
 
@@ -26,15 +26,15 @@ static graph_bytes join(size_t n, const graph_bytes *parts)
 /* One field: an integer, bytes (a message), a string. */
 static graph_bytes I(uint32_t number, uint64_t value)
 {
-	onnx_out o = { .a = made };
-	onnx_put_int(&o, number, value);
+	wire_out o = { .a = made };
+	wire_put_int(&o, number, value);
 	return gather(&o);
 }
 
 static graph_bytes B(uint32_t number, graph_bytes b)
 {
-	onnx_out o = { .a = made };
-	onnx_put_bytes(&o, number, b.p, b.n);
+	wire_out o = { .a = made };
+	wire_put_bytes(&o, number, b.p, b.n);
 	return gather(&o);
 }
 
