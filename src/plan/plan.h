@@ -1,6 +1,6 @@
 /* plan.h -- the built form of a network for one device: steps in order, where every value lies, packed weights.
  *
- *   model --lower.c--> steps --memory.c--> offsets --plan_file.c--> bytes and back
+ *   model --lower.c--> steps --memory.c--> offsets --plan_save.c--> bytes --plan_load.c--> plan
  *
  * A plan is static: all shapes are known. It is made once and never changed, so that sessions can share it. */
 #ifndef PLAN_H

@@ -1,290 +1,7 @@
-/* plan_file.c -- a plan as a file.
- *
- *   0   "OGPLAN\r\n"                      8   u32 version   12 u32 bytes of the header (128)
- *   16  u64 size of the file             24  u64 checksum of bytes [32, size)
- *   32  u64 offset, u64 size of the description (text of fields: see describe)
- *   48  u64 offset of the weights (a multiple of 64; they reach to the end)
- *   56  char[8] device, char[16] features, char[16] version of Opgraft; zero to 128
- *
- * All numbers are little-endian. The description is a run of tagged-by-position fields; weights are named by their
- * offset. A plan is read by mapping: weights stay in the file. */
-#include <assert.h>
-#include <stdio.h>
-
+/* plan_load.c -- a plan from a file: plan_file.h has its form. Nothing that the file says is trusted. */
 #include "plan/plan_check.h"
+#include "plan/plan_file.h"
 #include "schema/schema.h"
-
-enum { VERSION = 3, HEADER = 128, CHECKED_FROM = 32 };
-static const char magic[8] = { 'O', 'G', 'P', 'L', 'A', 'N', '\r', '\n' };
-
-/* ---- writing the description ---------------------------------------------------------------- */
-
-typedef struct writer { text out; uint64_t weights; } writer;
-
-static void put(writer *w, const void *p, size_t n) { text_addn(&w->out, p, n); }
-static void put_u64(writer *w, uint64_t x) { put(w, &x, sizeof x); }
-static void put_int(writer *w, int64_t x) { put(w, &x, sizeof x); }
-static void put_double(writer *w, double x) { put(w, &x, sizeof x); }
-
-static void put_string(writer *w, const char *s)
-{
-	size_t n = s ? strlen(s) + 1 : 0;                       /* with its NUL; 0: NULL */
-	put_u64(w, n);
-	put(w, s, n);
-}
-
-/* Reserves room in the weights and writes its offset. */
-static void put_weights(writer *w, size_t bytes)
-{
-	put_u64(w, w->weights);
-	w->weights += (bytes + 63) & ~(uint64_t)63;
-}
-
-static void put_tensor(writer *w, const og_tensor *t)
-{
-	put_int(w, t->dtype);
-	put_int(w, t->rank);
-	for (int i = 0; i < t->rank; i++) put_int(w, t->dims[i]);
-}
-
-static void put_tensor_data(writer *w, const og_tensor *t)
-{
-	put_tensor(w, t);
-	int64_t count = 0;
-	base_count(t->dims, t->rank, &count);
-	size_t n = t->data ? base_dtype_span(t->dtype, (uint64_t)count) : 0;
-	put_u64(w, n);
-	put(w, t->data, n);
-}
-
-static void put_attribute(writer *w, const og_attr_value *v)
-{
-	put_int(w, v->present);
-	put_int(w, v->i);
-	put_double(w, (double)v->f);
-	put_string(w, v->s);
-	put_int(w, v->n);
-	put_int(w, (v->ints ? 1 : 0) | (v->floats ? 2 : 0) | (v->t ? 4 : 0));
-	if (v->ints) put(w, v->ints, (size_t)v->n * sizeof *v->ints);
-	if (v->floats) put(w, v->floats, (size_t)v->n * sizeof *v->floats);
-	if (v->t) put_tensor_data(w, v->t);
-}
-
-/* Tells one text of an op file from another: a plan runs with the op that it was built with. */
-static uint64_t text_hash(const og_op *op)
-{
-	return op->text ? base_hash(op->text, (size_t)(op->text_end - op->text), 0) : 0;
-}
-
-static void put_op(writer *w, const og_op *op)
-{
-	put_string(w, op ? op->name : NULL);
-	if (!op) return;
-	put_string(w, schema_domain(op));
-	put_int(w, op->since);
-	put_u64(w, text_hash(op));
-}
-
-static void put_program(writer *w, const program *p)
-{
-	put_int(w, p != NULL);
-	if (!p) return;
-	put_int(w, p->n_operands);
-	put_int(w, p->n_regs);
-	put_int(w, p->n_steps);
-	put_int(w, p->result);
-	for (int i = 0; i < p->n_operands; i++) put_int(w, p->operand[i]);
-	for (int i = 0; i < p->n_steps; i++) {
-		const program_step *s = &p->step[i];
-		put_op(w, s->op);
-		put(w, s->in, sizeof s->in);
-		put(w, &s->out, sizeof s->out);
-		put(w, s->attr, sizeof s->attr);
-	}
-}
-
-static int count_attributes(const og_op *op)
-{
-	int n = 0;
-	while (op && op->attrs && op->attrs[n].name) n++;
-	return n;
-}
-
-static void put_step(writer *w, const plan_step *s)
-{
-	put_string(w, s->name);
-	put_string(w, s->label);
-	put_string(w, s->kernel.tactic);
-	put_int(w, s->n_in);
-	put_int(w, s->n_out);
-	put_int(w, s->n_anchor_in);
-	for (int i = 0; i < s->n_in; i++) put_int(w, s->in[i]);
-	for (int i = 0; i < s->n_out; i++) put_int(w, s->out[i]);
-	put_op(w, s->op);
-	for (int i = 0; i < count_attributes(s->op); i++) put_attribute(w, &s->attr[i]);
-	put_program(w, s->tail);
-	put_u64(w, s->packed ? s->kernel.packed_bytes : 0);
-	if (s->packed) put_weights(w, s->kernel.packed_bytes);
-	put_double(w, s->bytes);
-}
-
-static void put_value(writer *w, const og_plan *p, int i)
-{
-	const plan_value *v = &p->values[i];
-	put_string(w, v->name);
-	put_tensor(w, &v->type);
-	put_int(w, v->layout);
-	put_int(w, v->place);
-	put_int(w, v->slot);
-	put_int(w, v->alias < 0 ? -1 : plan_root(p, i));
-	put_u64(w, v->offset);
-	put_int(w, v->place == PLAN_CONSTANT && v->type.data);
-	if (v->place == PLAN_CONSTANT && v->type.data) put_weights(w, v->bytes);
-}
-
-static void describe(writer *w, const og_plan *p)
-{
-	put_int(w, p->threads);
-	put_int(w, p->batch);
-	put_int(w, p->slab);
-	put_u64(w, p->arena_bytes);
-	put_u64(w, p->bound_bytes);
-	put_u64(w, p->workspace_bytes);
-	put_u64(w, p->weights_bytes);
-	put_int(w, p->precision.storage);
-	put_int(w, p->precision.tf32);
-	put_u64(w, p->image_bytes);
-	if (p->image_bytes) put_weights(w, p->image_bytes);
-	put_string(w, p->whole ? p->whole->kernel.tactic : NULL);
-	put_u64(w, p->whole ? p->whole->kernel.packed_bytes : 0);
-	if (p->whole) put_weights(w, p->whole->kernel.packed_bytes);
-	put_int(w, p->n_values);
-	for (int i = 0; i < p->n_values; i++) put_value(w, p, i);
-	put_int(w, p->n_inputs);
-	for (int i = 0; i < p->n_inputs; i++) {
-		put_int(w, p->inputs[i]);
-		put_int(w, p->bound[i] != NULL);
-		if (p->bound[i]) put_tensor_data(w, p->bound[i]);
-	}
-	put_int(w, p->n_outputs);
-	for (int i = 0; i < p->n_outputs; i++) put_int(w, p->outputs[i]);
-	put_int(w, p->n_steps);
-	for (int i = 0; i < p->n_steps; i++) put_step(w, &p->steps[i]);
-}
-
-og_status plan_digest(uint64_t *out, const og_plan *p)
-{
-	writer w = { .weights = 0 };
-	describe(&w, p);
-	*out = w.out.failed ? 0 : base_hash(w.out.data, w.out.length, VERSION);
-	og_status status = w.out.failed ? base_no_memory() : OG_OK;
-	text_free(&w.out);
-	return status;
-}
-
-/* ---- checksum ------------------------------------------------------------------------------- */
-
-/* Four lanes of 64 bits over blocks of 32 bytes, so that a file of 100 MB is checked in milliseconds and a
- * stream in pieces of whole blocks gives what the file as a whole gives. */
-typedef struct checksum { uint64_t lane[4]; } checksum;
-
-static uint64_t lane_add(uint64_t lane, const uint8_t *p)
-{
-	uint64_t word;
-	memcpy(&word, p, sizeof word);
-	uint64_t x = (lane ^ word) * 0x9e3779b97f4a7c15u;
-	return x << 29 | x >> 35;
-}
-
-static void checksum_add(checksum *sum, const uint8_t *p, size_t n)
-{
-	uint64_t a = sum->lane[0], b = sum->lane[1], c = sum->lane[2], d = sum->lane[3];
-	assert(n % 32 == 0);
-	for (; n; p += 32, n -= 32) {
-		a = lane_add(a, p);
-		b = lane_add(b, p + 8);
-		c = lane_add(c, p + 16);
-		d = lane_add(d, p + 24);
-	}
-	*sum = (checksum){ { a, b, c, d } };
-}
-
-static uint64_t checksum_end(const checksum *c) { return base_hash(c->lane, sizeof c->lane, VERSION); }
-
-uint64_t plan_checksum(const uint8_t *data, size_t size)
-{
-	checksum sum = { { 0 } };
-	checksum_add(&sum, data + CHECKED_FROM, size - CHECKED_FROM);
-	return checksum_end(&sum);
-}
-
-/* ---- the weights, in the order in which describe named them ---------------------------------- */
-
-typedef struct sink { file_out *file; checksum sum; } sink;
-
-/* Emits n bytes and zeros up to a multiple of 64. */
-static void emit(sink *s, const void *data, size_t n)
-{
-	uint8_t tail[64] = { 0 };
-	size_t whole = n & ~(size_t)63;
-	checksum_add(&s->sum, data, whole);
-	if (s->file) file_write(s->file, data, whole);
-	if (whole == n) return;
-	memcpy(tail, (const uint8_t *)data + whole, n - whole);
-	checksum_add(&s->sum, tail, sizeof tail);
-	if (s->file) file_write(s->file, tail, sizeof tail);
-}
-
-static void emit_body(sink *s, const og_plan *p, const uint8_t *header, const text *description)
-{
-	checksum_add(&s->sum, header + CHECKED_FROM, HEADER - CHECKED_FROM);
-	emit(s, description->data, description->length);
-	if (p->image_bytes) emit(s, p->image, p->image_bytes);
-	if (p->whole) emit(s, p->whole->packed, p->whole->kernel.packed_bytes);
-	for (int i = 0; i < p->n_values; i++) {
-		const plan_value *v = &p->values[i];
-		if (v->place == PLAN_CONSTANT && v->type.data) emit(s, v->type.data, v->bytes);
-	}
-	for (int i = 0; i < p->n_steps; i++)
-		if (p->steps[i].packed) emit(s, p->steps[i].packed, p->steps[i].kernel.packed_bytes);
-}
-
-static void store(uint8_t *at, uint64_t x) { memcpy(at, &x, sizeof x); }
-
-og_status og_plan_save(const og_plan *p, const char *path)
-{
-	writer w = { .weights = 0 };
-	uint8_t header[HEADER] = { 0 };
-	describe(&w, p);
-	if (w.out.failed) {
-		text_free(&w.out);
-		return base_no_memory();
-	}
-	uint64_t weights = HEADER + ((w.out.length + 63) & ~(uint64_t)63);
-	uint32_t numbers[2] = { VERSION, HEADER };
-	memcpy(header, magic, sizeof magic);
-	memcpy(header + 8, numbers, sizeof numbers);
-	store(header + 16, weights + w.weights);
-	store(header + 32, HEADER);
-	store(header + 40, w.out.length);
-	store(header + 48, weights);
-	snprintf((char *)header + 56, 8, "%s", p->backend->name);
-	snprintf((char *)header + 64, 16, "%s", p->backend->features());
-	snprintf((char *)header + 80, 16, "%s", OG_VERSION);
-	sink measure = { .file = NULL };
-	emit_body(&measure, p, header, &w.out);
-	store(header + 24, checksum_end(&measure.sum));
-	file_out *file;
-	og_status status = file_create(&file, path);
-	if (status == OG_OK) {
-		sink out = { .file = file };
-		file_write(file, header, HEADER);
-		emit_body(&out, p, header, &w.out);
-		status = file_commit(file);
-	}
-	text_free(&w.out);
-	return status;
-}
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -458,7 +175,7 @@ static const og_op *take_op(reader *r)
 	const og_op *op = domain ? schema_find(domain, name, since) : NULL;
 	if (r->bad) return NULL;
 	if (!op || op->since != since) wrong_op(r, OG_MISSING, domain, name, "which is not known here; if it is from an op library, name it with --ops");
-	else if (hash != text_hash(op)) wrong_op(r, OG_BAD_FILE, domain, name, "whose op file was another when the plan was built; build the plan again");
+	else if (hash != plan_text_hash(op)) wrong_op(r, OG_BAD_FILE, domain, name, "whose op file was another when the plan was built; build the plan again");
 	return op;
 }
 
@@ -518,7 +235,7 @@ static void take_step(reader *r, plan_step *s)
 	take_numbers(r, s->in, s->n_in, -1);
 	take_numbers(r, s->out, s->n_out, -1);
 	s->op = take_op(r);
-	int n_attr = count_attributes(s->op);
+	int n_attr = plan_count_attributes(s->op);
 	og_attr_value *attr = room(r, (size_t)n_attr, sizeof *attr);
 	for (int i = 0; i < n_attr && !r->bad; i++) take_attribute(r, &attr[i]);
 	s->attr = attr;
@@ -624,12 +341,12 @@ static uint64_t load(const uint8_t *at) { uint64_t x; memcpy(&x, at, sizeof x); 
 static og_status open_plan(reader *r, const file_map *f, const char *path)
 {
 	uint32_t numbers[2];
-	if (f->size < HEADER || memcmp(f->data, magic, sizeof magic))
+	if (f->size < PLAN_FILE_HEADER || memcmp(f->data, PLAN_FILE_MAGIC, 8))
 		return base_fail(OG_BAD_FILE, "%s: this is not an Opgraft plan", path);
 	memcpy(numbers, f->data + 8, sizeof numbers);
-	if (numbers[0] != VERSION || numbers[1] != HEADER) {
+	if (numbers[0] != PLAN_FILE_VERSION || numbers[1] != PLAN_FILE_HEADER) {
 		return base_fail(OG_BAD_FILE, "%s: the plan has format %u, this Opgraft reads %d; build it again", path, numbers[0],
-		                 VERSION);
+		                 PLAN_FILE_VERSION);
 	}
 	if (load(f->data + 16) != f->size) {
 		return base_fail(OG_BAD_FILE, "%s: the plan should have %llu bytes and has %zu: it is damaged", path,
@@ -639,7 +356,7 @@ static og_status open_plan(reader *r, const file_map *f, const char *path)
 	if (f->size % 32) return base_fail(OG_BAD_FILE, "%s: the plan is damaged: it is not whole blocks", path);
 	if (plan_checksum(f->data, f->size) != load(f->data + 24))
 		return base_fail(OG_BAD_FILE, "%s: the plan's checksum is wrong: it is damaged", path);
-	if (at != HEADER || n > f->size - HEADER || weights % 64 || weights > f->size || weights < at + n)
+	if (at != PLAN_FILE_HEADER || n > f->size - PLAN_FILE_HEADER || weights % 64 || weights > f->size || weights < at + n)
 		return base_fail(OG_BAD_FILE, "%s: the plan's parts lie outside the file", path);
 	const char *device = (const char *)f->data + 56, *features = (const char *)f->data + 64;
 	if (device[7] || features[15]) return base_fail(OG_BAD_FILE, "%s: the plan's header is malformed", path);
@@ -686,7 +403,6 @@ og_status og_plan_load(og_plan **out, const char *path)
 	file_map f;
 	*out = NULL;
 	TRY(file_open(&f, path));
-	file_populate(&f);
 	og_status status = read_plan(out, &f, path);
 	if (status == OG_OK) (*out)->file = f;
 	else file_close(&f);
