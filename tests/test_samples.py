@@ -84,6 +84,13 @@ def test_every_batch_of_lenet5(tmp_path, batch, form):
         assert 0 < facts["slab"] < batch
 
 
+@pytest.mark.parametrize("level", ["scalar", "avx2", "avx512"])
+def test_every_level_runs_by_samples(tmp_path, level):
+    """On one lane all layouts are the same: by samples is one sample after the other."""
+    env = {**os.environ, "OPGRAFT_ISA": level}
+    ok("check", LENET5[0], "--batch", 19, "--batching", "samples", "-q", "--no-timing", env=env)
+
+
 def build(tmp_path, model, batch, form):
     ok("build", model, "-o", tmp_path / "net.plan", "-q", "--no-timing", "--batch", batch, "--batching", form)
     return ok_json("info", tmp_path / "net.plan")

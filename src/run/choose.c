@@ -154,7 +154,8 @@ static og_status build_form(og_plan **out, const chooser *c, plan_form form)
 	return status == OG_NO_MEMORY ? status : OG_OK;
 }
 
-/* True when most work is done with samples as lanes: a last product may be faster packed. Whole plans are timed in any case. */
+/* True when most work is done with samples as lanes: a last product may be faster packed. Whole plans are timed in any case.
+ * With one lane all layouts are the same. */
 static bool is_by_samples(const og_plan *p)
 {
 	double all = 0, there = 0;
@@ -162,7 +163,7 @@ static bool is_by_samples(const og_plan *p)
 		all += p->steps[i].kernel.flops;
 		if (p->steps[i].kernel.out_layout == LAYOUT_SAMPLES) there += p->steps[i].kernel.flops;
 	}
-	return there > 0.5 * all;
+	return there > 0.5 * all || p->backend->lanes() == 1;
 }
 
 static og_status build_by_samples(og_plan **out, const chooser *c)
