@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from conftest import BUILD, ROOT
 
 ENTRIES = {"getCreators", "setLoggerFinder", "RegisterCustomOps"}      # of op libraries, named by those who load them
-FOLDERS = ["base", "graph", "ops", "schema", "onnx", "surgery", "optimize", "backend", "cpu", "cuda", "plan", "run", "bridge",
+FOLDERS = ["base", "graph", "ops", "schema", "onnx", "tf", "surgery", "optimize", "backend", "cpu", "cuda", "plan", "run", "bridge",
            "kit", "report", "api"]
 BUILT = {"ops.inc"}          # headers that make writes
 SOURCES = sorted(path for path in (ROOT / "src").glob("*/*") if path.suffix in (".c", ".h"))
