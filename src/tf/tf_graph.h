@@ -6,7 +6,8 @@
  *     function's nodes, named "call/inner". Attributes that a body takes from its caller have their values.
  *   - Variables are constants: VarHandleOp, VariableV2 and Variable have become Const with the checkpoint's tensor, what
  *     reads a resource (ReadVariableOp) has become Identity. Other ops that take a resource (ResourceGather) see a Const.
- *   - Inputs are nodes of op Placeholder (or PlaceholderWithDefault), also where the user cut the graph at another node.
+ *   - Inputs are nodes of op Placeholder, also where the user cut the graph at another node; their attributes "dtype" and
+ *     "shape" are there where the file says them. A PlaceholderWithDefault that is no input has become Identity.
  *   - Control inputs are gone: nothing that a value depends on comes through them.
  * Types are ONNX's: a TensorFlow type that ONNX has no word for (resource, variant, 4-bit ones) is OG_NONE. Quantised integers
  * are the integers that hold them. Attributes that have their default may be absent from a file: whoever asks says the default. */
@@ -59,7 +60,7 @@ struct tf_node {
 
 /* An input or output of the whole graph. */
 typedef struct tf_port {
-	const char *name;                    /* key of the signature, or what the user called it, or the node's name; unique in its list */
+	const char *name;                    /* key of the signature, what the user called it, or the node's name; no name twice */
 	tf_value value;
 	og_dtype dtype;                      /* as the signature or the placeholder says; OG_NONE: not said */
 	tf_shape shape;
@@ -70,11 +71,12 @@ struct tf_graph {
 	const char *path;                    /* as given, for sentences */
 	const char *signature;               /* key of the signature in use; NULL: there is none */
 	tf_node *nodes; size_t n_nodes;
-	/* By a signature or by the user, else: all placeholders that are needed, and all nodes that nobody reads and that
-	 * make something (in the order of the file, without constants). */
+	/* By a signature or by the user, else: all placeholders that are needed; all nodes that no other reads or waits for, in
+	 * the order of the file, and of them those that depend on a placeholder if any does. */
 	tf_port *inputs; int n_inputs;
 	tf_port *outputs; int n_outputs;
 	int producer;                        /* version of the GraphDef's format; 0: not said */
+	map by_name;                         /* of nodes: tf_find's */
 };
 
 /* What to read of a file that has more than one graph. Zeros stand for the usual. */
