@@ -30,7 +30,7 @@ typedef struct cli_args {
 } cli_args;
 
 /* X(verb) one file each: cli_verb_NAME */
-#define CLI_VERBS(X) X(info) X(find) X(diff) X(extract) X(graft) X(ungraft) X(build) X(run) X(check) X(bench) X(profile) X(op) X(doctor) X(demo)
+#define CLI_VERBS(X) X(info) X(import) X(find) X(diff) X(extract) X(partition) X(graft) X(ungraft) X(build) X(run) X(check) X(bench) X(profile) X(op) X(doctor) X(demo)
 #define X(name) extern const cli_verb cli_verb_##name;
 CLI_VERBS(X)
 #undef X
@@ -100,6 +100,10 @@ bool cli_is_library(const char *path);              /* an ELF file */
 	CLI_OPS_OPTION
 
 bool cli_is_plan(const char *path);
+/* "image=8x1x28x28", or with ":OPT:MAX" behind, of which OPT counts; the name goes to `name`. */
+og_status cli_parse_shape(const cli_args *, og_binding *, const char *s, char *name, size_t room);
+/* A tensor of that type, dims below 0 taken as 1, of random numbers that hang on `seed` alone; 0: cleared. */
+og_status cli_make_tensor(og_tensor **out, const og_value_info *, uint64_t seed);
 /* Loads, builds, makes inputs (given, or random from `seed`), outputs and a session. batch 0: as the options say.
  * `given` (may be NULL): tensors for the inputs in the model's order, taken over. */
 og_status cli_net_open(cli_net *, const cli_args *, const char *path, int batch, og_tensor **given, int n_given);

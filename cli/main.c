@@ -48,7 +48,7 @@ static int help_verb(const cli_verb *v)
 static int help(FILE *to)
 {
 	fprintf(to, "opgraft %s -- write an operator once, graft it into any network\n\n", og_version());
-	for (int i = 0; i < N_VERBS; i++) fprintf(to, "  opgraft %-8s %s\n", verbs[i]->name, verbs[i]->what);
+	for (int i = 0; i < N_VERBS; i++) fprintf(to, "  opgraft %-9s %s\n", verbs[i]->name, verbs[i]->what);
 	fprintf(to, "\nopgraft VERB --help teaches a verb. Begin with:\n\n"
 	            "  opgraft demo lenet5                             the whole story in one command\n"
 	            "  opgraft info net.onnx                           what is in a network\n"

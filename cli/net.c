@@ -22,8 +22,7 @@ static og_status usage(const cli_args *a, const char *what, const char *value)
 	return OG_USAGE;
 }
 
-/* "image=8x1x28x28", or with ":OPT:MAX" behind, of which OPT is built for. */
-static og_status parse_shape(const cli_args *a, og_binding *b, const char *s, char *name, size_t room)
+og_status cli_parse_shape(const cli_args *a, og_binding *b, const char *s, char *name, size_t room)
 {
 	static const char *const form = "--shape takes NAME=1x3x8";
 	const char *equals = strrchr(s, '=');
@@ -105,9 +104,11 @@ static void fill_random(og_tensor *t, uint64_t seed)
 	}
 }
 
-static og_status make_tensor(og_tensor **out, const og_value_info *v, uint64_t seed)
+og_status cli_make_tensor(og_tensor **out, const og_value_info *v, uint64_t seed)
 {
-	og_status status = og_tensor_create(out, v->dtype, v->rank, v->dims);
+	int64_t dims[OG_MAX_RANK];
+	for (int d = 0; d < v->rank; d++) dims[d] = v->dims[d] < 0 ? 1 : v->dims[d];
+	og_status status = og_tensor_create(out, v->dtype, v->rank, dims);
 	if (status == OG_OK && seed) fill_random(*out, seed);
 	return status;
 }
@@ -144,7 +145,7 @@ static og_status build(cli_net *net, const cli_args *a, int batch)
 	og_value_info v;
 	og_status status = batch > 0 ? bind_batch(net->model, bindings, &n, batch) : OG_OK;
 	for (int k = 0; status == OG_OK && (s = cli_option_nth(a, "--shape", k)); k++)
-		status = parse_shape(a, &bindings[n++], s, names[k], sizeof names[k]);
+		status = cli_parse_shape(a, &bindings[n++], s, names[k], sizeof names[k]);
 	for (int i = 0; status == OG_OK && i < net->n_inputs && n < MAX; i++) {
 		if (!net->inputs[i]) continue;
 		status = og_model_input(net->model, i, &v);
@@ -168,7 +169,7 @@ static og_status make_buffers(cli_net *net, const cli_args *a, bool runs)
 	og_value_info v;
 	for (int i = 0; i < net->n_inputs; i++) {
 		og_status status = og_plan_input(net->plan, i, &v);
-		if (status == OG_OK && !net->inputs[i]) status = make_tensor(&net->inputs[i], &v, (uint64_t)i + 1);
+		if (status == OG_OK && !net->inputs[i]) status = cli_make_tensor(&net->inputs[i], &v, (uint64_t)i + 1);
 		if (status != OG_OK) return status;
 		og_tensor want = { .dtype = v.dtype, .rank = v.rank };
 		memcpy(want.dims, v.dims, sizeof want.dims);
@@ -181,7 +182,7 @@ static og_status make_buffers(cli_net *net, const cli_args *a, bool runs)
 	}
 	for (int i = 0; i < net->n_outputs; i++) {
 		og_status status = og_plan_output(net->plan, i, &v);
-		if (status == OG_OK) status = make_tensor(&net->outputs[i], &v, 0);
+		if (status == OG_OK) status = cli_make_tensor(&net->outputs[i], &v, 0);
 		if (status != OG_OK) return status;
 		net->out[i] = net->outputs[i]->data;
 	}

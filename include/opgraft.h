@@ -200,6 +200,9 @@ typedef struct og_build_options {
 	/* How a batch is run. NULL or "auto": the fastest way found. "whole": all samples step by step. "slabs": some samples at a
 	 * time through all steps. "samples": slabs of one vector of samples each. OG_UNSUPPORTED where the network cannot. */
 	const char *batching;
+	/* A plan of the same network with other shapes: weights that both have are kept once, in that plan, which must outlive this
+	 * one. NULL: none. */
+	const og_plan *share;
 } og_build_options;
 
 /* Optimises a copy of the model and builds it. The model may be freed afterwards.
@@ -232,6 +235,24 @@ typedef struct og_memory {
 	size_t workspace;            /* scratch of the largest step */
 } og_memory;
 OG_API void og_plan_memory(const og_plan *plan, og_memory *out);
+
+/* ---- TensorFlow ------------------------------------------------------------------------------------------------ */
+
+/* What to take of a TensorFlow graph. */
+typedef struct og_import_options {
+	size_t size;
+	/* Inputs by name ("x", "split:1"), anywhere in the graph: what lies before them is cut away. rank -1: only the name is
+	 * given; a dimension of -1 stays open. n_inputs 0: those of the signature, or the placeholders. */
+	const og_binding *inputs; int n_inputs;
+	const char *const *outputs; int n_outputs;       /* 0: those of the signature, or the nodes that no other node reads */
+	const char *signature, *tag;     /* of a SavedModel; NULL: "serving_default", "serve" */
+} og_import_options;
+/* Reads a TensorFlow graph (frozen GraphDef, binary or text; MetaGraphDef with its checkpoint; SavedModel folder) as an ONNX model
+ * of opset 17 that og_model_save writes. Ops of loaded libraries are taken by name. options may be NULL. OG_MISSING: a file, input,
+ * output or signature; OG_BAD_FILE: damaged or contradictory; OG_UNSUPPORTED names op and node. */
+OG_API og_status og_model_import_tensorflow(og_model **out, const char *path, const og_import_options *options);
+/* The k-th op of TensorFlow that can be taken, in order of names; NULL: there are no more. */
+OG_API const char *og_import_tensorflow_op(size_t k);
 
 /* ---- sessions -------------------------------------------------------------------------------------------------- */
 
@@ -284,6 +305,7 @@ typedef struct og_peer_options {
 	size_t size;
 	int threads;                         /* 0: as many as it likes */
 	const char *const *libraries; int n_libraries;   /* op libraries, or any custom-op libraries, that the session registers */
+	int only_asked;                      /* whether it takes the model: nothing is optimised for runs, and nothing logged */
 } og_peer_options;
 /* The same with options, which may be NULL. OG_UNSUPPORTED also when it refuses a library. */
 OG_API og_status og_peer_open_with(og_peer **out, const char *model_path, const og_peer_options *options);
@@ -291,7 +313,64 @@ OG_API const char *og_peer_version(const og_peer *peer);
 /* Tensors that the next runs read and write, in the model's order; they must outlive the runs. */
 OG_API og_status og_peer_bind(og_peer *peer, const og_tensor *const *inputs, og_tensor *const *outputs);
 OG_API og_status og_peer_run(og_peer *peer);
+/* Runs once on these inputs; outputs[k] are made here, each ended by og_tensor_free. What was bound is bound no more. */
+OG_API og_status og_peer_compute(og_peer *peer, const og_tensor *const *inputs, og_tensor **outputs);
+/* OG_OK: it is installed, and its version is in `version`, cut to `room` bytes. OG_MISSING. */
+OG_API og_status og_peer_ready(char *version, size_t room);
 OG_API void og_peer_free(og_peer *peer);
+
+/* ---- partition ------------------------------------------------------------------------------------------------- */
+
+/* Whom a network can be cut for, by name: "tensorrt" and "onnxruntime" (asked themselves, where they are installed:
+ * OPGRAFT_TENSORRT, OPGRAFT_ONNXRUNTIME), "opgraft" (plans) and "reference" (Opgraft's plain definitions: If and Loop too). */
+typedef struct og_partition_options {
+	size_t size;
+	const char *runtime;         /* that is to run as many nodes as it takes */
+	const char *fallback;        /* that runs the rest; NULL: the first of opgraft, onnxruntime and reference that can */
+	int min_nodes;               /* pieces of the runtime with fewer nodes go to the fallback, where that can; 0: none */
+	/* Nodes that the runtime cannot take, whatever it says: one glob over node names a line (output name where a node has
+	 * none), or "op:TYPE", then a space and the reason if there is one; '#' starts a comment. With this, a runtime that is
+	 * not here takes all others. NULL: none. */
+	const char *refuse;
+	const char *folder;          /* where to write the pieces and manifest.json; NULL: nothing is written */
+	const char *const *libraries; int n_libraries;   /* op libraries that the runtimes load */
+} og_partition_options;
+/* Says which nodes a runtime can take and why not the others, and cuts the network into pieces that can run one after
+ * the other: as many nodes as it takes go to the runtime, and no cut that does so has fewer pieces. What hangs on constants only
+ * comes with each piece that needs it. Every piece was shown to who is to run it. OG_JSON: what is in manifest.json, which
+ * docs/partition.md describes. OG_MISSING: the runtime is not here and `refuse` says nothing; OG_UNSUPPORTED: a node
+ * that neither takes; OG_USAGE: no such runtime. */
+OG_API og_status og_partition(char **out, const og_model *model, const og_partition_options *options, og_format format);
+
+/* A manifest with its pieces, to run. */
+typedef struct og_manifest og_manifest;
+/* OG_MISSING: no such file; OG_BAD_FILE: it contradicts itself or its pieces, or a piece is missing. */
+OG_API og_status og_manifest_load(og_manifest **out, const char *path);
+OG_API void og_manifest_free(og_manifest *manifest);
+OG_API int og_manifest_inputs(const og_manifest *manifest);
+OG_API int og_manifest_outputs(const og_manifest *manifest);
+OG_API og_status og_manifest_input(const og_manifest *manifest, int k, og_value_info *out);
+OG_API og_status og_manifest_output(const og_manifest *manifest, int k, og_value_info *out);
+OG_API int og_manifest_pieces(const og_manifest *manifest);
+typedef struct og_piece_info {
+	const char *file;
+	const char *runtime;         /* whom it was cut for */
+	const char *ran;             /* who ran it last; NULL: not run yet */
+} og_piece_info;
+OG_API og_status og_manifest_piece(const og_manifest *manifest, int k, og_piece_info *out);
+typedef struct og_manifest_options {
+	size_t size;
+	const char *device, *precision;      /* of pieces that Opgraft runs as plans: see og_build_options */
+	int threads;
+	int no_fuse;
+	const char *const *libraries; int n_libraries;   /* op libraries that ONNX Runtime loads */
+	og_timing timing; const char *timing_cache; const char *batching;
+} og_manifest_options;
+/* Runs the pieces one after the other. inputs[k] in the manifest's order; outputs[k] are made here, each ended by
+ * og_tensor_free. A piece for TensorRT, which is not driven here, is run by who can: Opgraft's plan, ONNX Runtime or the reference;
+ * so is one for Opgraft that cannot be planned. options may be NULL. */
+OG_API og_status og_manifest_run(og_manifest *manifest, const og_tensor *const *inputs, og_tensor **outputs,
+                                 const og_manifest_options *options);
 
 /* ---- ops and machine ------------------------------------------------------------------------------------------- */
 

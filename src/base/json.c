@@ -112,6 +112,36 @@ void json_null(json *j)
 	text_add(&j->out, "null");
 }
 
+void json_put_string(json *j, const char *key, const char *value)
+{
+	json_key(j, key);
+	json_string(j, value);
+}
+
+void json_put_number(json *j, const char *key, double value)
+{
+	json_key(j, key);
+	json_number(j, value);
+}
+
+void json_put_int(json *j, const char *key, int64_t value)
+{
+	json_key(j, key);
+	json_int(j, value);
+}
+
+void json_put_bool(json *j, const char *key, bool value)
+{
+	json_key(j, key);
+	json_bool(j, value);
+}
+
+void json_put(json *j, const char *key, char bracket)
+{
+	json_key(j, key);
+	json_begin(j, bracket);
+}
+
 /* ---- reader --------------------------------------------------------------------------------- */
 
 enum { DEEPEST = 100 };

@@ -5,7 +5,7 @@
 #include "base.h"
 
 /* Writer: commas, quotes and nesting are kept right; the text is in `out`.
- *   json_begin(&j, '{'); json_key(&j, "op"); json_string(&j, "Swish"); json_end(&j, '}'); */
+ *   json_begin(&j, '{'); json_put_string(&j, "op", "Swish"); json_end(&j, '}'); */
 typedef struct json { text out; bool need_comma; } json;
 void json_begin(json *, char bracket);              /* '{' or '[' */
 void json_end(json *, char bracket);                /* '}' or ']' */
@@ -15,6 +15,12 @@ void json_number(json *, double);                   /* shortest form that reads 
 void json_int(json *, int64_t);
 void json_bool(json *, bool);
 void json_null(json *);
+/* Members of an object: the key, and the value or its opening bracket. */
+void json_put_string(json *, const char *key, const char *s);
+void json_put_number(json *, const char *key, double);
+void json_put_int(json *, const char *key, int64_t);
+void json_put_bool(json *, const char *key, bool);
+void json_put(json *, const char *key, char bracket);
 
 /* Reader: a tree in the arena. Fails with OG_BAD_FILE naming line and column; nesting is limited to 100. */
 typedef enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } json_kind;

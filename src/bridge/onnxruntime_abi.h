@@ -31,6 +31,11 @@ typedef struct ort_base { const void *const *(*get_api)(uint32_t version); const
 	X(SessionGetOutputName,    37, void *, (const void *session, size_t k, void *allocator, char **out)) \
 	X(CreateTensorWithDataAsOrtValue, 49, void *, (const void *info, void *data, size_t bytes, const int64_t *dims, size_t rank, \
 	                                        int type, void **out)) \
+	X(GetTensorMutableData,    51, void *, (void *value, void **out)) \
+	X(GetTensorElementType,    60, void *, (const void *shape, int *out)) \
+	X(GetDimensionsCount,      61, void *, (const void *shape, size_t *out)) \
+	X(GetDimensions,           62, void *, (const void *shape, int64_t *dims, size_t rank)) \
+	X(GetTensorTypeAndShape,   65, void *, (const void *value, void **out)) \
 	X(CreateCpuMemoryInfo,     69, void *, (int allocator, int type, void **out)) \
 	X(AllocatorFree,           76, void *, (void *allocator, void *p)) \
 	X(GetAllocatorWithDefaultOptions, 78, void *, (void **out)) \
@@ -39,6 +44,7 @@ typedef struct ort_base { const void *const *(*get_api)(uint32_t version); const
 	X(ReleaseMemoryInfo,       94, void, (void *)) \
 	X(ReleaseSession,          95, void, (void *)) \
 	X(ReleaseValue,            96, void, (void *)) \
+	X(ReleaseTensorTypeAndShapeInfo, 99, void, (void *)) \
 	X(ReleaseSessionOptions,  100, void, (void *)) \
 	X(RegisterCustomOpsLibrary_V2, 228, void *, (void *options, const char *path))
 enum { ORT_RUN_VERSION = 14 };           /* an API version that has all of them */

@@ -15,7 +15,7 @@ typedef struct ort_api {
 #undef X
 } ort_api;
 
-enum { MAX_VALUES = 64, ALL_OPTIMIZATIONS = 99, SEVERITY_ERROR = 3, ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
+enum { NO_OPTIMIZATIONS = 0, ALL_OPTIMIZATIONS = 99, SEVERITY_ERROR = 3, SEVERITY_FATAL = 4, ARENA_ALLOCATOR = 1, DEFAULT_MEMORY = 0 };
 
 struct og_peer {
 	void *library;
@@ -23,8 +23,8 @@ struct og_peer {
 	const char *version;
 	void *env, *options, *session, *memory, *allocator;
 	size_t n_in, n_out;
-	char *names[2 * MAX_VALUES];             /* of inputs, then outputs; the runtime's memory */
-	void *values[2 * MAX_VALUES];            /* OrtValues over the caller's tensors */
+	char **names;                            /* of inputs, then outputs; the runtime's memory */
+	void **values;                           /* OrtValues over the caller's tensors */
 };
 
 /* ---- finding the library --------------------------------------------------------------------- */
@@ -105,9 +105,9 @@ static og_status register_library(og_peer *p, const char *path)
 
 static og_status open_session(og_peer *p, const char *path, const og_peer_options *o)
 {
-	TRY(check(p, p->api.CreateEnv(SEVERITY_ERROR, "opgraft", &p->env)));
+	TRY(check(p, p->api.CreateEnv(o->only_asked ? SEVERITY_FATAL : SEVERITY_ERROR, "opgraft", &p->env)));
 	TRY(check(p, p->api.CreateSessionOptions(&p->options)));
-	TRY(check(p, p->api.SetSessionGraphOptimizationLevel(p->options, ALL_OPTIMIZATIONS)));
+	TRY(check(p, p->api.SetSessionGraphOptimizationLevel(p->options, o->only_asked ? NO_OPTIMIZATIONS : ALL_OPTIMIZATIONS)));
 	TRY(check(p, p->api.SetIntraOpNumThreads(p->options, o->threads)));
 	TRY(check(p, p->api.SetInterOpNumThreads(p->options, 1)));
 	for (int i = 0; i < o->n_libraries; i++) TRY(register_library(p, o->libraries[i]));
@@ -116,10 +116,9 @@ static og_status open_session(og_peer *p, const char *path, const og_peer_option
 	TRY(check(p, p->api.GetAllocatorWithDefaultOptions(&p->allocator)));
 	TRY(check(p, p->api.SessionGetInputCount(p->session, &p->n_in)));
 	TRY(check(p, p->api.SessionGetOutputCount(p->session, &p->n_out)));
-	if (p->n_in > MAX_VALUES || p->n_out > MAX_VALUES) {
-		p->n_in = p->n_out = 0;
-		return base_fail(OG_UNSUPPORTED, "%s has more than %d inputs or outputs", path, MAX_VALUES);
-	}
+	p->names = base_new(p->n_in + p->n_out + 1, sizeof *p->names);
+	p->values = base_new(p->n_in + p->n_out + 1, sizeof *p->values);
+	if (!p->names || !p->values) return base_no_memory();
 	for (size_t k = 0; k < p->n_in; k++) TRY(check(p, p->api.SessionGetInputName(p->session, k, p->allocator, &p->names[k])));
 	for (size_t k = 0; k < p->n_out; k++)
 		TRY(check(p, p->api.SessionGetOutputName(p->session, k, p->allocator, &p->names[p->n_in + k])));
@@ -128,7 +127,7 @@ static og_status open_session(og_peer *p, const char *path, const og_peer_option
 
 static void release_values(og_peer *p)
 {
-	for (size_t k = 0; k < p->n_in + p->n_out; k++) {
+	for (size_t k = 0; p->values && k < p->n_in + p->n_out; k++) {
 		if (p->values[k]) p->api.ReleaseValue(p->values[k]);
 		p->values[k] = NULL;
 	}
@@ -136,11 +135,12 @@ static void release_values(og_peer *p)
 
 og_status og_peer_open_with(og_peer **out, const char *model, const og_peer_options *options)
 {
-	static const og_peer_options defaults = { .size = sizeof defaults };
+	og_peer_options o = { 0 };
+	if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
 	og_peer *p = *out = base_new(1, sizeof *p);
 	NEED(p);
 	og_status status = load_api(p);
-	if (status == OG_OK) status = open_session(p, model, options ? options : &defaults);
+	if (status == OG_OK) status = open_session(p, model, &o);
 	if (status == OG_OK) return OG_OK;
 	og_peer_free(p);
 	*out = NULL;
@@ -154,14 +154,17 @@ og_status og_peer_open(og_peer **out, const char *model, int threads)
 
 const char *og_peer_version(const og_peer *p) { return p->version; }
 
+static og_status set_value(og_peer *p, size_t k, const og_tensor *t)
+{
+	return check(p, p->api.CreateTensorWithDataAsOrtValue(p->memory, t->data, og_tensor_bytes(t), t->dims, (size_t)t->rank,
+	                                                      (int)t->dtype, &p->values[k]));
+}
+
 og_status og_peer_bind(og_peer *p, const og_tensor *const *inputs, og_tensor *const *outputs)
 {
 	release_values(p);
-	for (size_t k = 0; k < p->n_in + p->n_out; k++) {
-		const og_tensor *t = k < p->n_in ? inputs[k] : outputs[k - p->n_in];
-		TRY(check(p, p->api.CreateTensorWithDataAsOrtValue(p->memory, t->data, og_tensor_bytes(t), t->dims, (size_t)t->rank,
-		                                                   (int)t->dtype, &p->values[k])));
-	}
+	for (size_t k = 0; k < p->n_in; k++) TRY(set_value(p, k, inputs[k]));
+	for (size_t k = 0; k < p->n_out; k++) TRY(set_value(p, p->n_in + k, outputs[k]));
 	return OG_OK;
 }
 
@@ -171,16 +174,61 @@ og_status og_peer_run(og_peer *p)
 	                           (const char *const *)p->names + p->n_in, p->n_out, p->values + p->n_in));
 }
 
+/* A copy of what the runtime computed. */
+static og_status take_value(og_peer *p, og_tensor **out, void *value)
+{
+	void *info = NULL, *data = NULL;
+	size_t rank = 0;
+	int dtype = 0;
+	int64_t dims[OG_MAX_RANK] = { 0 };
+	TRY(check(p, p->api.GetTensorTypeAndShape(value, &info)));
+	og_status status = check(p, p->api.GetTensorElementType(info, &dtype));
+	if (status == OG_OK) status = check(p, p->api.GetDimensionsCount(info, &rank));
+	if (status == OG_OK && rank > OG_MAX_RANK) status = base_fail(OG_UNSUPPORTED, "ONNX Runtime gives a tensor of rank %zu", rank);
+	if (status == OG_OK) status = check(p, p->api.GetDimensions(info, dims, rank));
+	p->api.ReleaseTensorTypeAndShapeInfo(info);
+	if (status == OG_OK) status = check(p, p->api.GetTensorMutableData(value, &data));
+	if (status == OG_OK) status = og_tensor_create(out, (og_dtype)dtype, (int)rank, dims);
+	if (status == OG_OK && og_tensor_bytes(*out)) memcpy((*out)->data, data, og_tensor_bytes(*out));
+	return status;
+}
+
+og_status og_peer_compute(og_peer *p, const og_tensor *const *inputs, og_tensor **outputs)
+{
+	og_status status = OG_OK;
+	release_values(p);
+	for (size_t k = 0; k < p->n_out; k++) outputs[k] = NULL;
+	for (size_t k = 0; k < p->n_in && status == OG_OK; k++) status = set_value(p, k, inputs[k]);
+	if (status == OG_OK) status = og_peer_run(p);
+	for (size_t k = 0; k < p->n_out && status == OG_OK; k++) status = take_value(p, &outputs[k], p->values[p->n_in + k]);
+	release_values(p);
+	for (size_t k = 0; k < p->n_out && status != OG_OK; k++) {
+		og_tensor_free(outputs[k]);
+		outputs[k] = NULL;
+	}
+	return status;
+}
+
+og_status og_peer_ready(char *version, size_t room)
+{
+	og_peer p = { 0 };
+	TRY(load_api(&p));
+	snprintf(version, room, "%s", p.version);
+	return OG_OK;
+}
+
 void og_peer_free(og_peer *p)
 {
 	if (!p) return;
 	if (p->api.ReleaseValue) release_values(p);
-	for (size_t k = 0; k < p->n_in + p->n_out; k++)
+	for (size_t k = 0; p->names && k < p->n_in + p->n_out; k++)
 		if (p->names[k]) check(p, p->api.AllocatorFree(p->allocator, p->names[k]));
 	if (p->memory) p->api.ReleaseMemoryInfo(p->memory);
 	if (p->session) p->api.ReleaseSession(p->session);
 	if (p->options) p->api.ReleaseSessionOptions(p->options);
 	if (p->env) p->api.ReleaseEnv(p->env);
 	/* the library stays loaded: it has threads and exit handlers of its own */
+	base_free(p->names);
+	base_free(p->values);
 	base_free(p);
 }

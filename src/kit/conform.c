@@ -134,10 +134,10 @@ static void report_line(report *r, int check, bool passed, const char *words)
 	r->failed += !passed;
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
-		json_key(&r->j, "check"), json_string(&r->j, checks[check].name);
-		json_key(&r->j, "about"), json_string(&r->j, checks[check].about);
-		json_key(&r->j, "passed"), json_bool(&r->j, passed);
-		json_key(&r->j, "words"), json_string(&r->j, words);
+		json_put_string(&r->j, "check", checks[check].name);
+		json_put_string(&r->j, "about", checks[check].about);
+		json_put_bool(&r->j, "passed", passed);
+		json_put_string(&r->j, "words", words);
 		json_end(&r->j, '}');
 	} else {
 		text_printf(&r->t, "  %-12s %-7s", checks[check].name, passed ? "ok" : "FAILED");
@@ -172,10 +172,10 @@ static og_status report_op(report *r, const og_op *op)
 	const char *domain = schema_domain(op);
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
-		json_key(&r->j, "name"), json_string(&r->j, op->name);
-		json_key(&r->j, "domain"), json_string(&r->j, domain);
-		json_key(&r->j, "since"), json_int(&r->j, op->since);
-		json_key(&r->j, "checks"), json_begin(&r->j, '[');
+		json_put_string(&r->j, "name", op->name);
+		json_put_string(&r->j, "domain", domain);
+		json_put_int(&r->j, "since", op->since);
+		json_put(&r->j, "checks", '[');
 	} else {
 		text_printf(&r->t, "%s%s%s, version %d\n", domain, *domain ? "::" : "", op->name, op->since);
 	}
@@ -195,8 +195,8 @@ static og_status report_all(report *r, const og_library *l, const char *name)
 	int wanted = 0;
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
-		json_key(&r->j, "library"), json_string(&r->j, r->path);
-		json_key(&r->j, "ops"), json_begin(&r->j, '[');
+		json_put_string(&r->j, "library", r->path);
+		json_put(&r->j, "ops", '[');
 	}
 	for (size_t k = 0; k < l->n_ops; k++) {
 		if (!is_wanted(l->ops[k], name)) continue;
@@ -207,7 +207,7 @@ static og_status report_all(report *r, const og_library *l, const char *name)
 		return base_fail(OG_USAGE, "%s: holds no op called '%s'; opgraft op list shows what it holds", r->path, name ? name : "");
 	if (r->format == OG_JSON) {
 		json_end(&r->j, ']');
-		json_key(&r->j, "passed"), json_bool(&r->j, !r->failed);
+		json_put_bool(&r->j, "passed", !r->failed);
 		json_end(&r->j, '}');
 	} else if (r->failed) {
 		text_printf(&r->t, "%d of %d checks failed\n", r->failed, r->ran);

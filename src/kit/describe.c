@@ -57,19 +57,19 @@ static void attr_json(json *j, const og_attr *d)
 {
 	text word = { 0 };
 	json_begin(j, '{');
-	json_key(j, "name"), json_string(j, d->name);
-	json_key(j, "type"), json_string(j, attr_types[d->type]);
-	if (d->required) json_key(j, "required"), json_bool(j, true);
-	else if (d->type == OG_ATTR_INT || d->type == OG_ATTR_FLOAT) json_key(j, "default"), json_number(j, d->value);
+	json_put_string(j, "name", d->name);
+	json_put_string(j, "type", attr_types[d->type]);
+	if (d->required) json_put_bool(j, "required", true);
+	else if (d->type == OG_ATTR_INT || d->type == OG_ATTR_FLOAT) json_put_number(j, "default", d->value);
 	else if (d->type == OG_ATTR_ENUM) {
 		add_word(&word, d->words, (int)d->value);
-		json_key(j, "default"), json_string(j, word.data ? word.data : "");
+		json_put_string(j, "default", word.data ? word.data : "");
 		text_free(&word);
 	}
-	if (d->words) json_key(j, "words"), json_string(j, d->words);
+	if (d->words) json_put_string(j, "words", d->words);
 	if (d->low < d->high) {
-		json_key(j, "low"), json_number(j, d->low);
-		json_key(j, "high"), json_number(j, d->high);
+		json_put_number(j, "low", d->low);
+		json_put_number(j, "high", d->high);
 	}
 	json_end(j, '}');
 }
@@ -77,35 +77,35 @@ static void attr_json(json *j, const og_attr *d)
 static void op_json(json *j, const og_op *op)
 {
 	json_begin(j, '{');
-	json_key(j, "name"), json_string(j, op->name);
-	json_key(j, "called"), json_string(j, schema_called(op));
-	json_key(j, "domain"), json_string(j, schema_domain(op));
-	json_key(j, "since"), json_int(j, op->since);
-	json_key(j, "elementwise"), json_bool(j, op->ref != NULL);
-	json_key(j, "inputs"), json_string(j, op->inputs);
-	json_key(j, "outputs"), json_string(j, op->outputs);
-	json_key(j, "types"), json_string(j, op->types ? op->types : "");
-	json_key(j, "attributes"), json_begin(j, '[');
+	json_put_string(j, "name", op->name);
+	json_put_string(j, "called", schema_called(op));
+	json_put_string(j, "domain", schema_domain(op));
+	json_put_int(j, "since", op->since);
+	json_put_bool(j, "elementwise", op->ref != NULL);
+	json_put_string(j, "inputs", op->inputs);
+	json_put_string(j, "outputs", op->outputs);
+	json_put_string(j, "types", op->types ? op->types : "");
+	json_put(j, "attributes", '[');
 	for (const og_attr *d = op->attrs; d && d->name; d++) attr_json(j, d);
 	json_end(j, ']');
-	json_key(j, "levels"), json_begin(j, '[');
+	json_put(j, "levels", '[');
 	for (int isa = 0; isa < OG_ISA_COUNT; isa++)
 		if (has_level(op, isa)) json_string(j, levels[isa]);
 	json_end(j, ']');
-	if (op->body) json_key(j, "body"), json_string(j, op->body);
-	json_key(j, "doc"), json_string(j, op->doc ? op->doc : "");
+	if (op->body) json_put_string(j, "body", op->body);
+	json_put_string(j, "doc", op->doc ? op->doc : "");
 	json_end(j, '}');
 }
 
 static void library_json(json *j, const og_library *l)
 {
 	json_begin(j, '{');
-	json_key(j, "ops"), json_begin(j, '[');
+	json_put(j, "ops", '[');
 	for (size_t k = 0; k < (l ? l->n_ops : schema_count()); k++) op_json(j, l ? l->ops[k] : schema_at(k));
 	json_end(j, ']');
 	if (l) {
-		json_key(j, "version"), json_string(j, l->version);
-		json_key(j, "images"), json_begin(j, '[');
+		json_put_string(j, "version", l->version);
+		json_put(j, "images", '[');
 		for (uint32_t k = 0; k < l->n_images; k++) {
 			char name[32];
 			snprintf(name, sizeof name, "%s_%d", l->images[k].is_ptx ? "compute" : "sm", l->images[k].arch);

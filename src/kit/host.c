@@ -131,10 +131,10 @@ static void report_line(report *r, int check, verdict v, const char *words)
 	r->count[v]++;
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
-		json_key(&r->j, "check"), json_string(&r->j, checks[check].name);
-		json_key(&r->j, "about"), json_string(&r->j, checks[check].about);
-		json_key(&r->j, "result"), json_string(&r->j, verdicts[v]);
-		json_key(&r->j, "words"), json_string(&r->j, words);
+		json_put_string(&r->j, "check", checks[check].name);
+		json_put_string(&r->j, "about", checks[check].about);
+		json_put_string(&r->j, "result", verdicts[v]);
+		json_put_string(&r->j, "words", words);
 		json_end(&r->j, '}');
 	} else {
 		text_printf(&r->t, "  %-13s %-8s", checks[check].name, verdicts[v]);
@@ -171,8 +171,8 @@ static og_status report_plugin(report *r, int32_t creator, const char *name)
 {
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
-		json_key(&r->j, "name"), json_string(&r->j, name);
-		json_key(&r->j, "checks"), json_begin(&r->j, '[');
+		json_put_string(&r->j, "name", name);
+		json_put(&r->j, "checks", '[');
 	} else {
 		text_printf(&r->t, "%s\n", name);
 	}
@@ -194,8 +194,8 @@ static og_status report_all(report *r, char *lines)
 	const char *other = NULL;
 	if (r->format == OG_JSON) {
 		json_begin(&r->j, '{');
-		json_key(&r->j, "library"), json_string(&r->j, r->path);
-		json_key(&r->j, "plugins"), json_begin(&r->j, '[');
+		json_put_string(&r->j, "library", r->path);
+		json_put(&r->j, "plugins", '[');
 	}
 	for (char *line = lines, *end; (end = strchr(line, '\n')); line = end + 1, creator++) {
 		*end = '\0';
@@ -215,10 +215,10 @@ static og_status report_all(report *r, char *lines)
 	if (!driven) return base_fail(OG_BAD_FILE, "%s: getCreators gives no creator", r->path);
 	if (r->format == OG_JSON) {
 		json_end(&r->j, ']');
-		json_key(&r->j, "passed"), json_bool(&r->j, r->count[FAILED] == 0);
-		json_key(&r->j, "ok"), json_int(&r->j, r->count[PASSED]);
-		json_key(&r->j, "failed"), json_int(&r->j, r->count[FAILED]);
-		json_key(&r->j, "skipped"), json_int(&r->j, r->count[SKIPPED]);
+		json_put_bool(&r->j, "passed", r->count[FAILED] == 0);
+		json_put_int(&r->j, "ok", r->count[PASSED]);
+		json_put_int(&r->j, "failed", r->count[FAILED]);
+		json_put_int(&r->j, "skipped", r->count[SKIPPED]);
 		json_end(&r->j, '}');
 	} else {
 		text_printf(&r->t, "%d checks: %d ok, %d failed, %d skipped\n", r->count[0] + r->count[1] + r->count[2],

@@ -25,11 +25,10 @@ static char *make_program(const kit_source *sources, size_t n)
 	return text_take(&t);
 }
 
-/* What makes the bits those of the CPU, then the folders of headers, then room for the architecture; NULL when memory is short. */
+/* What all device code is compiled with, then the folders of headers, then room for the architecture; NULL when memory is short. */
 static const char **make_options(arena *a, const kit_source *sources, size_t n_sources, const char *include, int *n)
 {
-	static const char *const fixed[] = { "--std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true",
-	                                     "-default-device", "-DOG_KERNELS" };
+	static const char *const fixed[] = { NVRTC_EXACT, "-DOG_KERNELS" };
 	const size_t n_fixed = sizeof fixed / sizeof *fixed;
 	const char **options = arena_array(a, n_fixed + n_sources + 2, sizeof *options);
 	if (!options) return NULL;
