@@ -13,8 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cpu/kernels.h"
-#include "backend/layout.h"
+#include "cpu/cpu.h"
 #include "schema/schema.h"
 
 typedef struct spec {
@@ -78,7 +77,8 @@ typedef struct bench {
 	backend_node node;
 	og_attr_value attr[ATTRS];
 	og_tensor in[INPUTS], out;
-	og_tensor type[INPUTS];              /* of the inputs; data: of constants, which are the anchor's inputs from 1 on */
+	/* of the inputs; data: of constants, which are the anchor's inputs from 1 on */
+	og_tensor type[INPUTS];
 	int64_t ints[3][4];
 	program tail;
 	int64_t k;                           /* products in a sum */
@@ -241,8 +241,10 @@ static double time_of(const ready *r)
 	return best;
 }
 
-/* Copies tensor `from` to `to`, which lie in those layouts, one of them plain; seconds are added to *t unless it is NULL. */
-static void reorder(const og_tensor *from, backend_layout have, og_tensor *to, backend_layout want, pool *threads, double *t)
+/* Copies tensor `from` to `to`, which lie in those layouts, one of them plain; seconds are added to *t unless it is
+ * NULL. */
+static void reorder(const og_tensor *from, backend_layout have, og_tensor *to, backend_layout want, pool *threads,
+                    double *t)
 {
 	if (layout_same(from, have, want, cpu_backend.lanes())) {
 		memcpy(to->data, from->data, layout_bytes(from, have, cpu_backend.lanes()));
@@ -297,24 +299,6 @@ static double residual(const bench *b, const float *y, const float *wanted, cons
 		if (!(error <= worst)) worst = isnan(error) ? HUGE_VAL : error;
 	}
 	return worst;
-}
-
-/* Operations a second of one core: the largest tile on operands that never leave L1. */
-static double measure_peak(const cpu_kernels *k)
-{
-	enum { COLUMNS = CPU_MAX_VECTORS * CPU_MAX_LANES, LENGTH = 10000 };
-	static _Alignas(64) float a[CPU_MAX_ROWS], b[COLUMNS], c[CPU_MAX_ROWS][COLUMNS];
-	int vectors = k->max_sums / k->max_rows;
-	double best = 0;
-	for (int i = 0; i < 200; i++) {
-		cpu_tile t = { .a = a, .a_row = 1, .b = b, .c = c[0], .c_row = COLUMNS, .start = a, .last = k->lanes,
-		               .k = LENGTH };
-		double begin = base_now();
-		k->tile[k->max_rows][vectors](&t);
-		double speed = 2.0 * LENGTH * k->max_rows * vectors * k->lanes / (base_now() - begin);
-		if (speed > best) best = speed;
-	}
-	return best;
 }
 
 /* Prints a line about one way; false when its result is wrong. */
@@ -380,7 +364,7 @@ int main(int argc, char **argv)
 	pool *threads;
 	bool good = true;
 	if (pool_create(&threads, argc > 2 ? atoi(argv[2]) : 1) != OG_OK) fail("threads");
-	double peak = measure_peak(kernels);
+	double peak = cpu_peak(kernels);
 	printf("%s, %d thread(s), peak of a core %.1f GFLOP/s\n", kernels->name, pool_threads(threads), peak * 1e-9);
 	printf("%-24s %-32s %9s %9s %8s %6s %9s %8s\n", "kernel", "way", "ms", "guess", "GFLOP/s", "peak", "reorders",
 	       "residual");

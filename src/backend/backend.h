@@ -8,10 +8,10 @@
 #include "opgraft/op_abi.h"
 
 /* How the elements of a tensor lie. Plain is row-major, as ONNX has it. The others cut one axis into blocks of
- * backend.lanes() entries and make the place within a block the innermost axis: [N, C, H, W] by channels is
- * [N, ceil(C / lanes), H, W, lanes]; by samples it is [ceil(N / lanes), C, H, W, lanes]. Entries of the last block that are
- * not there have undefined contents: a kernel computes them if it likes, but lets none of them into another entry. An axis of
- * size 1 is not cut. See layout.h. */
+ * backend.lanes() entries and make the place within a block the innermost axis: [N, C, H, W] by channels is [N,
+ * ceil(C / lanes), H, W, lanes]; by samples it is [ceil(N / lanes), C, H, W, lanes]. Entries of the last block that
+ * are not there have undefined contents: a kernel computes them if it likes, but lets none of them into another
+ * entry. An axis of size 1 is not cut. See layout.h. */
 typedef enum backend_layout { LAYOUT_PLAIN, LAYOUT_CHANNELS, LAYOUT_SAMPLES, LAYOUT_COUNT } backend_layout;
 
 /* Elementwise float32 work as a straight line of formulas over registers (strips of float, a few hundred
@@ -31,9 +31,10 @@ typedef struct program {
 	program_step step[PROGRAM_MAX_STEPS];
 } program;
 
-/* One node as the plan hands it over; everything outlives the kernel. Neither op nor tail: a reorder, which copies input 0
- * from its layout to out_layout. Tensor types are logical: the shapes that ONNX knows, whatever the layout. */
-typedef struct backend_node {
+/* One node as the plan hands it over; everything outlives the kernel. Neither op nor tail nor parts: a reorder, which copies
+ * input 0 from its layout to out_layout. Tensor types are logical: the shapes that ONNX knows, whatever the layout. */
+typedef struct backend_node backend_node;
+struct backend_node {
 	const char *name;                        /* for messages */
 	const og_op *op;                         /* the anchor; NULL: elementwise program only */
 	const og_attr_value *attr;
@@ -44,8 +45,11 @@ typedef struct backend_node {
 	const backend_layout *in_layout;         /* how each input lies at present; NULL: all plain. Constants are plain */
 	backend_layout out_layout;               /* of a reorder */
 	bool tf32;                               /* products may be rounded as tf32 */
-	void *code;                              /* of the plan being built, which takes the kernels' text; NULL: none is wanted */
-} backend_node;
+	void *code;                              /* of the plan being built, for the kernels' text; NULL: none is wanted */
+	/* Two nodes as one, or NULL: parts[1] reads as its input 0 what parts[0] makes, and nothing else does. Inputs here are those of
+	 * the one and then of the other, the one between them absent; the parts have none of their own. */
+	const backend_node *parts;
+};
 
 typedef struct backend_run {
 	const og_tensor *const *in;              /* absent: NULL */
@@ -83,7 +87,7 @@ struct backend_kernel {
 	/* Of a device: writes into bound_bytes at run->bound what stays as it is while no pointer changes. */
 	og_status (*bind)(const backend_kernel *, const backend_run *);
 	size_t bound_bytes;
-	bool on_host;                            /* of a device: runs on the host's memory, as a step of the CPU backend does */
+	bool on_host;                            /* of a device: runs on the host's memory, as a CPU's step does */
 	unsigned packs_input;                    /* bit k: in[k]'s data is in the packed bytes */
 	/* How each input must lie; NULL: all plain. The plan inserts a reorder where an input lies otherwise. */
 	const backend_layout *in_layout;
@@ -91,17 +95,18 @@ struct backend_kernel {
 	bool in_place;                           /* output 0 may be the same memory as an input of the same size */
 	/* Entry i of the outputs' axis 0 depends on entry i of axis 0 of those inputs only that are not constant. */
 	bool per_sample;
-	double cost;                             /* a guess at the time of a run in nanoseconds, to choose among tactics by */
+	double cost;                             /* nanoseconds of a run, guessed, to choose among tactics by */
 	double flops;                            /* multiply and add count as two */
 	void *state;                             /* in the arena given to prepare */
 };
 
-/* A device with memory of its own. `device` is what open() made; pointers into its memory are distinct from those of the
- * host; work in a stream runs in order. All are safe from several threads. */
+/* A device with memory of its own. `device` is what open() made; pointers into its memory are distinct from those of
+ * the host; work in a stream runs in order. All are safe from several threads. */
 typedef struct backend_device {
 	/* Takes the text of the kernels that prepare() asks for while a plan is built; NULL: no memory. */
 	void *(*code_create)(arena *);
-	/* Variants of one of its tactics for the node, tactics themselves, the likely best first; returns how many. They lie in the arena. */
+	/* Variants of one of its tactics for the node, tactics themselves, the likely best first; returns how many. They
+	 * lie in the arena. */
 	int (*variants)(const char **names, int most, const backend_node *, const char *tactic, arena *);
 	/* ns[k]: the time of a run of each on this machine's device. OG_MISSING: there is none, or no compiler. */
 	og_status (*time)(uint64_t *ns, const char *const *names, int n, const backend_node *);
@@ -138,20 +143,23 @@ typedef struct backend {
 	const char *(*machine)(void);
 	/* Puts memory out of all caches, for times of what comes from memory. */
 	void (*cool)(const void *, size_t bytes);
-	/* Entries of a block of the blocked layouts on this machine; -n: the whole axis is one block, rounded up to a multiple of n. */
+	/* Entries of a block of the blocked layouts on this machine; -n: the whole axis is one block, rounded up to a
+	 * multiple of n. */
 	int (*lanes)(void);
-	/* The tactics that can run the node, by rising cost (with the reorders that each one needs); returns how many, at most
-	 * `most`. 0 when there is none: prepare then says why. -1: no memory. */
+	/* The tactics that can run the node, by rising cost (with the reorders that each one needs); returns how many, at
+	 * most `most`. 0 when there is none: prepare then says why. -1: no memory. */
 	int (*tactics)(const char **names, int most, const backend_node *, int threads);
-	/* Chooses a kernel for the node, the one of least cost; `tactic` (may be NULL) forces one by name, as a plan file does: then constants that
-	 * the tactic packs may have NULL data. threads: how many the session will have, for sizing the workspace.
-	 * OG_UNSUPPORTED with op, node and type when there is none. */
+	/* Chooses a kernel for the node, the one of least cost; `tactic` (may be NULL) forces one by name, as a plan file
+	 * does: then constants that the tactic packs may have NULL data. threads: how many the session will have, for
+	 * sizing the workspace. OG_UNSUPPORTED with op, node and type when there is none. */
 	og_status (*prepare)(backend_kernel *out, const backend_node *, const char *tactic, int threads, arena *);
-	/* A kernel for a whole network, which reads its inputs and then the constants that are numbers; tactic as in prepare. OG_NO: not for this
-	 * one. NULL: there are none. */
+	/* A kernel for a whole network, which reads its inputs and then the constants that are numbers; tactic as in
+	 * prepare. OG_NO: not for this one. NULL: there are none. */
 	og_status (*whole)(backend_kernel *out, const backend_network *, const char *tactic, void *code, arena *);
 	/* True when `tail` may run as the epilogue of the anchor with this node's shapes. */
 	bool (*takes_tail)(const backend_node *);
+	/* True when it has a kernel for the two as one, where input 0 of the second is what the first makes. NULL: never. */
+	bool (*joins)(const backend_node *first, const backend_node *second);
 } backend;
 
 extern const backend cpu_backend, cuda_backend;

@@ -1,6 +1,15 @@
 /* layout.c -- shapes in memory. */
 #include "backend/layout.h"
 
+const backend_layout *layout_wanted(arena *a, const backend_node *node, backend_layout first, backend_layout tail)
+{
+	backend_layout *layout = arena_array(a, (size_t)node->n_in + 1, sizeof *layout);
+	if (!layout) return NULL;
+	for (int k = node->n_anchor_in; k < node->n_in; k++) layout[k] = tail;
+	layout[0] = first;
+	return layout;
+}
+
 int layout_axis(const og_tensor *type, backend_layout layout)
 {
 	int axis = layout == LAYOUT_CHANNELS ? 1 : layout == LAYOUT_SAMPLES ? 0 : -1;
@@ -62,7 +71,8 @@ static int64_t place_of(const og_tensor *type, backend_layout layout, int lanes,
 	return ((outer * blocks + cut / block) * inner + i % inner) * block + cut % block;
 }
 
-void layout_copy(void *to, backend_layout to_layout, const void *from, backend_layout from_layout, const og_tensor *type, int lanes)
+void layout_copy(void *to, backend_layout to_layout, const void *from, backend_layout from_layout,
+                 const og_tensor *type, int lanes)
 {
 	size_t bytes = og_dtype_bytes(type->dtype);
 	for (int64_t i = 0; i < og_count(type); i++)

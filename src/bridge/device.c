@@ -5,11 +5,12 @@
 #include <stdio.h>
 
 #include "cuda/driver.h"
-#include "opgraft/device.h"
+#include "cuda/op_kernel.h"
 
 enum { THREADS = 256, MOST_BLOCKS = 1 << 22, PACK_BYTES = 16, PACKS_AT_ONCE = 2, BLOCKS_PER_PROCESSOR = 8 };
 
-_Static_assert(OG_MAP_IN == OG_MAX_IN && OG_MAP_ATTRS == OG_MAX_MAP_ATTRS && OG_DEVICE_RANK == OG_MAX_RANK, "kernels and ops agree");
+_Static_assert(OG_MAP_IN == OG_MAX_IN && OG_MAP_ATTRS == OG_MAX_MAP_ATTRS && OG_DEVICE_RANK == OG_MAX_RANK,
+               "kernels and ops agree");
 _Static_assert(sizeof(og_map_call) <= sizeof((device_step *)0)->bytes, "a formula's arguments fit");
 _Static_assert(sizeof(og_device_call) <= sizeof((device_step *)0)->bytes, "a kernel's arguments fit");
 
@@ -54,15 +55,17 @@ static og_status load(device_kernels *k, const driver_api *api)
 {
 	int major, minor;
 	if (k->library->n_images == 0)
-		return base_fail(OG_UNSUPPORTED, "this op library was built without CUDA kernels; build it again where NVRTC is installed "
+		return base_fail(OG_UNSUPPORTED,
+		                 "this op library was built without CUDA kernels; build it again where NVRTC is installed "
 		                 "(pip install nvidia-cuda-nvrtc)");
 	TRY(driver_try(api->cuDeviceGetAttribute(&k->processors, DRIVER_PROCESSORS, k->device), "asking for the device"));
 	TRY(driver_try(api->cuDeviceGetAttribute(&major, DRIVER_MAJOR, k->device), "asking for the device"));
 	TRY(driver_try(api->cuDeviceGetAttribute(&minor, DRIVER_MINOR, k->device), "asking for the device"));
 	const og_image *image = choose_image(k->library, major, minor);
 	if (!image)
-		return base_fail(OG_UNSUPPORTED, "this op library has no code for a device of compute capability %d.%d; build it again with a newer "
-		                 "NVRTC", major, minor);
+		return base_fail(OG_UNSUPPORTED,
+		                 "this op library has no code for a device of compute capability %d.%d; build it again with "
+		                 "a newer NVRTC", major, minor);
 	return driver_try(api->cuModuleLoadData(&k->module, image->data),
 	                  image->is_ptx ? "compiling the op library's PTX" : "loading the op library's kernels");
 }
@@ -91,7 +94,8 @@ og_status device_open_library(device_kernels **out, const og_library *library)
 	int device;
 	*out = NULL;
 	if (!api) return base_fail(OG_MISSING, "there is no CUDA driver (libcuda.so.1) on this machine");
-	if (api->cuCtxGetCurrent(&context) != 0 || !context) return base_fail(OG_MISSING, "no CUDA context is current in this thread");
+	if (api->cuCtxGetCurrent(&context) != 0 || !context)
+		return base_fail(OG_MISSING, "no CUDA context is current in this thread");
 	TRY(driver_try(api->cuCtxGetDevice(&device), "asking for the device"));
 	pthread_mutex_lock(&lock);
 	device_kernels *k = entry(library, context, id_of(api, context), device);
@@ -110,7 +114,8 @@ void device_close(device_kernels *k)
 	void *context = NULL;
 	if (!k) return;
 	pthread_mutex_lock(&lock);
-	if (--k->users == 0 && api->cuCtxGetCurrent(&context) == 0 && context == k->context && id_of(api, context) == k->context_id) {
+	if (--k->users == 0 && api->cuCtxGetCurrent(&context) == 0 && context == k->context &&
+	    id_of(api, context) == k->context_id) {
 		(void)api->cuModuleUnload(k->module);
 		k->module = NULL;
 	}
@@ -127,7 +132,8 @@ static const og_tensor *input(const og_call *c, int k) { return k < c->n_in ? c-
 static og_dtype formula_type(const library_op *l, const og_call *c)
 {
 	og_dtype t = OG_NONE, made = c->n_out > 0 && c->out[0] ? c->out[0]->dtype : OG_NONE;
-	if (c->n_in > l->op->map_inputs || (l->in.arg[l->in.n - 1].variadic && c->n_in != l->op->map_inputs)) return OG_NONE;
+	if (c->n_in > l->op->map_inputs || (l->in.arg[l->in.n - 1].variadic && c->n_in != l->op->map_inputs))
+		return OG_NONE;
 	for (int k = 0; k < c->n_in; k++) {
 		if (!c->in[k]) continue;
 		if (t != OG_NONE && c->in[k]->dtype != t) return OG_NONE;
@@ -195,7 +201,8 @@ static og_status map_arguments(og_map_call *m, const library_op *l, const og_cal
 {
 	int64_t n;
 	*m = (og_map_call){ .rank = 0 };
-	if (!base_count(c->out[0]->dims, c->out[0]->rank, &n)) return base_fail(OG_USAGE, "op %s: the output has no size", l->op->name);
+	if (!base_count(c->out[0]->dims, c->out[0]->rank, &n))
+		return base_fail(OG_USAGE, "op %s: the output has no size", l->op->name);
 	TRY(find_dims(m, l, c));
 	if (l->op->map_inputs == 1 && (m->rank != 1 || m->dim[0].step[0] != 1))
 		return base_fail(OG_USAGE, "op %s: the output has not the shape of the input", l->op->name);
@@ -214,18 +221,21 @@ static uint32_t blocks_for(int64_t items, int64_t per_block, int64_t most)
 }
 
 /* Tactic 0 has a thread for every two packs of 16 bytes, tactic 1 as many threads as fit the device at once. */
-static og_status prepare_formula(device_step *s, char *name, size_t n_name, const device_kernels *kernels, const library_op *l,
-                                 const og_call *c, int tactic)
+static og_status prepare_formula(device_step *s, char *name, size_t n_name, const device_kernels *kernels,
+                                 const library_op *l, const og_call *c, int tactic)
 {
 	og_map_call m;
 	og_dtype type = formula_type(l, c);
 	if (type == OG_NONE)
-		return base_fail(OG_UNSUPPORTED, "op %s has no CUDA kernel for these types: its inputs must all be f32, f16 or bf16", l->op->name);
+		return base_fail(OG_UNSUPPORTED,
+		                 "op %s has no CUDA kernel for these types: its inputs must all be f32, f16 or bf16",
+		                 l->op->name);
 	TRY(map_arguments(&m, l, c, type));
 	const int64_t pack = (int64_t)(PACK_BYTES / og_dtype_bytes(type)), whole = (m.n + pack - 1) / pack;
 	const bool packed = m.n >> 31 == 0 && m.dim[0].size % pack == 0;
+	const int64_t most = tactic == 1 ? kernels->processors * BLOCKS_PER_PROCESSOR : MOST_BLOCKS;
 	uint32_t blocks = m.rank > 1 ? blocks_for(packed ? whole : m.n, THREADS, MOST_BLOCKS)
-	                : blocks_for(whole, THREADS * PACKS_AT_ONCE, tactic == 1 ? kernels->processors * BLOCKS_PER_PROCESSOR : MOST_BLOCKS);
+	                : blocks_for(whole, THREADS * PACKS_AT_ONCE, most);
 	s->grid = (og_grid){ .blocks = { blocks, 1, 1 }, .threads = { THREADS, 1, 1 } };
 	memcpy(s->bytes, &m, s->n_bytes = sizeof m);
 	snprintf(name, n_name, "og_%s_%s%s", l->op->formula, base_dtype_name(type), m.rank > 1 ? "_view" : "");
@@ -234,76 +244,27 @@ static og_status prepare_formula(device_step *s, char *name, size_t n_name, cons
 
 /* ---- kernels of an op's own ------------------------------------------------------------------- */
 
-/* Name k of "a|b|c"; false when there are not so many. */
-static bool name_at(const char *names, int k, const char **name, int *length)
-{
-	for (; k > 0; k--) {
-		names = strchr(names, '|');
-		if (!names++) return false;
-	}
-	*name = names;
-	*length = (int)strcspn(names, "|");
-	return *length > 0;
-}
-
-/* A launch of kernel k: the op's own, or a thread for each element of output 0. OG_NO: not for these shapes. */
-static og_status find_grid(og_grid *g, const library_op *l, const og_call *c, int k)
-{
-	if (l->op->grid) return l->op->grid(c, k, g);
-	*g = (og_grid){ .blocks = { blocks_for(og_count(c->out[0]), THREADS, MOST_BLOCKS), 1, 1 }, .threads = { THREADS, 1, 1 } };
-	return OG_OK;
-}
-
-/* The kernel that is tactic number `tactic` for these shapes; -1: none. With tactic < 0 the number of tactics. */
-static int find_kernel(og_grid *g, const library_op *l, const og_call *c, int tactic)
-{
-	const char *name;
-	int length, n = 0;
-	for (int k = 0; name_at(l->op->device, k, &name, &length); k++)
-		if (find_grid(g, l, c, k) == OG_OK && n++ == tactic) return k;
-	return tactic < 0 ? n : -1;
-}
-
 static og_dtype kernel_type(const og_call *c)
 {
 	const og_tensor *first = c->n_in > 0 ? c->in[0] : c->n_out > 0 ? c->out[0] : NULL;
 	return first && is_device_float(first->dtype) ? first->dtype : OG_NONE;
 }
 
-static og_device_shape shape_of(const og_tensor *t)
-{
-	og_device_shape s = { .rank = t ? t->rank : -1, .dtype = t ? (int)t->dtype : (int)OG_NONE };
-	for (int d = 0; t && d < t->rank; d++) s.dims[d] = t->dims[d];
-	return s;
-}
-
-static og_status kernel_arguments(og_device_call *a, const library_op *l, const og_call *c, int tactic)
-{
-	if (c->n_in > OG_DEVICE_IN || c->n_out > OG_DEVICE_OUT || l->n_attrs > OG_DEVICE_ATTRS)
-		return base_fail(OG_UNSUPPORTED, "op %s: a kernel takes at most %d inputs, %d outputs and %d attributes", l->op->name,
-		                 OG_DEVICE_IN, OG_DEVICE_OUT, OG_DEVICE_ATTRS);
-	*a = (og_device_call){ .n_in = c->n_in, .n_out = c->n_out, .n_attrs = l->n_attrs, .tactic = tactic };
-	for (int k = 0; k < OG_DEVICE_IN; k++) {
-		a->in[k] = shape_of(input(c, k));
-		a->value[k] = k < l->in.n ? (float)l->in.arg[k].value : 0.0f;
-	}
-	for (int k = 0; k < OG_DEVICE_OUT; k++) a->out[k] = shape_of(k < c->n_out ? c->out[k] : NULL);
-	for (int k = 0; k < l->n_attrs; k++)
-		a->attr[k] = (og_device_number){ .i = c->attr[k].i, .f = c->attr[k].f, .present = c->attr[k].present };
-	return OG_OK;
-}
-
-static og_status prepare_kernel(device_step *s, char *name, size_t n_name, const library_op *l, const og_call *c, int tactic)
+static og_status prepare_kernel(device_step *s, char *name, size_t n_name, const library_op *l, const og_call *c,
+                                int tactic)
 {
 	og_device_call a;
-	const char *base = "";
-	int length = 0, k = find_kernel(&s->grid, l, c, tactic < 0 ? 0 : tactic);
+	const char *base;
+	int length, k = op_kernel_find(&s->grid, &base, &length, c, tactic < 0 ? 0 : tactic);
 	og_dtype type = kernel_type(c);
-	if (k < 0) k = find_kernel(&s->grid, l, c, 0);
+	if (k < 0) k = op_kernel_find(&s->grid, &base, &length, c, 0);
 	if (type == OG_NONE || k < 0)
-		return base_fail(OG_UNSUPPORTED, "op %s has no CUDA kernel for %s", l->op->name, type == OG_NONE ? "this type" : "these shapes");
-	TRY(kernel_arguments(&a, l, c, k));
-	(void)name_at(l->op->device, k, &base, &length);
+		return base_fail(OG_UNSUPPORTED, "op %s has no CUDA kernel for %s",
+		                 l->op->name, type == OG_NONE ? "this type" : "these shapes");
+	if (!op_kernel_arguments(&a, c, &l->in))
+		return base_fail(OG_UNSUPPORTED, "op %s: a kernel takes at most %d inputs, %d outputs and %d attributes",
+		                 l->op->name, OG_DEVICE_IN, OG_DEVICE_OUT, OG_DEVICE_ATTRS);
+	a.tactic = k;
 	memcpy(s->bytes, &a, s->n_bytes = sizeof a);
 	snprintf(name, n_name, "%.*s_%s", length, base, base_dtype_name(type));
 	return OG_OK;
@@ -314,35 +275,18 @@ static og_status prepare_kernel(device_step *s, char *name, size_t n_name, const
 int device_tactics(const library_op *l, const og_call *c)
 {
 	og_map_call m;
-	og_grid g;
 	if (l->op->formula) {
 		og_dtype type = formula_type(l, c);
 		if (type == OG_NONE || map_arguments(&m, l, c, type) != OG_OK) return 0;
 		return m.rank > 1 ? 1 : 2;
 	}
-	return l->op->device && kernel_type(c) != OG_NONE ? find_kernel(&g, l, c, -1) : 0;
+	return l->op->device && kernel_type(c) != OG_NONE ? op_kernel_count(c) : 0;
 }
 
 size_t device_workspace(const library_op *l, const og_call *c, int tactic)
 {
 	(void)tactic;
 	return l->op->device && l->op->workspace ? l->op->workspace(c) : 0;
-}
-
-/* The function, loaded now: the first launch of one that is loaded lazily would break a capture. */
-static og_status find_function(device_step *s, const device_kernels *k, const char *name)
-{
-	const driver_api *api = driver_open();
-	int registers, most = 0;
-	if (api->cuModuleGetFunction(&s->function, k->module, name) != 0)
-		return base_fail(OG_UNSUPPORTED, "the op library has no CUDA kernel %s; build it again", name);
-	if (api->cuFuncLoad) TRY(driver_try(api->cuFuncLoad(s->function), name));
-	TRY(driver_try(api->cuFuncGetAttribute(&registers, DRIVER_FUNCTION_REGISTERS, s->function), name));
-	if (s->grid.shared <= 48 << 10) return OG_OK;                        /* more has to be asked for */
-	TRY(driver_try(api->cuDeviceGetAttribute(&most, DRIVER_SHARED_MOST, k->device), name));
-	if (s->grid.shared > (uint32_t)most)
-		return base_fail(OG_UNSUPPORTED, "kernel %s wants %u bytes of shared memory, this device has %d", name, s->grid.shared, most);
-	return driver_try(api->cuFuncSetAttribute(s->function, DRIVER_FUNCTION_SHARED_MOST, (int)s->grid.shared), name);
 }
 
 og_status device_prepare(device_step *out, device_kernels *kernels, const library_op *l, const og_call *c, int tactic)
@@ -359,22 +303,21 @@ og_status device_prepare(device_step *out, device_kernels *kernels, const librar
 	}
 	if (blocks[0] > INT32_MAX || blocks[1] > 65535 || blocks[2] > 65535 ||
 	    (uint64_t)threads[0] * threads[1] * threads[2] - 1 >= 1024)
-		return base_fail(OG_UNSUPPORTED, "op %s: its grid of %u x %u x %u blocks of %u x %u x %u threads is beyond what CUDA takes",
+		return base_fail(OG_UNSUPPORTED,
+		                 "op %s: its grid of %u x %u x %u blocks of %u x %u x %u threads is beyond what CUDA takes",
 		                 l->op->name, blocks[0], blocks[1], blocks[2], threads[0], threads[1], threads[2]);
-	return find_function(out, kernels, name);
+	og_status status = driver_function(&out->function, kernels->module, name, out->grid.shared, kernels->device);
+	if (status != OG_NO) return status;
+	return base_fail(OG_UNSUPPORTED, "the op library has no CUDA kernel %s; build it again", name);
 }
 
 og_status device_launch(const device_step *s, const void *const *in, void *const *out, void *workspace, void *stream)
 {
-	const og_grid *g = &s->grid;
 	og_pointers p = { .workspace = workspace };
 	_Alignas(16) char bytes[sizeof s->bytes];
-	void *arguments[] = { bytes };
-	if (g->blocks[0] == 0) return OG_OK;
 	for (int k = 0; k < s->n_in; k++) p.in[k] = in[k];
 	for (int k = 0; k < s->n_out; k++) p.out[k] = out[k];
 	memcpy(bytes, s->bytes, s->n_bytes);
 	memcpy(bytes, &p, sizeof p);
-	return driver_try(driver_open()->cuLaunchKernel(s->function, g->blocks[0], g->blocks[1], g->blocks[2], g->threads[0], g->threads[1],
-	                                                g->threads[2], g->shared, stream, arguments, NULL), "launching a kernel");
+	return driver_start(s->function, &s->grid, bytes, stream);
 }

@@ -3,7 +3,7 @@
  *
  * This folder's library.c, tensorrt.c, onnxruntime.c, device.c go into every op library (.so), from libopgraft_kit.a; what else they
  * need comes out of libopgraft.a one object at a time, so they call nothing that pulls in the table of built-in ops: of src/base
- * anything, of src/schema args.c and question.c. */
+ * anything, of src/schema args.c and question.c, of src/cuda driver.c and op_kernel.c. */
 #ifndef LIBRARY_H
 #define LIBRARY_H
 

@@ -1,6 +1,7 @@
 /* backend.c -- the CUDA backend: ways to run a node, and what runs on the host where there is none. */
 #include <stdio.h>
 
+#include "backend/ways.h"
 #include "cuda/backend_device.h"
 #include "cuda/cuda.h"
 #include "cuda/whole.h"
@@ -42,22 +43,14 @@ static int lanes(void) { return CUDA_LANES; }
 
 bool cuda_is(const backend_node *node, const char *name)
 {
-	if (!node->op || node->op->domain || strcmp(node->op->name, name) || !cuda_is_float(node->out[0].dtype)) return false;
+	if (!node->op || node->op->domain || strcmp(node->op->name, name) || !cuda_is_float(node->out[0].dtype))
+		return false;
 	for (int k = 0; k < node->n_anchor_in; k++)
 		if (!cuda_is_float(node->in[k].dtype) && node->in[k].dtype != OG_NONE) return false;
 	return true;
 }
 
 const char *cuda_type(og_dtype t) { return t == OG_F16 ? "og_f16" : t == OG_BF16 ? "og_bf16" : "og_f32"; }
-
-const backend_layout *cuda_layouts(const cuda_request *r, backend_layout first, backend_layout tail)
-{
-	backend_layout *layout = arena_array(r->a, (size_t)r->node->n_in + 1, sizeof *layout);
-	if (!layout) return NULL;
-	for (int k = r->node->n_anchor_in; k < r->node->n_in; k++) layout[k] = tail;
-	layout[0] = first;
-	return layout;
-}
 
 const og_attr_value *cuda_attr(const backend_node *node, const char *name)
 {
@@ -71,7 +64,8 @@ const og_attr_value *cuda_attr(const backend_node *node, const char *name)
 /* A step of the CPU backend, on plain tensors: the session copies what it reads and writes. */
 og_status cuda_host(backend_kernel *out, const cuda_request *r)
 {
-	static const char *const tactics[] = { "strips", "conv.packed", "conv.plain", "matmul.packed", "matmul.plain", "map", "kernel", "definition" };
+	static const char *const tactics[] = { "strips", "conv.packed", "conv.plain", "matmul.packed", "matmul.plain",
+	                                       "map", "kernel", "definition" };
 	backend_node plain = *r->node;
 	if (!cuda_is_tactic(r, "host") || (!plain.op && !plain.tail)) return OG_NO;
 	plain.in_layout = NULL;
@@ -97,6 +91,18 @@ static og_status prepare_way(backend_kernel *out, const way *w, const backend_no
 	return w->prepare(out, &r);
 }
 
+/* For its cost: no text is written. */
+static og_status prepare_unwritten(backend_kernel *out, int k, const backend_node *node, int threads, arena *a)
+{
+	backend_node unwritten = *node;
+	unwritten.code = NULL;
+	(void)threads;
+	return prepare_way(out, &ways[k], &unwritten, NULL, a);
+}
+
+static const ways_table table = { .n = WAYS, .prepare = prepare_unwritten, .lanes = lanes, .reorder = 2000.0,
+                                  .reorder_byte = 1e-3 };
+
 /* A way may have tactics of its own: "igemm.wgmma.128x64x2". */
 static bool has_tactic(const way *w, const char *tactic)
 {
@@ -104,68 +110,30 @@ static bool has_tactic(const way *w, const char *tactic)
 	return !strncmp(w->tactic, tactic, n) && (!tactic[n] || tactic[n] == '.');
 }
 
-/* Nanoseconds to bring the inputs into the layouts that the kernel wants. */
-static double reorder_cost(const backend_kernel *k, const backend_node *node)
-{
-	double cost = 0;
-	for (int i = 0; i < node->n_in; i++) {
-		backend_layout have = cuda_in_layout(node, i), want = k->in_layout ? k->in_layout[i] : LAYOUT_PLAIN;
-		if (node->in[i].dtype == OG_NONE || node->in[i].data || layout_same(&node->in[i], have, want, CUDA_LANES)) continue;
-		cost += 2000.0 + (double)layout_bytes(&node->in[i], want, CUDA_LANES) * 1e-3;
-	}
-	return cost;
-}
-
-/* Ways that can run the node by rising cost, as numbers; -1 and the sentence when memory runs out. */
-static int ways_of(int *found, const backend_node *node)
-{
-	double cost[WAYS];
-	int n = 0;
-	backend_node unwritten = *node;
-	unwritten.code = NULL;
-	for (int i = 0; i < WAYS; i++) {
-		backend_kernel k = { 0 };
-		arena *scratch = arena_create();
-		og_status status = scratch ? prepare_way(&k, &ways[i], &unwritten, NULL, scratch) : base_no_memory();
-		double c = status == OG_OK ? k.cost + reorder_cost(&k, node) : 0;
-		arena_destroy(scratch);
-		if (status == OG_NO_MEMORY) return -1;
-		if (status != OG_OK) continue;
-		int at = n++;
-		for (; at > 0 && cost[at - 1] > c; at--) {
-			cost[at] = cost[at - 1];
-			found[at] = found[at - 1];
-		}
-		cost[at] = c;
-		found[at] = i;
-	}
-	return n;
-}
-
 static int tactics(const char **names, int most, const backend_node *node, int threads)
 {
-	int found[WAYS], n = ways_of(found, node);
-	(void)threads;
+	ways_found found[WAYS];
+	int n = ways_by_cost(found, &table, node, threads);
 	if (n > most) n = most;
-	for (int i = 0; i < n; i++) names[i] = ways[found[i]].tactic;
-	return n < 0 ? 0 : n;
+	for (int i = 0; i < n; i++) names[i] = ways[found[i].way].tactic;
+	return n;
 }
 
 static og_status prepare(backend_kernel *out, const backend_node *node, const char *tactic, int threads, arena *a)
 {
-	int found[WAYS], n;
+	ways_found found[WAYS];
 	const char *op = node->op ? node->op->name : "elementwise program";
-	(void)threads;
 	*out = (backend_kernel){ 0 };
 	for (int i = 0; tactic && i < WAYS; i++) {
 		og_status status = has_tactic(&ways[i], tactic) ? prepare_way(out, &ways[i], node, tactic, a) : OG_NO;
 		if (status != OG_NO) return status;
 	}
 	if (tactic && !node->code)
-		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again", node->name, op, tactic);
-	n = ways_of(found, node);
+		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again",
+		                 node->name, op, tactic);
+	int n = ways_by_cost(found, &table, node, threads);
 	for (int i = 0; i < n; i++) {            /* some know only now that they are not for this node */
-		og_status status = prepare_way(out, &ways[found[i]], node, NULL, a);
+		og_status status = prepare_way(out, &ways[found[i].way], node, NULL, a);
 		if (status != OG_NO) return status;
 	}
 	return n < 0 ? OG_NO_MEMORY : base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
@@ -184,6 +152,7 @@ static bool takes_tail(const backend_node *node)
 }
 
 const backend cuda_backend = {
-	.name = "cuda", .device = &cuda_backend_device, .features = features, .lanes = lanes, .tactics = tactics, .prepare = prepare,
+	.name = "cuda", .device = &cuda_backend_device, .features = features, .lanes = lanes, .tactics = tactics,
+	.prepare = prepare,
 	.takes_tail = takes_tail, .whole = cuda_whole_of, .machine = machine, .cool = cool,
 };

@@ -1,6 +1,7 @@
 /* code.c -- collecting the CUDA C program of a plan and compiling it. */
 #include "cuda/code.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/thread.h"
@@ -56,7 +57,8 @@ og_status cuda_code_op(cuda_code *c, const og_op *op)
 
 og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, const char *bounds, const char *body)
 {
-	snprintf(name, CUDA_NAME, "k%016llx", (unsigned long long)base_hash(body, strlen(body), base_hash(bounds, strlen(bounds), 0)));
+	snprintf(name, CUDA_NAME, "k%016llx",
+	         (unsigned long long)base_hash(body, strlen(body), base_hash(bounds, strlen(bounds), 0)));
 	if (!c) return OG_OK;
 	for (const code_kernel *k = c->first; k; k = k->next)
 		if (!strcmp(k->name, name)) return OG_OK;
@@ -72,16 +74,17 @@ og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, const char *bound
 	return OG_OK;
 }
 
-og_status cuda_code_program(char name[CUDA_NAME], cuda_code *c, const char *program, const char *const *options, int n_options, const char *target)
+og_status cuda_code_program(char name[CUDA_NAME], cuda_code *c, const char *source, const char *const *options,
+                            int n_options, const char *target)
 {
 	uint64_t seed = base_hash(target, strlen(target), 0);
-	snprintf(name, CUDA_NAME, "p%016llx", (unsigned long long)base_hash(program, strlen(program), seed));
+	snprintf(name, CUDA_NAME, "p%016llx", (unsigned long long)base_hash(source, strlen(source), seed));
 	if (!c) return OG_OK;
 	for (const code_program *p = c->first_program; p; p = p->next)
 		if (!strcmp(p->name, name)) return OG_OK;
 	code_program *p = arena_alloc(c->a, sizeof *p);
 	NEED(p);
-	*p = (code_program){ .text = arena_strdup(c->a, program), .options = options, .n_options = n_options };
+	*p = (code_program){ .text = arena_strdup(c->a, source), .options = options, .n_options = n_options };
 	NEED(p->text);
 	memcpy(p->name, name, CUDA_NAME);
 	snprintf(p->target, sizeof p->target, "%s", target);
@@ -109,6 +112,19 @@ char *cuda_code_text(const cuda_code *c)
 	return text_take(&t);
 }
 
+void cuda_put(text *t, const char *with, size_t n, const int64_t *numbers)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *at = strchr(with, '$');
+		assert(at);
+		text_addn(t, with, (size_t)(at - with));
+		text_printf(t, "%lld", (long long)numbers[i]);
+		with = at + 1;
+	}
+	assert(!strchr(with, '$'));
+	text_add(t, with);
+}
+
 /* ---- compiling -------------------------------------------------------------------------------- */
 
 /* Each program's machine code, or why there is none; slot 0 is that of the steps' kernels, which may have none. */
@@ -125,8 +141,8 @@ static void compile_some(void *arg, int64_t begin, int64_t end)
 	const char *options[16];
 	for (int64_t i = begin; i < end; i++) {
 		const code_program *p = c->programs[i];
-		nvrtc_source source = { .text = p->text, .headers = cuda_text, .header_names = cuda_text_name, .n_headers = CUDA_TEXTS,
-		                        .options = options, .n_options = p->n_options };
+		nvrtc_source source = { .text = p->text, .headers = cuda_text, .header_names = cuda_text_name,
+		                        .n_headers = CUDA_TEXTS, .options = options, .n_options = p->n_options };
 		memcpy(options, p->options, (size_t)p->n_options * sizeof *options);
 		if (p->name[0]) {
 			snprintf(name, sizeof name, "-Digemm=%s", p->name);
@@ -136,7 +152,8 @@ static void compile_some(void *arg, int64_t begin, int64_t end)
 	}
 }
 
-static og_status make_image(arena *a, const code_program *const *programs, const nvrtc_result *results, int n, const void **image, size_t *bytes)
+static og_status make_image(arena *a, const code_program *const *programs, const nvrtc_result *results, int n,
+                            const void **image, size_t *bytes)
 {
 	cuda_image_entry *entries = arena_array(a, (size_t)n, sizeof *entries);
 	NEED(entries);
@@ -150,9 +167,8 @@ static og_status make_image(arena *a, const code_program *const *programs, const
 
 og_status cuda_code_compile(cuda_code *c, arena *a, const char *arch, const void **image, size_t *bytes)
 {
-	/* What makes the bits those of the CPU; products ask for contraction themselves. */
-	static const char *const exact[] = { "--std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true",
-	                                     "-default-device", "-DOG_KERNELS" };
+	/* products ask for contraction themselves */
+	static const char *const exact[] = { NVRTC_EXACT, "-DOG_KERNELS" };
 	nvrtc_api api;
 	int n = 0;
 	*image = NULL;
@@ -162,19 +178,19 @@ og_status cuda_code_compile(cuda_code *c, arena *a, const char *arch, const void
 	const code_program **all = arena_array(a, (size_t)c->n_programs + 1, sizeof *all);
 	nvrtc_result *results = arena_array(a, (size_t)c->n_programs + 1, sizeof *results);
 	NEED(all && results);
-	char *program = c->first ? cuda_code_text(c) : NULL;
-	code_program steps = { .text = program, .options = exact, .n_options = sizeof exact / sizeof *exact };
+	char *source = c->first ? cuda_code_text(c) : NULL;
+	code_program steps = { .text = source, .options = exact, .n_options = sizeof exact / sizeof *exact };
 	snprintf(steps.target, sizeof steps.target, "%s", arch);
-	if (program) all[n++] = &steps;
+	if (source) all[n++] = &steps;
 	for (const code_program *p = c->first_program; p; p = p->next) all[n++] = p;
 	pool *threads;
-	og_status status = c->first && !program ? base_no_memory() : pool_create(&threads, 0);
+	og_status status = c->first && !source ? base_no_memory() : pool_create(&threads, 0);
 	if (status == OG_OK) {
 		pool_run(threads, n, 1, compile_some, &(compilation){ &api, all, results });
 		pool_destroy(threads);
 		status = make_image(a, all, results, n, image, bytes);
 	}
 	for (int i = 0; i < n; i++) base_free(results[i].data);
-	base_free(program);
+	base_free(source);
 	return status;
 }

@@ -20,18 +20,16 @@ typedef struct cuda_request {
 
 /* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. */
 typedef og_status cuda_prepare_fn(backend_kernel *out, const cuda_request *);
-cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_depthwise, cuda_product, cuda_igemm, cuda_host;
+cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_depthwise,
+	cuda_product, cuda_igemm, cuda_host;
 
 static inline bool cuda_is_tactic(const cuda_request *r, const char *tactic) { return !strcmp(r->tactic, tactic); }
 static inline bool cuda_has(const backend_node *n, int k) { return k < n->n_in && n->in[k].dtype != OG_NONE; }
-static inline backend_layout cuda_in_layout(const backend_node *n, int k) { return n->in_layout ? n->in_layout[k] : LAYOUT_PLAIN; }
 static inline bool cuda_is_float(og_dtype t) { return t == OG_F32 || t == OG_F16 || t == OG_BF16; }
 /* True when the node is ONNX's op of that name and all its tensors that are there are of floating types. */
 bool cuda_is(const backend_node *, const char *name);
 /* "og_f32", the type of an element in device code. */
 const char *cuda_type(og_dtype);
-/* in_layout for a kernel: of its first input, of the tail's operands; the rest is plain. NULL: no memory. */
-const backend_layout *cuda_layouts(const cuda_request *, backend_layout first, backend_layout tail);
 /* Attribute of the node's op by name; NULL: it has none. */
 const og_attr_value *cuda_attr(const backend_node *, const char *name);
 
@@ -39,9 +37,14 @@ const og_attr_value *cuda_attr(const backend_node *, const char *name);
 
 enum { CUDA_IN = 20, CUDA_OUT = 4, CUDA_LAUNCHES = 4, CUDA_THREADS = 256 };
 /* What every kernel is given, og_step in device code. Absent: NULL. */
-typedef struct cuda_arguments { const void *in[CUDA_IN]; void *out[CUDA_OUT]; const void *packed; void *workspace; } cuda_arguments;
+typedef struct cuda_arguments {
+	const void *in[CUDA_IN];
+	void *out[CUDA_OUT];
+	const void *packed;
+	void *workspace;
+} cuda_arguments;
 
-typedef struct cuda_launch { char name[CUDA_NAME]; uint32_t blocks[3], threads[3], shared; } cuda_launch;
+typedef struct cuda_launch { char name[CUDA_NAME]; og_grid grid; } cuda_launch;
 /* State of a kernel that is one or more launches, one after the other. */
 typedef struct cuda_launches { int n, n_in, n_out; cuda_launch at[CUDA_LAUNCHES]; } cuda_launches;
 
@@ -54,12 +57,14 @@ og_status cuda_launch_add(cuda_launches *, const cuda_request *, const char *bod
 
 /* ---- formulas ------------------------------------------------------------------------------- */
 
-/* Writes the program's steps as statements over floats r0, r1, ..., all declared; those of the operands have values. The result is in
- * r<result>. Texts of its ops are given to the code. */
+/* Declares the program's registers: floats r0, r1, ... */
+void cuda_program_registers(text *, const program *, const char *indent);
+/* Writes the program's steps as statements over its registers, all declared; those of the operands have values. The
+ * result is in r<result>. Texts of its ops are given to the code. */
 og_status cuda_program_text(text *, const cuda_request *);
 
-/* Operands of a program as a kernel goes through them, over the output's dimensions in memory, joined where every operand allows;
- * innermost first. */
+/* Operands of a program as a kernel goes through them, over the output's dimensions in memory, joined where every
+ * operand allows; innermost first. */
 typedef struct cuda_walk {
 	int rank, n;                         /* n: operands; the anchor's output among them */
 	int64_t size[OG_MAX_RANK], step[PROGRAM_MAX_REGS][OG_MAX_RANK];
@@ -74,7 +79,8 @@ bool cuda_walk_is_still(const cuda_walk *, int k);
 void cuda_walk_indices(text *, const cuda_walk *, const char *indent);
 /* Where operand k lies, as an expression over the indices. */
 void cuda_walk_offset(text *, const cuda_walk *, int k);
-/* Statements that take `value`, element `at` of the output in memory, through the tail and store it. OG_NO: an operand does not fit. */
+/* Statements that take `value`, element `at` of the output in memory, through the tail and store it. OG_NO: an
+ * operand does not fit. */
 og_status cuda_tail_text(text *, const cuda_request *, backend_layout);
 
 /* ---- the device: device.c ------------------------------------------------------------------- */
@@ -93,6 +99,8 @@ void cuda_target(igemm_device *out);
 
 /* True when the node's tail may be an epilogue, or the node is none for igemm at all. */
 bool cuda_igemm_takes(const backend_node *);
+/* Puts a launch into the stream; argument: the function's only one. */
+og_status cuda_igemm_start(void *function, const igemm_launch *, void *argument, void *stream);
 /* variants and time of backend_device. */
 int cuda_igemm_variants(const char **names, int most, const backend_node *, const char *tactic, arena *);
 og_status cuda_time(uint64_t *ns, const char *const *names, int n, const backend_node *);

@@ -60,7 +60,8 @@ const char *cuda_arch(void)
 void cuda_target(igemm_device *out)
 {
 	/* of one device of each kind, for plans that are built elsewhere */
-	static const struct { int arch, processors; } usual[] = { { 80, 108 }, { 86, 84 }, { 89, 142 }, { 90, 132 }, { 100, 148 }, { 120, 188 } };
+	static const struct { int arch, processors; } usual[] = { { 80, 108 }, { 86, 84 }, { 89, 142 }, { 90, 132 },
+	                                                          { 100, 148 }, { 120, 188 } };
 	const char *name = cuda_arch();
 	const driver_api *api = driver_open();
 	int number = name ? atoi(name) : 0;
@@ -149,17 +150,12 @@ static og_status device_open(void **out, const void *image, size_t bytes)
 
 og_status cuda_device_function(void **function, cuda_device *d, const char *name, uint32_t shared)
 {
-	const driver_api *api = enter(d);
 	void *module = NULL;
+	enter(d);
 	for (int k = 0; k < d->n_modules; k++)
 		if (!strcmp(d->modules[k].name, name) || (!module && !d->modules[k].name[0])) module = d->modules[k].module;
-	if (!module || api->cuModuleGetFunction(function, module, name) != 0)
-		return base_fail(OG_BAD_FILE, "the plan has no kernel %s; build it again", name);
-	if (api->cuFuncLoad) TRY(driver_try(api->cuFuncLoad(*function), name));
-	if (shared <= 48 << 10) return OG_OK;
-	if (shared > (uint32_t)d->shared_most)
-		return base_fail(OG_UNSUPPORTED, "kernel %s wants %u bytes of shared memory, this device has %d", name, shared, d->shared_most);
-	return driver_try(api->cuFuncSetAttribute(*function, DRIVER_FUNCTION_SHARED_MOST, (int)shared), name);
+	og_status status = module ? driver_function(function, module, name, shared, 0) : OG_NO;
+	return status == OG_NO ? base_fail(OG_BAD_FILE, "the plan has no kernel %s; build it again", name) : status;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -196,14 +192,16 @@ static void device_host_release(void *device, void *p)
 static og_status device_copy(void *device, void *stream, void *to, const void *from, size_t bytes)
 {
 	if (!bytes) return OG_OK;
-	return driver_try(enter(device)->cuMemcpyAsync((uint64_t)(uintptr_t)to, (uint64_t)(uintptr_t)from, bytes, stream), "copying");
+	return driver_try(enter(device)->cuMemcpyAsync((uint64_t)(uintptr_t)to, (uint64_t)(uintptr_t)from, bytes, stream),
+	                  "copying");
 }
 
 static bool device_is_memory(const void *p)
 {
 	const driver_api *api = driver_open();
 	unsigned type = 0;
-	return api && primary && api->cuPointerGetAttribute(&type, MEMORY_TYPE, (uint64_t)(uintptr_t)p) == 0 && type == MEMORY_OF_DEVICE;
+	return api && primary && api->cuPointerGetAttribute(&type, MEMORY_TYPE, (uint64_t)(uintptr_t)p) == 0 &&
+		type == MEMORY_OF_DEVICE;
 }
 
 /* ---- streams ----------------------------------------------------------------------------------- */
@@ -281,14 +279,19 @@ static void *code_create(arena *a) { return cuda_code_create(a); }
 static og_status code_compile(void *code, arena *a, const void **image, size_t *bytes)
 {
 	const char *name = cuda_arch();
-	if (!name) return base_fail(OG_MISSING, "%s; to build for another machine set OPGRAFT_CUDA_ARCH, as to 90a", missing);
+	if (!name)
+		return base_fail(OG_MISSING, "%s; to build for another machine set OPGRAFT_CUDA_ARCH, as to 90a", missing);
 	return cuda_code_compile(code, a, name, image, bytes);
 }
 
 const backend_device cuda_backend_device = {
-	.code_create = code_create, .variants = cuda_igemm_variants, .time = cuda_time, .code_compile = code_compile, .open = device_open, .close = device_close,
-	.alloc = device_alloc, .release = device_release, .host_alloc = device_host_alloc, .host_release = device_host_release,
+	.code_create = code_create, .variants = cuda_igemm_variants, .time = cuda_time, .code_compile = code_compile,
+	.open = device_open, .close = device_close,
+	.alloc = device_alloc, .release = device_release, .host_alloc = device_host_alloc,
+	.host_release = device_host_release,
 	.stream_create = device_stream_create, .stream_free = device_stream_free, .copy = device_copy, .wait = device_wait,
-	.record_begin = device_record_begin, .record_end = device_record_end, .replay = device_replay, .graph_free = device_graph_free,
-	.is_recording = device_is_recording, .is_device_memory = device_is_memory, .mark = device_mark, .between = device_between,
+	.record_begin = device_record_begin, .record_end = device_record_end, .replay = device_replay,
+	.graph_free = device_graph_free,
+	.is_recording = device_is_recording, .is_device_memory = device_is_memory, .mark = device_mark,
+	.between = device_between,
 };

@@ -34,3 +34,26 @@ og_status driver_try(int error, const char *what)
 	if (api.cuGetErrorString(error, &reason) != 0 || !reason) reason = "an error without a name";
 	return base_fail(OG_MISSING, "%s: %s (CUDA error %d)", what, reason, error);
 }
+
+og_status driver_function(void **function, void *module, const char *name, uint32_t shared, int device)
+{
+	enum { SHARED_UNASKED = 48 << 10 };      /* more has to be asked for */
+	int registers, most = 0;
+	if (api.cuModuleGetFunction(function, module, name) != 0) return OG_NO;
+	if (api.cuFuncLoad) TRY(driver_try(api.cuFuncLoad(*function), name));
+	TRY(driver_try(api.cuFuncGetAttribute(&registers, DRIVER_FUNCTION_REGISTERS, *function), name));
+	if (shared <= SHARED_UNASKED) return OG_OK;
+	TRY(driver_try(api.cuDeviceGetAttribute(&most, DRIVER_SHARED_MOST, device), name));
+	if (shared > (uint32_t)most)
+		return base_fail(OG_UNSUPPORTED, "kernel %s wants %u bytes of shared memory, this device has %d",
+		                 name, shared, most);
+	return driver_try(api.cuFuncSetAttribute(*function, DRIVER_FUNCTION_SHARED_MOST, (int)shared), name);
+}
+
+og_status driver_start(void *function, const og_grid *g, void *argument, void *stream)
+{
+	if (!g->blocks[0] || !g->blocks[1] || !g->blocks[2]) return OG_OK;
+	return driver_try(api.cuLaunchKernel(function, g->blocks[0], g->blocks[1], g->blocks[2], g->threads[0],
+	                                     g->threads[1], g->threads[2], g->shared, stream, &argument, NULL),
+	                  "launching a kernel");
+}

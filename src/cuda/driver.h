@@ -3,9 +3,14 @@
 #define DRIVER_H
 
 #include "base/base.h"
+#include "opgraft/op_abi.h"
 
-enum { DRIVER_CLUSTER = 4, DRIVER_OVERLAP = 6 };  /* attributes of a launch: blocks of a cluster; may start before the kernel in front ends */
-typedef struct driver_attribute { unsigned id, pad; union { char bytes[64]; unsigned words[3]; } value; } driver_attribute;
+/* Attributes of a launch: blocks of a cluster; may start before the kernel in front ends */
+enum { DRIVER_CLUSTER = 4, DRIVER_OVERLAP = 6 };
+typedef struct driver_attribute {
+	unsigned id, pad;
+	union { char bytes[64]; unsigned words[3]; } value;
+} driver_attribute;
 typedef struct driver_launch {
 	unsigned grid[3], block[3], shared;
 	void *stream;
@@ -13,8 +18,8 @@ typedef struct driver_launch {
 } driver_launch;
 
 /* X(name, arguments): all return 0 for success. Contexts, modules, functions, streams, events and graphs are pointers, devices ints,
- * device memory 64-bit addresses, as in the driver API of CUDA 12.
- * Facts from docs.nvidia.com/cuda/cuda-driver-api, groups Initialization, Context, Module, Memory, Stream, Event, Graph. */
+ * device memory 64-bit addresses, as in the driver API of CUDA 12. Facts from docs.nvidia.com/cuda/cuda-driver-api,
+ * groups Initialization, Context, Module, Memory, Stream, Event, Graph. */
 #define DRIVER_MAP(X)                    /* what an op library calls */ \
 	X(cuGetErrorString, (int error, const char **text)) \
 	X(cuCtxGetCurrent, (void **context)) \
@@ -88,5 +93,11 @@ enum {
 const driver_api *driver_open(void);
 /* OG_OK for 0; else OG_MISSING and "what: the driver's reason". */
 og_status driver_try(int error, const char *what);
+/* A function of a module, loaded now: the first launch of one that is loaded lazily would break a capture. shared:
+ * bytes of shared memory that launches will ask for. OG_NO and no sentence: the module lacks it. */
+og_status driver_function(void **function, void *module, const char *name, uint32_t shared, int device);
+/* Puts a launch into the stream; none when a dimension has no blocks. argument: what the function's only parameter
+ * is given. */
+og_status driver_start(void *function, const og_grid *, void *argument, void *stream);
 
 #endif

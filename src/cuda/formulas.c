@@ -1,22 +1,23 @@
 /* formulas.c -- elementwise programs as device code: one formula after the other, in registers. */
 #include "cuda/cuda.h"
 
-static void put_float(text *t, float f)
-{
-	uint32_t bits;
-	memcpy(&bits, &f, sizeof bits);
-	text_printf(t, "__int_as_float(0x%08x)", bits);
-}
-
-static void put_step(text *t, const program_step *s)
+void cuda_put_step(text *t, const program_step *s)
 {
 	text_printf(t, "r%d = %s(", s->out, s->op->formula);
 	for (int k = 0; k < s->op->map_inputs; k++) text_printf(t, "%sr%d", k ? ", " : "", s->in[k]);
 	for (int k = 0; k < s->op->map_attrs; k++) {
-		text_add(t, ", ");
-		put_float(t, s->attr[k]);
+		uint32_t bits;                   /* so that every value is a literal */
+		memcpy(&bits, &s->attr[k], sizeof bits);
+		text_printf(t, ", __int_as_float(0x%08x)", bits);
 	}
 	text_add(t, ");\n");
+}
+
+void cuda_program_registers(text *t, const program *p, const char *indent)
+{
+	text_printf(t, "%sfloat r0", indent);
+	for (int k = 1; k < p->n_regs; k++) text_printf(t, ", r%d", k);
+	text_add(t, ";\n");
 }
 
 og_status cuda_program_text(text *t, const cuda_request *r)
@@ -24,21 +25,12 @@ og_status cuda_program_text(text *t, const cuda_request *r)
 	const program *p = r->node->tail;
 	for (int k = 0; k < p->n_steps; k++) {
 		TRY(cuda_code_op(r->node->code, p->step[k].op));
-		put_step(t, &p->step[k]);
+		cuda_put_step(t, &p->step[k]);
 	}
 	return OG_OK;
 }
 
 /* ---- operands --------------------------------------------------------------------------------- */
-
-static og_tensor extended(const og_tensor *t, int rank)
-{
-	og_tensor to = *t;
-	int more = rank - t->rank;
-	to.rank = rank;
-	for (int i = 0; i < rank; i++) to.dims[i] = i < more ? 1 : t->dims[i - more];
-	return to;
-}
 
 bool cuda_walk_make(cuda_walk *w, const backend_node *node, backend_layout layout)
 {
@@ -51,7 +43,8 @@ bool cuda_walk_make(cuda_walk *w, const backend_node *node, backend_layout layou
 		const og_tensor *t = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
 		int64_t next = 1;
 		if (t->rank > node->out->rank || !cuda_is_float(t->dtype)) return false;
-		x = extended(t, node->out->rank);
+		x = *t;
+		layout_extend(&x, node->out->rank);
 		layout_dims(&x, &x, layout, CUDA_LANES);
 		w->type[k] = t->dtype;
 		for (int d = out.rank - 1; d >= 0; d--) {
@@ -98,7 +91,9 @@ void cuda_walk_indices(text *t, const cuda_walk *w, const char *indent)
 	const char *index = w->count >> 31 ? "unsigned long long" : "unsigned";
 	text_printf(t, "%s%s rest = (%s)at;\n", indent, index, index);
 	for (int d = 0; d < w->rank; d++) {
-		if (d + 1 < w->rank) text_printf(t, "%sconst %s i%d = rest %% %lldu; rest /= %lldu;\n", indent, index, d, (long long)w->size[d], (long long)w->size[d]);
+		if (d + 1 < w->rank)
+			text_printf(t, "%sconst %s i%d = rest %% %lldu; rest /= %lldu;\n",
+			            indent, index, d, (long long)w->size[d], (long long)w->size[d]);
 		else text_printf(t, "%sconst %s i%d = rest;\n", indent, index, d);
 	}
 }
@@ -117,9 +112,7 @@ og_status cuda_tail_text(text *t, const cuda_request *r, backend_layout layout)
 	}
 	if (!cuda_walk_make(&w, node, layout)) return OG_NO;
 	cuda_walk_indices(t, &w, "\t\t");
-	text_add(t, "\t\tfloat r0");
-	for (int k = 1; k < p->n_regs; k++) text_printf(t, ", r%d", k);
-	text_add(t, ";\n");
+	cuda_program_registers(t, p, "\t\t");
 	for (int k = 0; k < p->n_operands; k++) {
 		if (p->operand[k] < 0) {
 			text_printf(t, "\t\tr%d = value;\n", k);

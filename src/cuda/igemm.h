@@ -1,5 +1,6 @@
-/* igemm.h -- implicit GEMM: convolutions and matrix products on the GPU with any epilogue: which ways there are, their CUDA C,
- * their packed weights and how they are launched. Nothing here calls the driver: the caller compiles, loads and launches.
+/* igemm.h -- implicit GEMM: convolutions and matrix products on the GPU with any epilogue: which ways there are,
+ * their CUDA C, their packed weights and how they are launched. Nothing here calls the driver: the caller compiles,
+ * loads and launches.
  *
  *   igemm_variants   the ways to run a problem on a device, the likely best first, to be compiled and timed
  *   igemm_source     one way's CUDA C: NVRTC with igemm_options(); the kernel is named "igemm" and takes one igemm_args
@@ -7,9 +8,9 @@
  *   igemm_bind       igemm_args for given addresses (the driver's two encoders of tensor maps are passed in)
  *   igemm_launch_of  grid, block, cluster, shared memory
  *
- * Activations are NHWC, 16-byte aligned. Sums are made in float32, in an order that hangs on the
- * variant only. A kernel waits for those before it in the stream, so that `overlaps` is safe whatever they are. Packed
- * weights serve all variants of one way. */
+ * Activations are NHWC, 16-byte aligned. Sums are made in float32, in an order that hangs on the variant only. A
+ * kernel waits for those before it in the stream, so that `overlaps` is safe whatever they are. Packed weights serve
+ * all variants of one way. */
 #ifndef IGEMM_H
 #define IGEMM_H
 
@@ -21,9 +22,11 @@ typedef struct igemm_problem {
 	bool tf32;                                   /* OG_F32 may be rounded to tf32 for the products */
 	/* A product of M x K by K x N: n = 1, h = 1, w = M, c = K, k = N, r = s = 1. */
 	int n, h, w, c, k, r, s;
-	int stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;        /* pad: before; what is behind follows from p, q */
+	/* pad: before; what is behind follows from p, q */
+	int stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
 	int p, q;                                    /* rows and columns of the output */
-	int row_in, row_out;                         /* elements from one pixel to the next, of input and output; 0: c and k, no gaps */
+	/* elements from one pixel to the next, of input and output; 0: c and k, no gaps */
+	int row_in, row_out;
 	const program *tail;                         /* NULL: none. Register 0 is the sum and the bias */
 	int n_operands, operand[IGEMM_OPERANDS];    /* the tail's further operands: IGEMM_FULL, ... */
 } igemm_problem;
@@ -57,13 +60,14 @@ typedef struct igemm_launch {
 typedef struct igemm_grid { int m, n; } igemm_grid;
 igemm_grid igemm_warps(const igemm_variant *);
 
-/* cuTensorMapEncodeTiled and cuTensorMapEncodeIm2col; they return 0 for success. Used by IGEMM_WGMMA and IGEMM_WINDOW. */
+/* cuTensorMapEncodeTiled and cuTensorMapEncodeIm2col; they return 0 for success. Used by IGEMM_WGMMA and
+ * IGEMM_WINDOW. */
 typedef struct igemm_encoders {
-	int (*tiled)(void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides, const unsigned *box,
-	             const unsigned *steps, int interleave, int swizzle, int promotion, int fill);
-	int (*im2col)(void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides, const int *lower,
-	              const int *upper, unsigned channels, unsigned pixels, const unsigned *steps, int interleave, int swizzle,
-	              int promotion, int fill);
+	int (*tiled)(void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides,
+	             const unsigned *box, const unsigned *steps, int interleave, int swizzle, int promotion, int fill);
+	int (*im2col)(void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides,
+	              const int *lower, const int *upper, unsigned channels, unsigned pixels, const unsigned *steps,
+	              int interleave, int swizzle, int promotion, int fill);
 } igemm_encoders;
 
 /* Device addresses. */
@@ -79,7 +83,8 @@ int igemm_variants(igemm_variant *out, int most, const igemm_problem *, const ig
 /* Names the variant among those for the problem, as "wgmma.128x64x2.split4"; written to IGEMM_NAME bytes. */
 enum { IGEMM_NAME = 40 };
 void igemm_name(char *out, const igemm_variant *);
-/* The variant of that name; false: there is none for this problem. The device's number of processors does not matter. */
+/* The variant of that name; false: there is none for this problem. The device's number of processors does not
+ * matter. */
 bool igemm_named(igemm_variant *out, const char *name, const igemm_problem *, const igemm_device *);
 /* Options for NVRTC besides the target. */
 const char *const *igemm_options(const igemm_problem *, int *n);
@@ -90,21 +95,25 @@ void igemm_target(char *out, const igemm_variant *, const igemm_device *);
 
 /* Bytes of weights and bias on the device. */
 size_t igemm_packed_bytes(const igemm_problem *, const igemm_variant *);
-/* weights: float32 [k, c, r, s] (of a product: [N, K]); step_k, step_c: elements from one k or c to the next, rows of taps
- * are dense. bias: k floats, or NULL. Rounds to the dtype, to nearest even. */
-void igemm_pack(void *to, const igemm_problem *, const igemm_variant *, const float *weights, int64_t step_k, int64_t step_c,
-                const float *bias);
+/* weights: float32 [k, c, r, s] (of a product: [N, K]); step_k, step_c: elements from one k or c to the next, rows
+ * of taps are dense. bias: k floats, or NULL. Rounds to the dtype, to nearest even. */
+void igemm_pack(void *to, const igemm_problem *, const igemm_variant *, const float *weights, int64_t step_k,
+                int64_t step_c, const float *bias);
 
 igemm_launch igemm_launch_of(const igemm_problem *, const igemm_variant *, const igemm_device *);
-og_status igemm_bind(igemm_args *, const igemm_problem *, const igemm_variant *, const igemm_encoders *, const igemm_places *);
+og_status igemm_bind(igemm_args *, const igemm_problem *, const igemm_variant *, const igemm_encoders *,
+                     const igemm_places *);
 
-/* What IGEMM_WINDOW reads: [n, rows, columns, cell], the padding in place. A cell is fold_h x fold_w pixels: element (y, x, c) of the
- * input is channel ((y + above) % fold_h * fold_w + (x + left) % fold_w) * c_count + c of row (y + above) / fold_h, column
- * (x + left) / fold_w; what no element goes to is 0. */
-typedef struct igemm_window { int rows, columns, cell, fold_h, fold_w, above, left, taps_h, taps_w; size_t bytes; } igemm_window;
+/* What IGEMM_WINDOW reads: [n, rows, columns, cell], the padding in place. A cell is fold_h x fold_w pixels: element
+ * (y, x, c) of the input is channel ((y + above) % fold_h * fold_w + (x + left) % fold_w) * c_count + c of row (y +
+ * above) / fold_h, column (x + left) / fold_w; what no element goes to is 0. */
+typedef struct igemm_window {
+	int rows, columns, cell, fold_h, fold_w, above, left, taps_h, taps_w;
+	size_t bytes;
+} igemm_window;
 igemm_window igemm_window_of(const igemm_problem *);
-/* CUDA C of the kernel that writes it, named "igemm": one igemm_window_args, blocks of 256 threads, as many as you like. from: the
- * input's type, OG_F32 or the problem's. */
+/* CUDA C of the kernel that writes it, named "igemm": one igemm_window_args, blocks of 256 threads, as many as you
+ * like. from: the input's type, OG_F32 or the problem's. */
 og_status igemm_window_source(char **out, const igemm_problem *, og_dtype from);
 /* steps: elements from one n, c, h, w of the input to the next. */
 igemm_window_args igemm_window_bind(const igemm_problem *, const void *in, const int64_t steps[4], void *out);

@@ -9,7 +9,8 @@
 
 enum {
 	ROW = 128,                                   /* bytes of a row of a tile in shared memory */
-	SHARED_OF_PROCESSOR = 228 << 10, SHARED_OF_BLOCK = 227 << 10, SHARED_RESERVED = 1 << 10,     /* compute capability 9.0 */
+	/* compute capability 9.0 */
+	SHARED_OF_PROCESSOR = 228 << 10, SHARED_OF_BLOCK = 227 << 10, SHARED_RESERVED = 1 << 10,
 	MOST_ROWS = INT32_MAX - 256, MOST_VARIANTS = 96, MOST_CELL = 32, BIAS_MULTIPLE = 256, ALIGN = 256
 };
 
@@ -64,15 +65,18 @@ static bool is_pointwise(const igemm_problem *p)
 static bool fits_wgmma(const igemm_problem *p)
 {
 	const int per_chunk = 16 / element_bytes(p);
-	return (p->dtype != OG_F32 || p->tf32) && row_in(p) % per_chunk == 0 && row_out(p) % per_chunk == 0 && p->stride_h <= 8 && p->stride_w <= 8 &&
+	return (p->dtype != OG_F32 || p->tf32) && row_in(p) % per_chunk == 0 && row_out(p) % per_chunk == 0 &&
+		p->stride_h <= 8 && p->stride_w <= 8 &&
 	       p->pad_h < 128 && p->pad_w < 128 && p->dilation_h * (p->r - 1) < 128 && p->dilation_w * (p->s - 1) < 128;
 }
 
 static bool fits_window(const igemm_problem *p)
 {
 	const int per_chunk = 16 / element_bytes(p);
-	return (p->dtype != OG_F32 || p->tf32) && p->c % per_chunk != 0 && row_out(p) % per_chunk == 0 && p->stride_h <= 8 && p->stride_w <= 8 &&
-	       p->c <= MOST_CELL && p->c * p->stride_h * p->stride_w <= MOST_CELL && p->dilation_h == 1 && p->dilation_w == 1 &&
+	return (p->dtype != OG_F32 || p->tf32) && p->c % per_chunk != 0 && row_out(p) % per_chunk == 0 &&
+		p->stride_h <= 8 && p->stride_w <= 8 &&
+	       p->c <= MOST_CELL && p->c * p->stride_h * p->stride_w <= MOST_CELL && p->dilation_h == 1 &&
+	       p->dilation_w == 1 &&
 	       p->r <= 16 && p->s <= 16 && p->pad_h < p->r && p->pad_w < p->s;
 }
 
@@ -99,7 +103,8 @@ static int stages_for(const igemm_problem *p, igemm_variant v)
 
 /* Tiles worth trying. */
 static const struct { int bm, bn, blocks, turns; } tiles[] = {
-	{ 128, 256, 1, 0 }, { 256, 128, 1, 0 }, { 192, 128, 1, 0 }, { 128, 128, 1, 0 }, { 128, 128, 2, 0 }, { 64, 256, 1, 0 },
+	{ 128, 256, 1, 0 }, { 256, 128, 1, 0 }, { 192, 128, 1, 0 }, { 128, 128, 1, 0 }, { 128, 128, 2, 0 },
+	{ 64, 256, 1, 0 },
 	{ 256, 64, 1, 0 }, { 256, 64, 2, 0 }, { 64, 128, 2, 0 }, { 64, 128, 3, 0 }, { 128, 64, 1, 0 }, { 128, 64, 2, 0 },
 	{ 128, 64, 3, 0 }, { 64, 64, 2, 0 }, { 64, 64, 4, 0 }, { 128, 128, 1, 1 }, { 64, 256, 1, 1 }, { 128, 64, 1, 1 },
 	{ 128, 64, 2, 1 }, { 64, 128, 1, 1 }, { 64, 128, 2, 1 }, { 64, 64, 2, 1 }, { 64, 64, 3, 1 },
@@ -121,19 +126,22 @@ static int add(igemm_variant *out, int n, int most, const igemm_problem *p, igem
 /* Bytes that the problem reads and writes at least. */
 static double least_bytes(const igemm_problem *p)
 {
-	const double out = (double)rows(p) * p->k, in = (double)p->n * p->h * p->w * p->c, weights = (double)p->k * p->r * p->s * p->c;
+	const double out = (double)rows(p) * p->k, in = (double)p->n * p->h * p->w * p->c;
+	const double weights = (double)p->k * p->r * p->s * p->c;
 	double n = in + weights + out;
 	for (int k = 0; k < p->n_operands; k++) n += p->operand[k] == IGEMM_FULL ? out : 0;
 	return n * element_bytes(p);
 }
 
-/* Constants fitted to some 2,900 times of ResNet-50's layers on an H200 in fp16 (tools/check_tensor): the fastest of the six
- * variants of least guess is 0.3% slower than the fastest of all on average, 7% at worst. A k block takes the same time in
- * every type, since it is 128 bytes in each. */
+/* Constants fitted to some 2,900 times of ResNet-50's layers on an H200 in fp16 (tools/check_tensor): the fastest of
+ * the six variants of least guess is 0.3% slower than the fastest of all on average, 7% at worst. A k block takes
+ * the same time in every type, since it is 128 bytes in each. */
 double igemm_guess(const igemm_problem *p, const igemm_variant *v, const igemm_device *device)
 {
-	const double mma = 5.4e6, narrow = 0.6, copies = 63e3, memory = 4.8e6, start = 0.75;      /* per microsecond and multiprocessor; memory: of all */
-	const double each = (double)ceil_div(rows(p), v->bm) * ceil_div(p->k, v->bn) * v->split / device->processors;        /* tiles */
+	/* per microsecond and multiprocessor; memory: of all */
+	const double mma = 5.4e6, narrow = 0.6, copies = 63e3, memory = 4.8e6, start = 0.75;
+	/* tiles */
+	const double each = (double)ceil_div(rows(p), v->bm) * ceil_div(p->k, v->bn) * v->split / device->processors;
 	const double blocks = ceil_div(depth_of(p, v).blocks, v->split), area = (double)v->bm * v->bn;
 	if (v->way == IGEMM_FMA) return ceil(each) * blocks * area * 64 / 0.29e6 + 2;
 	if (v->way == IGEMM_MMA) return ceil(each) * blocks * area * 128 / 2.5e6 + 2;
@@ -184,7 +192,8 @@ static int copied_variants(igemm_variant *out, int most, const igemm_problem *p,
 		v.split = 1;
 		n = add(out, n, most, p, v);
 		if (v.turns || v.bn > 128) continue;
-		for (v.split = 2; v.split <= 8 && (!processors || grid * v.split <= 4 * processors); v.split += v.split < 4 ? 1 : 4)
+		for (v.split = 2; v.split <= 8 && (!processors || grid * v.split <= 4 * processors);
+		     v.split += v.split < 4 ? 1 : 4)
 			n = add(out, n, most, p, v);
 	}
 	return n;
@@ -205,7 +214,8 @@ int igemm_variants(igemm_variant *out, int most, const igemm_problem *p, const i
 	igemm_variant all[MOST_VARIANTS];
 	if (!is_served(p, device)) return 0;
 	const bool copied = is_copied(p, device);
-	int n = copied ? copied_variants(all, MOST_VARIANTS, p, device->processors) : general_variants(all, MOST_VARIANTS, p);
+	int n = copied ? copied_variants(all, MOST_VARIANTS, p, device->processors)
+		: general_variants(all, MOST_VARIANTS, p);
 	sort_by_guess(all, n, p, device);
 	if (n > most) n = most;
 	memcpy(out, all, (size_t)n * sizeof *out);
@@ -236,13 +246,15 @@ bool igemm_named(igemm_variant *out, const char *name, const igemm_problem *p, c
 
 igemm_launch igemm_launch_of(const igemm_problem *p, const igemm_variant *v, const igemm_device *device)
 {
-	const unsigned grid = (unsigned)(ceil_div(rows(p), v->bm) * ceil_div(p->k, v->bn)), most = (unsigned)(v->blocks * device->processors);
+	const unsigned grid = (unsigned)(ceil_div(rows(p), v->bm) * ceil_div(p->k, v->bn));
+	const unsigned most = (unsigned)(v->blocks * device->processors);
 	if (v->way == IGEMM_MMA || v->way == IGEMM_FMA)
-		return (igemm_launch){ .blocks = grid, .threads = (unsigned)igemm_warps(v).m * (unsigned)igemm_warps(v).n * 32, .cluster = 1,
+		return (igemm_launch){ .blocks = grid, .threads = (unsigned)igemm_warps(v).m * (unsigned)igemm_warps(v).n * 32,
+		                       .cluster = 1,
 		                        .shared = (unsigned)(v->stages * stage_bytes(v)), .overlaps = device->major >= 9 };
 	return (igemm_launch){ .blocks = v->split > 1 ? grid * (unsigned)v->split : grid < most ? grid : most,
-	                        .threads = (unsigned)(v->turns || v->bm == 256 ? 2 : v->bm / 64) * 128 + 32, .cluster = (unsigned)v->split,
-	                        .shared = (unsigned)shared_bytes(p, v), .overlaps = true };
+	                        .threads = (unsigned)(v->turns || v->bm == 256 ? 2 : v->bm / 64) * 128 + 32,
+	                        .cluster = (unsigned)v->split, .shared = (unsigned)shared_bytes(p, v), .overlaps = true };
 }
 
 igemm_grid igemm_warps(const igemm_variant *v)
@@ -290,7 +302,8 @@ static size_t place(const igemm_problem *p, const igemm_variant *v, depth d, int
 	return (size_t)(y / w.fold_h * d.tap + x / w.fold_w * w.cell + (y % w.fold_h * w.fold_w + x % w.fold_w) * p->c + c);
 }
 
-void igemm_pack(void *to, const igemm_problem *p, const igemm_variant *v, const float *weights, int64_t step_k, int64_t step_c, const float *bias)
+void igemm_pack(void *to, const igemm_problem *p, const igemm_variant *v, const float *weights, int64_t step_k,
+                int64_t step_c, const float *bias)
 {
 	const depth d = depth_of(p, v);
 	const size_t row = (size_t)d.row;
@@ -299,7 +312,8 @@ void igemm_pack(void *to, const igemm_problem *p, const igemm_variant *v, const 
 	for (int k = 0; k < p->k; k++)
 		for (int tap = 0; tap < p->r * p->s; tap++)
 			for (int c = 0; c < p->c; c++)
-				put(to, (size_t)k * row + place(p, v, d, tap / p->s, tap % p->s, c), p, weights[k * step_k + c * step_c + tap]);
+				put(to, (size_t)k * row + place(p, v, d, tap / p->s, tap % p->s, c), p,
+				    weights[k * step_k + c * step_c + tap]);
 	for (int k = 0; bias && k < p->k; k++) biases[k] = bias[k];
 }
 
@@ -314,20 +328,24 @@ static int map_type(const igemm_problem *p, bool multiplied)
 }
 
 /* A matrix in boxes of `box` rows; row: elements from one of its rows to the next. */
-static og_status encode_matrix(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p, const void *at, int height, int width, int row,
-                               int box_rows, bool multiplied)
+static og_status encode_matrix(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p, const void *at,
+                               int height, int width, int row, int box_rows, bool multiplied)
 {
-	const uint64_t size = (uint64_t)element_bytes(p), dims[] = { (uint64_t)width, (uint64_t)height }, strides[] = { (uint64_t)row * size };
+	const uint64_t size = (uint64_t)element_bytes(p), dims[] = { (uint64_t)width, (uint64_t)height };
+	const uint64_t strides[] = { (uint64_t)row * size };
 	const unsigned box[] = { (unsigned)(ROW / size), (unsigned)box_rows }, steps[] = { 1, 1 };
-	if (e->tiled(to, map_type(p, multiplied), 2, (void *)(uintptr_t)at, dims, strides, box, steps, 0, SWIZZLE_128, PROMOTE_256, 0))
+	if (e->tiled(to, map_type(p, multiplied), 2, (void *)(uintptr_t)at, dims, strides, box, steps, 0, SWIZZLE_128,
+	             PROMOTE_256, 0))
 		return base_fail(OG_UNSUPPORTED, "the CUDA driver makes no tensor map of a matrix of %d x %d", height, width);
 	return OG_OK;
 }
 
 /* The pixels under a tap, in order of the output's. */
-static og_status encode_pixels(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p, const igemm_variant *v, const void *at)
+static og_status encode_pixels(unsigned long long *to, const igemm_encoders *e, const igemm_problem *p,
+                               const igemm_variant *v, const void *at)
 {
-	const uint64_t size = (uint64_t)element_bytes(p), pixel = (uint64_t)row_in(p) * size, w = (uint64_t)p->w, h = (uint64_t)p->h;
+	const uint64_t size = (uint64_t)element_bytes(p), pixel = (uint64_t)row_in(p) * size, w = (uint64_t)p->w;
+	const uint64_t h = (uint64_t)p->h;
 	uint64_t dims[] = { (uint64_t)p->c, w, h, (uint64_t)p->n }, strides[] = { pixel, w * pixel, h * w * pixel };
 	int lower[] = { -p->pad_w, -p->pad_h };
 	int upper[] = { (p->q - 1) * p->stride_w - p->pad_w - p->w + 1, (p->p - 1) * p->stride_h - p->pad_h - p->h + 1 };
@@ -345,32 +363,37 @@ static og_status encode_pixels(unsigned long long *to, const igemm_encoders *e, 
 		upper[1] = 1 - win.taps_h;
 		steps[1] = steps[2] = 1;
 	}
-	if (e->im2col(to, map_type(p, true), 4, (void *)(uintptr_t)at, dims, strides, lower, upper, (unsigned)d.bk, (unsigned)v->bm, steps, 0,
-	              SWIZZLE_128, PROMOTE_256, 0))
-		return base_fail(OG_UNSUPPORTED, "the CUDA driver makes no tensor map of an input of %d x %d x %d x %d", p->n, p->h, p->w, p->c);
+	if (e->im2col(to, map_type(p, true), 4, (void *)(uintptr_t)at, dims, strides, lower, upper, (unsigned)d.bk,
+	              (unsigned)v->bm, steps, 0, SWIZZLE_128, PROMOTE_256, 0))
+		return base_fail(OG_UNSUPPORTED, "the CUDA driver makes no tensor map of an input of %d x %d x %d x %d",
+		                 p->n, p->h, p->w, p->c);
 	return OG_OK;
 }
 
 igemm_window_args igemm_window_bind(const igemm_problem *p, const void *in, const int64_t steps[4], void *out)
 {
 	const igemm_window w = igemm_window_of(p);
-	return (igemm_window_args){ .in = in, .out = out, .step_n = steps[0], .step_c = steps[1], .step_h = steps[2], .step_w = steps[3], .n = p->n,
-	                             .h = p->h, .w = p->w, .rows = w.rows, .columns = w.columns, .above = w.above, .left = w.left };
+	return (igemm_window_args){ .in = in, .out = out, .step_n = steps[0], .step_c = steps[1], .step_h = steps[2],
+	                            .step_w = steps[3], .n = p->n,
+	                             .h = p->h, .w = p->w, .rows = w.rows, .columns = w.columns, .above = w.above,
+	                             .left = w.left };
 }
 
-og_status igemm_bind(igemm_args *a, const igemm_problem *p, const igemm_variant *v, const igemm_encoders *e, const igemm_places *at)
+og_status igemm_bind(igemm_args *a, const igemm_problem *p, const igemm_variant *v, const igemm_encoders *e,
+                     const igemm_places *at)
 {
 	const depth d = depth_of(p, v);
 	*a = (igemm_args){ .in = at->in, .weights = at->packed, .out = at->out, .m = rows(p), .n = p->k, .k = d.row,
-	                    .k_blocks = d.blocks, .c_blocks = ceil_div(d.tap, d.bk), .h = p->h, .w = p->w, .c = p->c, .p = p->p, .q = p->q, .r = p->r, .s = p->s,
-	                    .row_in = row_in(p), .row_out = row_out(p),
+	                    .k_blocks = d.blocks, .c_blocks = ceil_div(d.tap, d.bk), .h = p->h, .w = p->w, .c = p->c,
+	                    .p = p->p, .q = p->q, .r = p->r, .s = p->s, .row_in = row_in(p), .row_out = row_out(p),
 	                    .stride_h = p->stride_h, .stride_w = p->stride_w, .pad_h = p->pad_h, .pad_w = p->pad_w,
-	                    .dilation_h = p->dilation_h, .dilation_w = p->dilation_w, .pointwise = v->way == IGEMM_WGMMA && is_pointwise(p) };
+	                    .dilation_h = p->dilation_h, .dilation_w = p->dilation_w,
+	                   .pointwise = v->way == IGEMM_WGMMA && is_pointwise(p) };
 	a->bias = (const float *)((const char *)at->packed + weight_bytes(p, v));
 	a->tiles_m = ceil_div(a->m, v->bm);
 	a->tiles_n = ceil_div(a->n, v->bn);
 	for (int k = 0; k < p->n_operands; k++) a->operand[k] = at->operand[k];
-	if (v->way == IGEMM_WINDOW) {                       /* taps are whole rows, and the steps along them are in the map */
+	if (v->way == IGEMM_WINDOW) {            /* taps are whole rows, and the steps along them are in the map */
 		a->s = a->stride_h = a->stride_w = a->dilation_h = 1;
 		a->pad_h = a->pad_w = 0;
 	}
@@ -381,6 +404,7 @@ og_status igemm_bind(igemm_args *a, const igemm_problem *p, const igemm_variant 
 	if (v->split > 1) return OG_OK;
 	TRY(encode_matrix(a->map[IGEMM_MAP_OUT], e, p, at->out, a->m, a->n, a->row_out, 64, false));
 	for (int k = 0; k < p->n_operands; k++)
-		if (p->operand[k] == IGEMM_FULL) return encode_matrix(a->map[IGEMM_MAP_STAGED], e, p, at->operand[k], a->m, a->n, a->row_out, 64, false);
+		if (p->operand[k] == IGEMM_FULL)
+			return encode_matrix(a->map[IGEMM_MAP_STAGED], e, p, at->operand[k], a->m, a->n, a->row_out, 64, false);
 	return OG_OK;
 }

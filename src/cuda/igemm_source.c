@@ -2,25 +2,25 @@
 #include "cuda/igemm.h"
 
 #include <stdio.h>
-#include <string.h>
 
-/* A file of src/ as it is, as a string. */
-#define EMBED(symbol, path) \
-	__asm__(".section .rodata\n" #symbol ": .incbin \"" path "\"\n.byte 0\n.text\n"); \
-	extern const char symbol[] __attribute__((visibility("hidden")));
-EMBED(igemm_text_args, "src/cuda/igemm_args.h")
-EMBED(igemm_text_common, "src/cuda/text/igemm.cuh")
-EMBED(igemm_text_fast, "src/cuda/text/fast.cuh")
-EMBED(igemm_text_wgmma, "src/cuda/text/wgmma.cuh")
-EMBED(igemm_text_window, "src/cuda/text/window.cuh")
-EMBED(igemm_text_mma, "src/cuda/text/mma.cuh")
+#include "cuda/code.h"
+#include "cuda/nvrtc.h"
+#include "cuda/texts.h"
 
-/* float32 in full: formulas give the bits that they give on the CPU. Elsewhere the tensor's rounding is all that is seen. */
+CUDA_EMBED(igemm_text_args, "src/cuda/igemm_args.h")
+CUDA_EMBED(igemm_text_common, "src/cuda/text/igemm.cuh")
+CUDA_EMBED(igemm_text_fast, "src/cuda/text/fast.cuh")
+CUDA_EMBED(igemm_text_wgmma, "src/cuda/text/wgmma.cuh")
+CUDA_EMBED(igemm_text_window, "src/cuda/text/window.cuh")
+CUDA_EMBED(igemm_text_mma, "src/cuda/text/mma.cuh")
+
+/* float32 in full: formulas give the bits that they give on the CPU. Elsewhere the tensor's rounding is all that is
+ * seen. */
 static bool is_exact(const igemm_problem *p) { return p->dtype == OG_F32 && !p->tf32; }
 
 const char *const *igemm_options(const igemm_problem *p, int *n)
 {
-	static const char *const exact[] = { "--std=c++17", "-default-device", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true" };
+	static const char *const exact[] = { NVRTC_EXACT };
 	static const char *const fast[] = { "--std=c++17", "-default-device", "--use_fast_math" };
 	*n = is_exact(p) ? sizeof exact / sizeof *exact : sizeof fast / sizeof *fast;
 	return is_exact(p) ? exact : fast;
@@ -40,14 +40,6 @@ static void add_op_files(text *t, const program *tail)
 	}
 }
 
-/* The bits of a float, so that every value is a literal. */
-static void add_float(text *t, float f)
-{
-	uint32_t bits;
-	memcpy(&bits, &f, sizeof bits);
-	text_printf(t, "__int_as_float(0x%08x)", bits);
-}
-
 /* float tail(float r0, const float *x): register 0 and the operands in, the result out. */
 static void add_tail(text *t, const igemm_problem *p)
 {
@@ -57,14 +49,8 @@ static void add_tail(text *t, const igemm_problem *p)
 	for (int k = 1; k <= p->n_operands; k++) text_printf(t, "\tfloat r%d = x[%d];\n", k, k - 1);
 	for (int k = p->n_operands + 1; p->tail && k < p->tail->n_regs; k++) text_printf(t, "\tfloat r%d;\n", k);
 	for (int k = 0; p->tail && k < p->tail->n_steps; k++) {
-		const program_step *s = &p->tail->step[k];
-		text_printf(t, "\tr%d = %s(", s->out, s->op->formula);
-		for (int i = 0; i < s->op->map_inputs; i++) text_printf(t, "%sr%d", i ? ", " : "", s->in[i]);
-		for (int i = 0; i < s->op->map_attrs; i++) {
-			text_add(t, ", ");
-			add_float(t, s->attr[i]);
-		}
-		text_add(t, ");\n");
+		text_add(t, "\t");
+		cuda_put_step(t, &p->tail->step[k]);
 	}
 	text_printf(t, "\treturn r%d;\n}\n", p->tail ? p->tail->result : 0);
 }
@@ -78,7 +64,8 @@ static void add_wgmma(text *t, const igemm_problem *p, int bn)
 	const char *type = p->dtype == OG_F16 ? "f16" : p->dtype == OG_BF16 ? "bf16" : "tf32";
 	text_printf(t, "HERE void mma(float (&d)[%d], u64 a, u64 b, int adds)\n{\n"
 	            "\tasm volatile(\"{\\n.reg .pred adds;\\nsetp.ne.b32 adds, %%%d, 0;\\n\"\n"
-	            "\t\t\"wgmma.mma_async.sync.aligned.m64n%dk%d.f32.%s.%s {", n, n + 2, bn, p->dtype == OG_F32 ? 8 : 16, type, type);
+	            "\t\t\"wgmma.mma_async.sync.aligned.m64n%dk%d.f32.%s.%s {",
+	            n, n + 2, bn, p->dtype == OG_F32 ? 8 : 16, type, type);
 	for (int k = 0; k < n; k++) text_printf(t, "%s%%%d", k ? ", " : "", k);
 	text_printf(t, "}, %%%d, %%%d, adds, 1, 1%s;\\n}\"\n\t\t: ", n, n + 1, p->dtype == OG_F32 ? "" : ", 0, 0");
 	for (int k = 0; k < n; k++) text_printf(t, "%s\"+f\"(d[%d])", k ? ", " : "", k);
@@ -99,7 +86,8 @@ static void add_type(text *t, const igemm_problem *p)
 	text_add(t, "#line 1 \"igemm_args.h\"\n");
 	text_add(t, igemm_text_args);
 	text_add(t, "#define HERE static __device__ __forceinline__\ntypedef unsigned long long u64;\n");
-	text_printf(t, "#define T_F16 %d\n#define T_BF16 %d\n#define T_F32 %d\n", p->dtype == OG_F16, p->dtype == OG_BF16, p->dtype == OG_F32);
+	text_printf(t, "#define T_F16 %d\n#define T_BF16 %d\n#define T_F32 %d\n",
+	            p->dtype == OG_F16, p->dtype == OG_BF16, p->dtype == OG_F32);
 }
 
 /* What the kernels' texts are parameterised by; each says what its own mean. */
@@ -107,10 +95,12 @@ static void add_macros(text *t, const igemm_problem *p, const igemm_variant *v)
 {
 	const igemm_grid warps = igemm_warps(v);
 	const bool copied = v->way == IGEMM_WGMMA || v->way == IGEMM_WINDOW;
-	text_printf(t, "#define BM %d\n#define BN %d\n#define STAGES %d\n#define BLOCKS %d\n", v->bm, v->bn, v->stages, v->blocks);
+	text_printf(t, "#define BM %d\n#define BN %d\n#define STAGES %d\n#define BLOCKS %d\n",
+	            v->bm, v->bn, v->stages, v->blocks);
 	if (copied) text_printf(t, "#define SPLIT %d\n#define TURNS %d\n", v->split, v->turns);
 	else text_printf(t, "#define WARPS_M %d\n#define WARPS_N %d\n#define WHOLE %d\n#define FMA %d\n", warps.m, warps.n,
-	                 p->c % (p->dtype == OG_F32 ? 4 : 8) == 0 && p->row_in % (p->dtype == OG_F32 ? 4 : 8) == 0, v->way == IGEMM_FMA);
+	                 p->c % (p->dtype == OG_F32 ? 4 : 8) == 0 && p->row_in % (p->dtype == OG_F32 ? 4 : 8) == 0,
+	                 v->way == IGEMM_FMA);
 	text_printf(t, "#define STAGED (%d)\n", copied ? staged_operand(p) : -1);
 }
 
@@ -140,7 +130,8 @@ og_status igemm_window_source(char **out, const igemm_problem *p, og_dtype from)
 	const igemm_window w = igemm_window_of(p);
 	text t = { 0 };
 	add_type(&t, p);
-	text_printf(&t, "#define FOLD_H %d\n#define FOLD_W %d\n#define CELL %d\n#define CHANNELS %d\n", w.fold_h, w.fold_w, w.cell, p->c);
+	text_printf(&t, "#define FOLD_H %d\n#define FOLD_W %d\n#define CELL %d\n#define CHANNELS %d\n",
+	            w.fold_h, w.fold_w, w.cell, p->c);
 	text_printf(&t, "#define FROM_F32 %d\n#define STAGED (-1)\n", from == OG_F32 && p->dtype != OG_F32);
 	add_tail(&t, &(igemm_problem){ .n_operands = 0 });
 	text_add(&t, "#line 1 \"igemm.cuh\"\n");

@@ -1,5 +1,6 @@
-/* igemm_step.c -- convolutions and products with constant weights as steps of a plan: one implicit GEMM with the step's tail as its
- * epilogue, and in front of it, where channels are few, the kernel that writes its windows. Convolutions read and write channels last. */
+/* igemm_step.c -- convolutions and products with constant weights as steps of a plan: one implicit GEMM with the
+ * step's tail as its epilogue, and in front of it, where channels are few, the kernel that writes its windows.
+ * Convolutions read and write channels last. */
 #include "cuda/cuda.h"
 #include "cuda/driver.h"
 #include "ops/convolution.h"
@@ -9,7 +10,12 @@ enum { ALPHA, BETA, TRANS_A, TRANS_B };  /* attributes of Gemm */
 static const char way[] = "igemm";
 
 /* Where the constants lie: element (k, c) at k * step_k + c * step_c, rows of taps dense. */
-typedef struct constants { const float *weights, *bias; int64_t step_k, step_c; float alpha, beta; int bias_step; } constants;
+typedef struct constants {
+	const float *weights, *bias;
+	int64_t step_k, step_c;
+	float alpha, beta;
+	int bias_step;
+} constants;
 
 typedef struct igemm_step {
 	igemm_problem problem;
@@ -28,7 +34,10 @@ typedef struct bound { igemm_args args; igemm_window_args window; void *function
 /* ---- the problem of a node -------------------------------------------------------------------- */
 
 /* Channels as they lie: whole packs, except for a single one, which is not cut. */
-static int lane_row(int64_t channels) { return channels == 1 ? 1 : (int)((channels - CUDA_LANES - 1) / -CUDA_LANES * -CUDA_LANES); }
+static int lane_row(int64_t channels)
+{
+	return channels == 1 ? 1 : (int)((channels - CUDA_LANES - 1) / -CUDA_LANES * -CUDA_LANES);
+}
 
 static bool is_packable(const cuda_request *r, int k)
 {
@@ -45,16 +54,20 @@ static bool conv_problem(igemm_step *s, const cuda_request *r)
 	window w;
 	if (x->rank < 3 || x->rank > 5 || node->attr[CONVOLUTION_GROUP].i != 1) return false;
 	window_of(&w, node->attr, x, y, weights);
-	if (w.in[0] != 1 || w.out[0] != 1 || w.kernel[0] != 1 || og_count(x) > MOST_SIDE || og_count(y) > MOST_SIDE || og_count(weights) > MOST_SIDE) return false;
+	if (w.in[0] != 1 || w.out[0] != 1 || w.kernel[0] != 1 || og_count(x) > MOST_SIDE || og_count(y) > MOST_SIDE ||
+	    og_count(weights) > MOST_SIDE)
+		return false;
 	if (w.begin[1] < 0 || w.begin[2] < 0 || w.begin[1] > 1 << 20 || w.begin[2] > 1 << 20) return false;
-	*p = (igemm_problem){ .n = (int)x->dims[0], .h = (int)w.in[1], .w = (int)w.in[2], .c = (int)x->dims[1], .k = (int)y->dims[1], .r = (int)w.kernel[1],
-	                      .s = (int)w.kernel[2], .stride_h = (int)w.stride[1], .stride_w = (int)w.stride[2], .pad_h = (int)w.begin[1],
-	                      .pad_w = (int)w.begin[2], .dilation_h = (int)w.dilation[1], .dilation_w = (int)w.dilation[2], .p = (int)w.out[1],
-	                      .q = (int)w.out[2], .row_in = lane_row(x->dims[1]), .row_out = lane_row(y->dims[1]) };
+	*p = (igemm_problem){ .n = (int)x->dims[0], .h = (int)w.in[1], .w = (int)w.in[2], .c = (int)x->dims[1],
+	                      .k = (int)y->dims[1], .r = (int)w.kernel[1], .s = (int)w.kernel[2],
+	                      .stride_h = (int)w.stride[1], .stride_w = (int)w.stride[2], .pad_h = (int)w.begin[1],
+	                      .pad_w = (int)w.begin[2], .dilation_h = (int)w.dilation[1], .dilation_w = (int)w.dilation[2],
+	                      .p = (int)w.out[1], .q = (int)w.out[2], .row_in = lane_row(x->dims[1]),
+	                      .row_out = lane_row(y->dims[1]) };
 	s->is_conv = true;
-	s->in_channels = cuda_in_layout(node, 0) == LAYOUT_CHANNELS;
-	s->from = (constants){ .weights = weights->data, .step_k = (int64_t)p->c * p->r * p->s, .step_c = (int64_t)p->r * p->s, .alpha = 1.0f, .beta = 1.0f,
-	                       .bias_step = 1 };
+	s->in_channels = layout_of_input(node, 0) == LAYOUT_CHANNELS;
+	s->from = (constants){ .weights = weights->data, .step_k = (int64_t)p->c * p->r * p->s, .step_c = (int64_t)p->r *
+	                       p->s, .alpha = 1.0f, .beta = 1.0f, .bias_step = 1 };
 	return true;
 }
 
@@ -62,11 +75,16 @@ static bool conv_problem(igemm_step *s, const cuda_request *r)
 static bool product_problem(igemm_step *s, const cuda_request *r, bool trans_b)
 {
 	const og_tensor *a = &r->node->in[0], *b = &r->node->in[1];
-	if (a->rank < 2 || b->rank != 2 || og_count(a) > MOST_SIDE || og_count(b) > MOST_SIDE || og_count(r->node->out) > MOST_SIDE) return false;
-	const int depth = (int)a->dims[a->rank - 1], columns = (int)b->dims[!trans_b], rows = depth ? (int)(og_count(a) / depth) : 0;
-	s->problem = (igemm_problem){ .n = 1, .h = 1, .w = rows, .c = depth, .k = columns, .r = 1, .s = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1,
-	                              .dilation_w = 1, .p = 1, .q = rows, .row_in = depth, .row_out = columns };
-	s->from = (constants){ .weights = b->data, .step_k = trans_b ? depth : 1, .step_c = trans_b ? 1 : columns, .alpha = 1.0f, .beta = 1.0f };
+	if (a->rank < 2 || b->rank != 2 || og_count(a) > MOST_SIDE || og_count(b) > MOST_SIDE ||
+	    og_count(r->node->out) > MOST_SIDE)
+		return false;
+	const int depth = (int)a->dims[a->rank - 1], columns = (int)b->dims[!trans_b];
+	const int rows = depth ? (int)(og_count(a) / depth) : 0;
+	s->problem = (igemm_problem){ .n = 1, .h = 1, .w = rows, .c = depth, .k = columns, .r = 1, .s = 1, .stride_h = 1,
+	                              .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .p = 1, .q = rows, .row_in = depth,
+	                              .row_out = columns };
+	s->from = (constants){ .weights = b->data, .step_k = trans_b ? depth : 1, .step_c = trans_b ? 1 : columns,
+	                       .alpha = 1.0f, .beta = 1.0f };
 	return true;
 }
 
@@ -119,9 +137,12 @@ static bool take_tail(igemm_step *s, const backend_node *node)
 static bool make_problem(igemm_step *s, const cuda_request *r)
 {
 	const backend_node *node = r->node;
-	if (!node->op || node->n_in < 2 || !is_packable(r, 1) || (has_bias(node) && !is_packable(r, 2)) || node->in[0].dtype != node->out->dtype) return false;
+	if (!node->op || node->n_in < 2 || !is_packable(r, 1) || (has_bias(node) && !is_packable(r, 2)) ||
+	    node->in[0].dtype != node->out->dtype)
+		return false;
 	if (!og_count(node->out) || !og_count(&node->in[1])) return false;
-	bool made = cuda_is(node, "Conv") ? conv_problem(s, r) : cuda_is(node, "Gemm") ? gemm_problem(s, r) : cuda_is(node, "MatMul") && product_problem(s, r, false);
+	bool made = cuda_is(node, "Conv") ? conv_problem(s, r)
+	          : cuda_is(node, "Gemm") ? gemm_problem(s, r) : cuda_is(node, "MatMul") && product_problem(s, r, false);
 	if (!made) return false;
 	if (has_bias(node)) s->from.bias = node->in[2].data;
 	s->problem.dtype = node->in[0].dtype;
@@ -135,7 +156,8 @@ bool cuda_igemm_takes(const backend_node *node)
 	const igemm_step s = { .is_conv = cuda_is(node, "Conv") };
 	const og_tensor *weights = &node->in[1];
 	/* grouped, or by a matrix that is computed: not for these kernels, whose place others take */
-	if (node->n_in < 2 || !weights->data || (s.is_conv ? weights->dims[1] != node->in[0].dims[1] : weights->rank != 2)) return true;
+	if (node->n_in < 2 || !weights->data || (s.is_conv ? weights->dims[1] != node->in[0].dims[1] : weights->rank != 2))
+		return true;
 	for (int k = 0; tail && k < tail->n_operands; k++)
 		if (tail->operand[k] >= 0 && kind_of(&s, &node->in[tail->operand[k]], node->out) < 0) return false;
 	return true;
@@ -150,11 +172,14 @@ static og_status pack(const backend_kernel *kernel, void *packed)
 	const igemm_problem *p = &s->problem;
 	const size_t n = (size_t)p->k * (size_t)p->c;
 	const float *weights = s->from.weights;
-	float *scaled = s->from.alpha != 1.0f ? base_new(n, sizeof *scaled) : NULL, *bias = s->from.bias ? base_new((size_t)p->k, sizeof *bias) : NULL;
+	float *scaled = s->from.alpha != 1.0f ? base_new(n, sizeof *scaled) : NULL;
+	float *bias = s->from.bias ? base_new((size_t)p->k, sizeof *bias) : NULL;
 	og_status status = (s->from.alpha != 1.0f && !scaled) || (s->from.bias && !bias) ? base_no_memory() : OG_OK;
 	for (size_t i = 0; status == OG_OK && scaled && i < n; i++) scaled[i] = s->from.alpha * weights[i];
-	for (int k = 0; status == OG_OK && bias && k < p->k; k++) bias[k] = s->from.beta * s->from.bias[k * s->from.bias_step];
-	if (status == OG_OK) igemm_pack(packed, p, &s->variant, scaled ? scaled : weights, s->from.step_k, s->from.step_c, bias);
+	for (int k = 0; status == OG_OK && bias && k < p->k; k++)
+		bias[k] = s->from.beta * s->from.bias[k * s->from.bias_step];
+	if (status == OG_OK)
+		igemm_pack(packed, p, &s->variant, scaled ? scaled : weights, s->from.step_k, s->from.step_c, bias);
 	base_free(scaled);
 	base_free(bias);
 	return status;
@@ -173,7 +198,8 @@ static og_status bind(const backend_kernel *k, const backend_run *run)
 	for (int i = 0; i < p->n_operands; i++) at.operand[i] = run->in[s->operand[i]]->data;
 	if (s->variant.way == IGEMM_WINDOW) {
 		const int64_t plane = (int64_t)p->h * p->w, row = s->in_channels ? p->row_in : 1;
-		const int64_t steps[4] = { plane * (s->in_channels ? p->row_in : p->c), s->in_channels ? 1 : plane, p->w * row, row };
+		const int64_t steps[4] = { plane * (s->in_channels ? p->row_in : p->c), s->in_channels ? 1 : plane, p->w * row,
+		                           row };
 		TRY(cuda_device_function(&b->window_function, run->device, s->window_name, 0));
 		b->window = igemm_window_bind(p, at.in, steps, run->workspace);
 		at.in = run->workspace;
@@ -182,26 +208,31 @@ static og_status bind(const backend_kernel *k, const backend_run *run)
 	return igemm_bind(&b->args, p, &s->variant, &encoders, &at);
 }
 
-static og_status start(void *function, const igemm_launch *l, void *arguments, void *stream)
+og_status cuda_igemm_start(void *function, const igemm_launch *l, void *argument, void *stream)
 {
 	const driver_api *api = driver_open();
+	const og_grid grid = { { l->blocks, 1, 1 }, { l->threads, 1, 1 }, l->shared };
 	driver_attribute attributes[2] = { { 0 } };
-	driver_launch launch = { .grid = { l->blocks, 1, 1 }, .block = { l->threads, 1, 1 }, .shared = l->shared, .stream = stream, .attributes = attributes };
-	if (!api->cuLaunchKernelEx)
-		return driver_try(api->cuLaunchKernel(function, l->blocks, 1, 1, l->threads, 1, 1, l->shared, stream, &arguments, NULL), "launching a kernel");
-	if (l->cluster > 1) attributes[launch.n_attributes++] = (driver_attribute){ .id = DRIVER_CLUSTER, .value.words = { l->cluster, 1, 1 } };
-	if (l->overlaps) attributes[launch.n_attributes++] = (driver_attribute){ .id = DRIVER_OVERLAP, .value.words = { 1 } };
-	return driver_try(api->cuLaunchKernelEx(&launch, function, &arguments, NULL), "launching a kernel");
+	driver_launch launch = { .grid = { l->blocks, 1, 1 }, .block = { l->threads, 1, 1 }, .shared = l->shared,
+	                         .stream = stream, .attributes = attributes };
+	if (!api->cuLaunchKernelEx) return driver_start(function, &grid, argument, stream);
+	if (l->cluster > 1)
+		attributes[launch.n_attributes++] =
+			(driver_attribute){ .id = DRIVER_CLUSTER, .value.words = { l->cluster, 1, 1 } };
+	if (l->overlaps)
+		attributes[launch.n_attributes++] = (driver_attribute){ .id = DRIVER_OVERLAP, .value.words = { 1 } };
+	return driver_try(api->cuLaunchKernelEx(&launch, function, &argument, NULL), "launching a kernel");
 }
 
 static og_status run(const backend_kernel *k, const backend_run *run)
 {
 	const igemm_step *s = k->state;
 	bound *b = run->bound;
+	const igemm_launch windows = { .blocks = (unsigned)s->window_blocks, .threads = 256, .cluster = 1,
+	                               .overlaps = s->launch.overlaps };
 	if (s->variant.way == IGEMM_WINDOW)
-		TRY(start(b->window_function, &(igemm_launch){ .blocks = (unsigned)s->window_blocks, .threads = 256, .cluster = 1, .overlaps = s->launch.overlaps },
-		          &b->window, run->stream));
-	return start(b->function, &s->launch, &b->args, run->stream);
+		TRY(cuda_igemm_start(b->window_function, &windows, &b->window, run->stream));
+	return cuda_igemm_start(b->function, &s->launch, &b->args, run->stream);
 }
 
 /* ---- preparing -------------------------------------------------------------------------------- */
@@ -282,8 +313,8 @@ og_status cuda_igemm(backend_kernel *out, const cuda_request *r)
 	NEED(layouts);
 	*out = (backend_kernel){ .tactic = s->tactic, .run = run, .bind = bind, .bound_bytes = sizeof(bound), .pack = pack,
 	                         .packed_bytes = igemm_packed_bytes(p, &s->variant), .workspace_bytes = w.bytes,
-	                         .packs_input = has_bias(r->node) ? 6 : 2, .in_layout = layouts, .out_layout = s->is_conv ? LAYOUT_CHANNELS : LAYOUT_PLAIN,
-	                         .per_sample = s->is_conv, .state = s };
+	                         .packs_input = has_bias(r->node) ? 6 : 2, .in_layout = layouts,
+	                         .out_layout = s->is_conv ? LAYOUT_CHANNELS : LAYOUT_PLAIN, .per_sample = s->is_conv, .state = s };
 	out->flops = 2.0 * (double)og_count(r->node->out) * p->c * p->r * p->s;
 	out->cost = igemm_guess(p, &s->variant, &device) * 1e3 + (w.bytes ? 1500.0 + (double)w.bytes * 5e-4 : 0);
 	return OG_OK;

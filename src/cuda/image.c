@@ -38,7 +38,8 @@ og_status cuda_image_read(cuda_image_entry **entries, int *n, arena *a, const vo
 	*n = 0;
 	if (!bytes) return OG_OK;
 	if (bytes >= HEADER && !memcmp(from, magic, sizeof magic)) memcpy(&count, from + sizeof magic, sizeof count);
-	if (!count || count > (bytes - HEADER) / ENTRY) return base_fail(OG_BAD_FILE, "the plan's machine code is damaged; build it again");
+	if (!count || count > (bytes - HEADER) / ENTRY)
+		return base_fail(OG_BAD_FILE, "the plan's machine code is damaged; build it again");
 	cuda_image_entry *to = arena_array(a, (size_t)count, sizeof *to);
 	NEED(to);
 	for (size_t i = 0; i < count; i++) {
@@ -46,7 +47,8 @@ og_status cuda_image_read(cuda_image_entry **entries, int *n, arena *a, const vo
 		uint64_t places[2];
 		memcpy(to[i].name, line, CUDA_NAME);
 		memcpy(places, line + NAME, sizeof places);
-		if (to[i].name[CUDA_NAME - 1] || !places[1] || places[0] % ALIGN || places[0] > bytes || places[1] > bytes - places[0])
+		if (to[i].name[CUDA_NAME - 1] || !places[1] || places[0] % ALIGN || places[0] > bytes ||
+		    places[1] > bytes - places[0])
 			return base_fail(OG_BAD_FILE, "the plan's machine code is damaged; build it again");
 		to[i].data = from + places[0];
 		to[i].bytes = places[1];

@@ -11,7 +11,8 @@ static og_status bind(const backend_kernel *k, const backend_run *run)
 	const cuda_launches *l = k->state;
 	bound *b = run->bound;
 	for (int i = 0; i < l->n; i++)
-		if (l->at[i].blocks[0]) TRY(cuda_device_function(&b->function[i], run->device, l->at[i].name, l->at[i].shared));
+		if (l->at[i].grid.blocks[0])
+			TRY(cuda_device_function(&b->function[i], run->device, l->at[i].name, l->at[i].grid.shared));
 	b->arguments = (cuda_arguments){ .packed = run->packed, .workspace = run->workspace };
 	return OG_OK;
 }
@@ -20,16 +21,9 @@ static og_status launch(const backend_kernel *k, const backend_run *run)
 {
 	const cuda_launches *l = k->state;
 	bound *b = run->bound;
-	void *arguments[] = { &b->arguments };
 	for (int i = 0; i < l->n_in; i++) b->arguments.in[i] = run->in[i] ? run->in[i]->data : NULL;
 	for (int i = 0; i < l->n_out; i++) b->arguments.out[i] = run->out[i] ? run->out[i]->data : NULL;
-	for (int i = 0; i < l->n; i++) {
-		const cuda_launch *at = &l->at[i];
-		if (!at->blocks[0] || !at->blocks[1] || !at->blocks[2]) continue;
-		TRY(driver_try(driver_open()->cuLaunchKernel(b->function[i], at->blocks[0], at->blocks[1], at->blocks[2], at->threads[0],
-		                                             at->threads[1], at->threads[2], at->shared, run->stream, arguments, NULL),
-		               "launching a kernel"));
-	}
+	for (int i = 0; i < l->n; i++) TRY(driver_start(b->function[i], &l->at[i].grid, &b->arguments, run->stream));
 	return OG_OK;
 }
 
@@ -54,6 +48,6 @@ og_status cuda_launch_add(cuda_launches *l, const cuda_request *r, const char *b
 {
 	cuda_launch *at = &l->at[l->n++];
 	if (blocks > INT32_MAX) blocks = INT32_MAX;
-	*at = (cuda_launch){ .blocks = { (uint32_t)blocks, 1, 1 }, .threads = { CUDA_THREADS, 1, 1 } };
+	*at = (cuda_launch){ .grid = { .blocks = { (uint32_t)blocks, 1, 1 }, .threads = { CUDA_THREADS, 1, 1 } } };
 	return cuda_code_kernel(at->name, r->node->code, "__launch_bounds__(256)", body);
 }

@@ -1,12 +1,14 @@
 /* move.c -- ops that only move elements.
  *
- * What such an op does is found by running its own definition on the numbers of the elements. Where the number of an output's element is a
- * sum of one term for each of its indices, and nothing at some of them, the terms are all that the kernel needs: a table for each
- * dimension, which lies in the packed bytes. So the kernel's text depends on shapes alone. Concat reads several inputs and is by itself. */
+ * What such an op does is found by running its own definition on the numbers of the elements. Where the number of an
+ * output's element is a sum of one term for each of its indices, and nothing at some of them, the terms are all that
+ * the kernel needs: a table for each dimension, which lies in the packed bytes. So the kernel's text depends on
+ * shapes alone. Concat reads several inputs and is by itself. */
 #include "cuda/cuda.h"
 
 enum { MOST = 1 << 27, NOTHING = INT32_MIN };    /* elements that are numbered; a term where there is no element */
-/* What begins the packed bytes of an output: element at all indices 0, less its terms; whether packs move whole; what stands for nothing. */
+/* What begins the packed bytes of an output: element at all indices 0, less its terms; whether packs move whole;
+ * what stands for nothing. */
 enum { BASE, WHOLE, FILL, HEADER = 4 };
 
 typedef struct route {
@@ -19,27 +21,33 @@ typedef struct route {
 typedef struct mover { cuda_launches launches; route routes[CUDA_OUT]; int n; size_t bytes; } mover;
 
 static const char *const names[] = {
-	"Transpose", "Slice", "Split", "Pad", "Expand", "Gather", "Tile", "DepthToSpace", "SpaceToDepth", "Identity", "Reshape", "Flatten",
+	"Transpose", "Slice", "Split", "Pad", "Expand", "Gather", "Tile", "DepthToSpace", "SpaceToDepth", "Identity",
+	"Reshape", "Flatten",
 	"Squeeze", "Unsqueeze", "CenterCropPad", "ReverseSequence", "Resize", "Upsample",
 };
 
 /* Elements of this size as bits. */
 static const char *bits_of(size_t bytes)
 {
-	return bytes == 1 ? "unsigned char" : bytes == 2 ? "unsigned short" : bytes == 4 ? "unsigned" : bytes == 8 ? "unsigned long long" : NULL;
+	return bytes == 1 ? "unsigned char" : bytes == 2 ? "unsigned short"
+	     : bytes == 4 ? "unsigned" : bytes == 8 ? "unsigned long long" : NULL;
 }
 
 static bool takes(const backend_node *node, const cuda_request *r)
 {
 	bool known = false;
-	if (!node->op || node->op->domain || node->tail || node->n_in < 1 || node->n_out > CUDA_LAUNCHES || node->in[0].dtype == OG_NONE) return false;
+	if (!node->op || node->op->domain || node->tail || node->n_in < 1 || node->n_out > CUDA_LAUNCHES ||
+	    node->in[0].dtype == OG_NONE)
+		return false;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) known |= !strcmp(node->op->name, names[i]);
 	bool samples = !strcmp(node->op->name, "Resize") || !strcmp(node->op->name, "Upsample");
 	if (!known || (samples && cuda_attr(node, "mode")->i != 0)) return false;
 	for (int k = 1; k < node->n_in; k++)
 		if (cuda_has(node, k) && !node->in[k].data && !r->loading) return false;
 	for (int k = 0; k < node->n_out; k++)
-		if (node->out[k].dtype != OG_NONE && (node->out[k].dtype != node->in[0].dtype || og_count(&node->out[k]) > MOST)) return false;
+		if (node->out[k].dtype != OG_NONE &&
+		    (node->out[k].dtype != node->in[0].dtype || og_count(&node->out[k]) > MOST))
+			return false;
 	return bits_of(og_dtype_bytes(node->in[0].dtype)) && og_count(&node->in[0]) <= MOST && og_count(&node->in[0]) > 0;
 }
 
@@ -111,7 +119,8 @@ static bool find_terms(route *m, const int32_t *number)
 	memset(index, 0, sizeof index);
 	for (int64_t at = 0; at < m->count; at++) {
 		int64_t sum = m->header[BASE] + 1;
-		for (int d = 0; d < m->rank && sum; d++) sum = m->table[d][index[d]] == NOTHING ? 0 : sum + m->table[d][index[d]];
+		for (int d = 0; d < m->rank && sum; d++)
+			sum = m->table[d][index[d]] == NOTHING ? 0 : sum + m->table[d][index[d]];
 		if (sum != number[at]) return false;
 		for (int d = 0; d < m->rank && ++index[d] == m->size[d]; d++) index[d] = 0;
 	}
@@ -123,7 +132,8 @@ static bool find_terms(route *m, const int32_t *number)
 static og_status number_elements(mover *v, const backend_node *node, arena *a)
 {
 	int64_t n = og_count(&node->in[0]);
-	og_tensor *in = arena_array(a, (size_t)node->n_in + 1, sizeof *in), *out = arena_array(a, (size_t)node->n_out + 1, sizeof *out), zero = { .dtype = OG_I32 };
+	og_tensor *in = arena_array(a, (size_t)node->n_in + 1, sizeof *in);
+	og_tensor *out = arena_array(a, (size_t)node->n_out + 1, sizeof *out), zero = { .dtype = OG_I32 };
 	const og_tensor **given = arena_array(a, (size_t)node->n_in + 1, sizeof *given);
 	og_tensor **made = arena_array(a, (size_t)node->n_out + 1, sizeof *made);
 	int32_t *numbers = arena_aligned(a, (size_t)n * sizeof *numbers + 64, 64), nothing = 0;
@@ -143,8 +153,8 @@ static og_status number_elements(mover *v, const backend_node *node, arena *a)
 		NEED(out[k].data);
 		made[k] = &out[k];
 	}
-	backend_node numbered = { .name = node->name, .op = node->op, .attr = node->attr, .n_in = node->n_in, .n_anchor_in = node->n_in,
-	                          .n_out = node->n_out, .in = in, .out = out };
+	backend_node numbered = { .name = node->name, .op = node->op, .attr = node->attr, .n_in = node->n_in,
+	                          .n_anchor_in = node->n_in, .n_out = node->n_out, .in = in, .out = out };
 	backend_kernel kernel;
 	TRY(cpu_backend.prepare(&kernel, &numbered, "definition", 1, a));
 	void *workspace = arena_aligned(a, kernel.workspace_bytes + 64, 64);
@@ -178,17 +188,25 @@ static void put_route(text *t, const route *m, int k, const char *type)
 {
 	text_printf(t, "(const __grid_constant__ og_step c)\n{\n\ttypedef %s T;\n\tconst int V = %d;\n", type, m->wide);
 	text_printf(t, "\tconst int *const header = (const int *)((const char *)c.packed + %zu), *const t0 = header + %d;\n", m->at, HEADER);
-	for (int d = 1; d < m->rank; d++) text_printf(t, "\tconst int *const t%d = t%d + %lld;\n", d, d - 1, (long long)m->size[d - 1]);
+	for (int d = 1; d < m->rank; d++)
+		text_printf(t, "\tconst int *const t%d = t%d + %lld;\n", d, d - 1, (long long)m->size[d - 1]);
 	text_printf(t, "\tconst T fill = *(const T *)(header + %d);\n\tconst int base = header[%d];\n", FILL, BASE);
-	text_printf(t, "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n\t\tunsigned rest = (unsigned)pack * V;\n",
+	text_printf(t, "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n"
+	               "\t\tunsigned rest = (unsigned)pack * V;\n",
 	            (long long)(m->count / m->wide));
-	for (int d = 0; d < m->rank; d++) text_printf(t, "\t\tconst unsigned i%d = rest %% %lldu; rest /= %lldu;\n", d, (long long)m->size[d], (long long)m->size[d]);
+	for (int d = 0; d < m->rank; d++)
+		text_printf(t, "\t\tconst unsigned i%d = rest %% %lldu; rest /= %lldu;\n",
+		            d, (long long)m->size[d], (long long)m->size[d]);
 	text_add(t, "\t\tint place = base;\n\t\tbool is_there = true;\n");
-	for (int d = 1; d < m->rank; d++) text_printf(t, "\t\tplace += t%d[i%d], is_there &= t%d[i%d] != %d - 1;\n", d, d, d, d, NOTHING + 1);
-	text_printf(t, "\t\tog_pack<T, V> y;\n\t\tif (header[%d] && is_there%s) {\n\t\t\ty = og_read<T, V>((const T *)c.in[0] + place%s);\n\t\t} else {\n", WHOLE,
+	for (int d = 1; d < m->rank; d++)
+		text_printf(t, "\t\tplace += t%d[i%d], is_there &= t%d[i%d] != %d - 1;\n", d, d, d, d, NOTHING + 1);
+	text_printf(t, "\t\tog_pack<T, V> y;\n\t\tif (header[%d] && is_there%s) {\n"
+	               "\t\t\ty = og_read<T, V>((const T *)c.in[0] + place%s);\n\t\t} else {\n", WHOLE,
 	            m->rank ? " && t0[i0] != -2147483647 - 1" : "", m->rank ? " + t0[i0]" : "");
 	text_add(t, "\t\t\t#pragma unroll\n\t\t\tfor (int e = 0; e < V; e++) {\n");
-	if (m->rank) text_add(t, "\t\t\t\tconst int term = t0[i0 + e];\n\t\t\t\ty.e[e] = is_there && term != -2147483647 - 1 ? ((const T *)c.in[0])[place + term] : fill;\n");
+	if (m->rank)
+		text_add(t, "\t\t\t\tconst int term = t0[i0 + e];\n"
+		            "\t\t\t\ty.e[e] = is_there && term != -2147483647 - 1 ? ((const T *)c.in[0])[place + term] : fill;\n");
 	else text_add(t, "\t\t\t\ty.e[e] = base >= 0 ? ((const T *)c.in[0])[place] : fill;\n");
 	text_printf(t, "\t\t\t}\n\t\t}\n\t\tog_write<T, V>((T *)c.out[%d] + pack * V, y);\n\t}\n}\n", k);
 }
@@ -243,12 +261,14 @@ static og_status move(backend_kernel *out, const cuda_request *r)
 		if (!m->count) continue;
 		put_route(&t, m, k, bits_of(og_dtype_bytes(node->in[0].dtype)));
 		char *made = text_take(&t);
-		og_status status = made ? cuda_launch_add(&v->launches, r, made, (m->count / m->wide + CUDA_THREADS - 1) / CUDA_THREADS) : base_no_memory();
+		const int64_t blocks = (m->count / m->wide + CUDA_THREADS - 1) / CUDA_THREADS;
+		og_status status = made ? cuda_launch_add(&v->launches, r, made, blocks) : base_no_memory();
 		base_free(made);
 		TRY(status);
 		count += m->count;
 	}
-	*out = (backend_kernel){ .tactic = r->tactic, .pack = pack, .packed_bytes = v->bytes, .cost = 2000.0 + (double)count * 2e-3 };
+	*out = (backend_kernel){ .tactic = r->tactic, .pack = pack, .packed_bytes = v->bytes,
+	                         .cost = 2000.0 + (double)count * 2e-3 };
 	cuda_launch_with(out, &v->launches);
 	return OG_OK;
 }
@@ -259,7 +279,8 @@ static og_status move(backend_kernel *out, const cuda_request *r)
 static backend_layout layout_of(const backend_node *node, int axis)
 {
 	for (int k = 0; k < node->n_in; k++)
-		if (axis != 1 || cuda_in_layout(node, k) != LAYOUT_CHANNELS || node->in[k].dims[1] % -CUDA_LANES) return LAYOUT_PLAIN;
+		if (axis != 1 || layout_of_input(node, k) != LAYOUT_CHANNELS || node->in[k].dims[1] % -CUDA_LANES)
+			return LAYOUT_PLAIN;
 	return LAYOUT_CHANNELS;
 }
 
@@ -268,16 +289,21 @@ static void put_concat(text *t, const backend_node *node, const int64_t *runs, i
 	const char *made = cuda_type(node->out->dtype), *bits = bits_of(og_dtype_bytes(node->out->dtype));
 	int64_t from = 0, run = 0;
 	for (int k = 0; k < node->n_in; k++) run += runs[k];
-	text_printf(t, "(const __grid_constant__ og_step c)\n{\n\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n",
+	text_printf(t, "(const __grid_constant__ og_step c)\n{\n"
+	               "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n",
 	            (long long)(og_count(node->out) / wide));
-	text_printf(t, "\t\tconst long long outer = pack * %d / %lldll, at = pack * %d %% %lldll;\n", wide, (long long)run, wide, (long long)run);
+	text_printf(t, "\t\tconst long long outer = pack * %d / %lldll, at = pack * %d %% %lldll;\n",
+	            wide, (long long)run, wide, (long long)run);
 	for (int k = 0; k < node->n_in; from += runs[k++]) {
 		bool same = node->in[k].dtype == node->out->dtype;
 		const char *type = same ? bits : cuda_type(node->in[k].dtype), *to = same ? bits : made;
 		if (runs[k] == 0) continue;
-		text_printf(t, "\t\tif (at >= %lldll && at < %lldll) {\n\t\t\tconst og_pack<%s, %d> x = og_read<%s, %d>((const %s *)c.in[%d] + outer * %lldll + at - %lldll);\n",
-		            (long long)from, (long long)(from + runs[k]), type, wide, type, wide, type, k, (long long)runs[k], (long long)from);
-		text_printf(t, "\t\t\tog_pack<%s, %d> y;\n\t\t\t#pragma unroll\n\t\t\tfor (int e = 0; e < %d; e++) y.e[e] = ", to, wide, wide);
+		text_printf(t, "\t\tif (at >= %lldll && at < %lldll) {\n"
+		               "\t\t\tconst og_pack<%s, %d> x = og_read<%s, %d>((const %s *)c.in[%d] + outer * %lldll + at - %lldll);\n",
+		            (long long)from, (long long)(from + runs[k]), type, wide, type, wide, type, k, (long long)runs[k],
+		            (long long)from);
+		text_printf(t, "\t\t\tog_pack<%s, %d> y;\n\t\t\t#pragma unroll\n\t\t\tfor (int e = 0; e < %d; e++) y.e[e] = ",
+		            to, wide, wide);
 		if (same) text_add(t, "x.e[e];\n");
 		else text_printf(t, "og_make<%s>(og_value(x.e[e]));\n", made);
 		text_printf(t, "\t\t\tog_write<%s, %d>((%s *)c.out[0] + pack * %d, y);\n\t\t}\n", to, wide, to, wide);
@@ -311,10 +337,12 @@ static og_status concat(backend_kernel *out, const cuda_request *r)
 	text t = { 0 };
 	put_concat(&t, node, runs, wide);
 	char *made = text_take(&t);
-	og_status status = made ? cuda_launch_add(l, r, made, (og_count(y) / wide + CUDA_THREADS - 1) / CUDA_THREADS) : base_no_memory();
+	og_status status = made ? cuda_launch_add(l, r, made, (og_count(y) / wide + CUDA_THREADS - 1) / CUDA_THREADS)
+		: base_no_memory();
 	base_free(made);
 	TRY(status);
-	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout, .cost = 2000.0 + (double)og_count(y) * 2e-3 };
+	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout,
+	                         .cost = 2000.0 + (double)og_count(y) * 2e-3 };
 	cuda_launch_with(out, l);
 	return OG_OK;
 }

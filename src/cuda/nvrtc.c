@@ -118,5 +118,6 @@ og_status nvrtc_failed(const nvrtc_result *r)
 	at += strlen("error: ");
 	int length = (int)strcspn(at, "\n");
 	if (!open) return base_fail(OG_BAD_FILE, "device code: %.*s", length, at);
-	return base_fail(OG_BAD_FILE, "%.*s:%ld: %.*s (as device code)", (int)(open - line), line, strtol(open + 1, NULL, 10), length, at);
+	return base_fail(OG_BAD_FILE, "%.*s:%ld: %.*s (as device code)",
+	                 (int)(open - line), line, strtol(open + 1, NULL, 10), length, at);
 }

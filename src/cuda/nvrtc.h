@@ -1,4 +1,5 @@
-/* nvrtc.h -- NVIDIA's run-time compiler, opened by name: CUDA C to machine code, without a GPU, a driver or a header. */
+/* nvrtc.h -- NVIDIA's run-time compiler, opened by name: CUDA C to machine code, without a GPU, a driver or a
+ * header. */
 #ifndef NVRTC_H
 #define NVRTC_H
 
@@ -26,8 +27,8 @@ typedef struct nvrtc_api {
 #undef X
 } nvrtc_api;
 
-/* Path or name under which NVRTC loads; NULL when there is none. It is looked for under OPGRAFT_NVRTC when that is set, else by
- * the loader, in CUDA's folder, and where pip puts it. Belongs to the arena. */
+/* Path or name under which NVRTC loads; NULL when there is none. It is looked for under OPGRAFT_NVRTC when that is
+ * set, else by the loader, in CUDA's folder, and where pip puts it. Belongs to the arena. */
 const char *nvrtc_find(arena *);
 /* OG_MISSING: there is none, and the sentence says how to get it. */
 og_status nvrtc_open(nvrtc_api *out, arena *);
@@ -43,6 +44,8 @@ typedef struct nvrtc_source {
 	const char *const *headers, *const *header_names; int n_headers;     /* texts that #include finds by name */
 	const char *const *options; int n_options;                           /* 255 at most */
 } nvrtc_source;
+/* Options under which a formula has the bits that it has on the CPU. */
+#define NVRTC_EXACT "--std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true", "-default-device"
 /* Compiles for one architecture: "90", "90a"; to PTX or to machine code. Safe from several threads. */
 void nvrtc_compile(nvrtc_result *out, const nvrtc_api *, const nvrtc_source *, const char *arch, bool is_ptx);
 /* OG_BAD_FILE with the log's first error, as "swish.c:7: ..."; OG_NO_MEMORY. */

@@ -4,7 +4,8 @@
 
 enum { INCLUDE_PAD = POOL_OWN_ATTRS };
 
-/* A pool as loops over one window; a thread has V neighbours in memory, which are channels when these come last and one place when not. */
+/* A pool as loops over one window; a thread has V neighbours in memory, which are channels when these come last and
+ * one place when not. */
 static const char body[] =
 	"\tfor (long long pack = og_first(); pack < COUNT / V; pack += og_stride()) {\n"
 	"\t\tconst long long at = pack * V, channel = at % INNER, place = at / INNER;\n"
@@ -36,8 +37,8 @@ static void put_axes(text *t, const window *w)
 	static const char axis[WINDOW_AXES] = { 'Z', 'Y', 'X' };
 	for (int a = 0; a < WINDOW_AXES; a++)
 		text_printf(t, "\tconst int I%c = %lld, O%c = %lld, K%c = %lld, S%c = %lld, D%c = %lld, B%c = %lld, E%c = %lld;\n", axis[a], (long long)w->in[a],
-		            axis[a], (long long)w->out[a], axis[a], (long long)w->kernel[a], axis[a], (long long)w->stride[a], axis[a],
-		            (long long)w->dilation[a], axis[a], (long long)w->begin[a], axis[a], (long long)w->end[a]);
+		            axis[a], (long long)w->out[a], axis[a], (long long)w->kernel[a], axis[a], (long long)w->stride[a],
+		            axis[a], (long long)w->dilation[a], axis[a], (long long)w->begin[a], axis[a], (long long)w->end[a]);
 }
 
 /* The window of the node's pool; a global one has a window as large as the plane. */
@@ -46,7 +47,8 @@ static bool window_for(window *w, const backend_node *node, bool *maximum)
 	const og_tensor *x = &node->in[0];
 	bool global = cuda_is(node, "GlobalAveragePool") || cuda_is(node, "GlobalMaxPool");
 	*maximum = cuda_is(node, "MaxPool") || cuda_is(node, "GlobalMaxPool");
-	if (x->rank < 3 || x->rank > 5 || (!global && !cuda_is(node, "MaxPool") && !cuda_is(node, "AveragePool"))) return false;
+	if (x->rank < 3 || x->rank > 5 || (!global && !cuda_is(node, "MaxPool") && !cuda_is(node, "AveragePool")))
+		return false;
 	if (node->n_out > 1 && node->out[1].dtype != OG_NONE) return false;
 	if (!global) {
 		window_of(w, node->attr, x, node->out, NULL);
@@ -68,29 +70,32 @@ og_status cuda_pool(backend_kernel *out, const cuda_request *r)
 	window w;
 	bool maximum;
 	if (!cuda_is_tactic(r, "pool") || node->tail || !node->op || !window_for(&w, node, &maximum)) return OG_NO;
-	backend_layout layout = cuda_in_layout(node, 0) == LAYOUT_CHANNELS ? LAYOUT_CHANNELS : LAYOUT_PLAIN;
+	backend_layout layout = layout_of_input(node, 0) == LAYOUT_CHANNELS ? LAYOUT_CHANNELS : LAYOUT_PLAIN;
 	og_tensor in_memory;
 	layout_dims(&in_memory, node->out, layout, CUDA_LANES);
 	bool last = layout == LAYOUT_CHANNELS;
 	int64_t count = og_count(&in_memory), inner = last ? in_memory.dims[in_memory.rank - 1] : 1;
 	int wide = inner % 8 == 0 ? (int)(16 / og_dtype_bytes(OG_F32)) : 1;
 	TRY(cuda_launch_begin(&l, r));
-	const backend_layout *layouts = cuda_layouts(r, layout, LAYOUT_PLAIN);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, layout, LAYOUT_PLAIN);
 	NEED(layouts);
 	text t = { 0 };
 	bool include = cuda_is(node, "AveragePool") && node->attr[INCLUDE_PAD].i;
-	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\ttypedef %s T;\n\ttypedef %s U;\n", cuda_type(node->in[0].dtype), cuda_type(node->out->dtype));
-	text_printf(&t, "\tconst long long COUNT = %lldll, INNER = %lldll;\n\tconst int V = %d, INCLUDE = %d;\n\tconst bool MAXIMUM = %s;\n", (long long)count,
+	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\ttypedef %s T;\n\ttypedef %s U;\n",
+	            cuda_type(node->in[0].dtype), cuda_type(node->out->dtype));
+	text_printf(&t, "\tconst long long COUNT = %lldll, INNER = %lldll;\n\tconst int V = %d, INCLUDE = %d;\n"
+	                "\tconst bool MAXIMUM = %s;\n", (long long)count,
 	            (long long)inner, wide, include, maximum ? "true" : "false");
 	put_axes(&t, &w);
 	text_add(&t, body);
 	char *made = text_take(&t);
-	og_status status = made ? cuda_launch_add(l, r, made, (count / wide + CUDA_THREADS - 1) / CUDA_THREADS) : base_no_memory();
+	og_status status = made ? cuda_launch_add(l, r, made, (count / wide + CUDA_THREADS - 1) / CUDA_THREADS)
+		: base_no_memory();
 	base_free(made);
 	TRY(status);
 	double taps = (double)(w.kernel[0] * w.kernel[1] * w.kernel[2]);
-	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout, .per_sample = true, .flops = (double)count * taps,
-	                         .cost = (double)count * taps * 1e-3 };
+	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout, .per_sample = true,
+	                         .flops = (double)count * taps, .cost = (double)count * taps * 1e-3 };
 	cuda_launch_with(out, l);
 	return OG_OK;
 }

@@ -1,8 +1,8 @@
 /* reorder.c -- between plain and channels-last, and from one floating type to another. */
 #include "cuda/cuda.h"
 
-/* Tiles of 32 x 32 through shared memory, so that both sides are read and written in rows. x: [OUTER][CUT][INNER], T to U. Channels that
- * are not there become 0, since products read whole packs. */
+/* Tiles of 32 x 32 through shared memory, so that both sides are read and written in rows. x: [OUTER][CUT][INNER], T
+ * to U. Channels that are not there become 0, since products read whole packs. */
 static const char tiles[] =
 	"\t__shared__ U tile[32][33];\n"
 	"\tconst long long across = (INNER + 31) / 32, down = (PADDED + 31) / 32;\n"
@@ -32,12 +32,15 @@ og_status cuda_reorder(backend_kernel *out, const cuda_request *r)
 	cuda_launches *l;
 	bool casts = cuda_is(node, "Cast");
 	if ((node->op && !casts) || node->tail || !cuda_is_tactic(r, "reorder")) return OG_NO;
-	backend_layout from = cuda_in_layout(node, 0), to = casts ? from : node->out_layout;
-	if (!cuda_is_float(x->dtype) || !cuda_is_float(node->out->dtype) || from == LAYOUT_SAMPLES || to == LAYOUT_SAMPLES) return OG_NO;
+	backend_layout from = layout_of_input(node, 0), to = casts ? from : node->out_layout;
+	if (!cuda_is_float(x->dtype) || !cuda_is_float(node->out->dtype) || from == LAYOUT_SAMPLES || to == LAYOUT_SAMPLES)
+		return OG_NO;
 	int axis = layout_axis(x, from == LAYOUT_PLAIN ? to : from);
 	bool moves = from != to && axis >= 0;
-	int64_t outer = moves ? og_span(x, 0, axis) : 0, cut = moves ? x->dims[axis] : 1, inner = moves ? og_span(x, axis + 1, x->rank) : 1;
-	int64_t padded = (cut - CUDA_LANES - 1) / -CUDA_LANES * -CUDA_LANES, blocks = outer * ((inner + 31) / 32) * ((padded + 31) / 32);
+	int64_t outer = moves ? og_span(x, 0, axis) : 0, cut = moves ? x->dims[axis] : 1;
+	int64_t inner = moves ? og_span(x, axis + 1, x->rank) : 1;
+	int64_t padded = (cut - CUDA_LANES - 1) / -CUDA_LANES * -CUDA_LANES;
+	int64_t blocks = outer * ((inner + 31) / 32) * ((padded + 31) / 32);
 	if (!moves) {
 		og_tensor in_memory;
 		layout_dims(&in_memory, x, from, CUDA_LANES);
@@ -45,12 +48,15 @@ og_status cuda_reorder(backend_kernel *out, const cuda_request *r)
 		blocks = (outer + CUDA_THREADS - 1) / CUDA_THREADS;
 	}
 	TRY(cuda_launch_begin(&l, r));
-	const backend_layout *layouts = cuda_layouts(r, from, LAYOUT_PLAIN);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, from, LAYOUT_PLAIN);
 	NEED(layouts);
 	text t = { 0 };
-	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\ttypedef %s T;\n\ttypedef %s U;\n", cuda_type(x->dtype), cuda_type(node->out->dtype));
-	text_printf(&t, "\tconst long long OUTER = %lldll, CUT = %lldll, PADDED = %lldll, INNER = %lldll;\n\tconst bool BLOCKS = %s;\n"
-	            "\t(void)CUT, (void)PADDED, (void)INNER, (void)BLOCKS;\n", (long long)outer, (long long)cut, (long long)padded, (long long)inner,
+	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\ttypedef %s T;\n\ttypedef %s U;\n",
+	            cuda_type(x->dtype), cuda_type(node->out->dtype));
+	text_printf(&t, "\tconst long long OUTER = %lldll, CUT = %lldll, PADDED = %lldll, INNER = %lldll;\n"
+	                "\tconst bool BLOCKS = %s;\n"
+	            "\t(void)CUT, (void)PADDED, (void)INNER, (void)BLOCKS;\n",
+	            (long long)outer, (long long)cut, (long long)padded, (long long)inner,
 	            to == LAYOUT_CHANNELS ? "true" : "false");
 	text_add(&t, moves ? tiles : cast);
 	char *made = text_take(&t);

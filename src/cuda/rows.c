@@ -12,17 +12,21 @@ static const row_op maps[] = {
 };
 static const row_op reductions[] = {
 	{ "ReduceSum", "ogr_sum" }, { "ReduceMean", "ogr_mean" }, { "ReduceMax", "ogr_max" }, { "ReduceMin", "ogr_min" },
-	{ "ReduceProd", "ogr_product" }, { "ReduceL1", "ogr_l1" }, { "ReduceL2", "ogr_l2" }, { "ReduceSumSquare", "ogr_sum_square" },
+	{ "ReduceProd", "ogr_product" }, { "ReduceL1", "ogr_l1" }, { "ReduceL2", "ogr_l2" },
+	{ "ReduceSumSquare", "ogr_sum_square" },
 	{ "ReduceLogSum", "ogr_log_sum" }, { "ReduceLogSumExp", "ogr_log_sum_exp" }, { "GlobalAveragePool", "ogr_mean" },
 	{ "GlobalMaxPool", "ogr_max" },
 };
 enum { SCALE = 1, SHIFT = 2 };           /* inputs */
 enum { KEPT = 8, KEPT_SINGLE = 16 };     /* packs, single elements that a thread keeps in registers */
-enum { PROCESSORS = 132, FEW = 2 * PROCESSORS, LEAST_PART = 1024 };      /* blocks; packs that are worth a block of their own */
+/* blocks; packs that are worth a block of their own */
+enum { PROCESSORS = 132, FEW = 2 * PROCESSORS, LEAST_PART = 1024 };
 
 static const row_op *find(const row_op *ops, size_t n, const backend_node *node)
 {
-	if (!node->op || node->op->domain || node->n_in < 1 || !cuda_is_float(node->in[0].dtype) || node->in[0].dtype != node->out[0].dtype) return NULL;
+	if (!node->op || node->op->domain || node->n_in < 1 || !cuda_is_float(node->in[0].dtype) ||
+	    node->in[0].dtype != node->out[0].dtype)
+		return NULL;
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(ops[i].name, node->op->name)) return &ops[i];
 	return NULL;
@@ -42,7 +46,8 @@ static og_status add(cuda_launches *l, const cuda_request *r, text *t, int64_t b
 	NEED(made);
 	snprintf(bounds, sizeof bounds, "__launch_bounds__(%d)", 32 * warps);
 	cuda_launch *at = &l->at[l->n++];
-	*at = (cuda_launch){ .blocks = { (uint32_t)(blocks > INT32_MAX ? INT32_MAX : blocks), 1, 1 }, .threads = { 32, (uint32_t)warps, 1 } };
+	*at = (cuda_launch){ .grid = { .blocks = { (uint32_t)(blocks > INT32_MAX ? INT32_MAX : blocks), 1, 1 },
+	                               .threads = { 32, (uint32_t)warps, 1 } } };
 	og_status status = cuda_code_kernel(at->name, r->node->code, bounds, made);
 	base_free(made);
 	return status;
@@ -50,7 +55,8 @@ static og_status add(cuda_launches *l, const cuda_request *r, text *t, int64_t b
 
 static void finish(backend_kernel *out, const cuda_request *r, const cuda_launches *l, double flops)
 {
-	*out = (backend_kernel){ .tactic = r->tactic, .flops = flops, .cost = 2000.0 + (double)og_count(&r->node->in[0]) * 5e-4 };
+	*out = (backend_kernel){ .tactic = r->tactic, .flops = flops, .cost = 2000.0 + (double)og_count(&r->node->in[0]) *
+	                         5e-4 };
 	cuda_launch_with(out, l);
 }
 
@@ -67,14 +73,19 @@ static const char *way_of(const backend_node *node, int k, int64_t n)
 static og_status put_map(cuda_launches *l, const cuda_request *r, const row_op *op, const axis_split *s)
 {
 	const backend_node *node = r->node;
-	const char *type = cuda_type(node->in[0].dtype), *scale = way_of(node, SCALE, s->n), *shift = way_of(node, SHIFT, s->n);
+	const char *type = cuda_type(node->in[0].dtype), *scale = way_of(node, SCALE, s->n);
+	const char *shift = way_of(node, SHIFT, s->n);
 	const og_attr_value *epsilon = cuda_attr(node, "epsilon");
 	bool norm = epsilon != NULL;
-	if (norm && (!scale || !shift || s->inner != 1 || (cuda_has(node, SHIFT) && node->in[SHIFT].dtype != node->in[SCALE].dtype))) return OG_NO;
+	if (norm && (!scale || !shift || s->inner != 1 ||
+	             (cuda_has(node, SHIFT) && node->in[SHIFT].dtype != node->in[SCALE].dtype)))
+		return OG_NO;
 	text t = { 0 };
-	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\tconst float b[] = { %.9ef };\n", norm ? (double)epsilon->f : 0.0);
+	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\tconst float b[] = { %.9ef };\n",
+	            norm ? (double)epsilon->f : 0.0);
 	if (s->inner != 1) {
-		text_printf(&t, "\togr_columns<%s, %s, %lld, %lld, %lld>(c, b);\n}\n", op->formula, type, (long long)s->outer, (long long)s->n, (long long)s->inner);
+		text_printf(&t, "\togr_columns<%s, %s, %lld, %lld, %lld>(c, b);\n}\n",
+		            op->formula, type, (long long)s->outer, (long long)s->n, (long long)s->inner);
 		return add(l, r, &t, s->outer * ((s->inner + 31) / 32), 8);
 	}
 	int wide = pack_of(node->in[0].dtype, s->n), most = wide == 1 ? KEPT_SINGLE : KEPT;
@@ -82,8 +93,9 @@ static og_status put_map(cuda_launches *l, const cuda_request *r, const row_op *
 	int warps = packs <= 32 * most ? 1 : packs <= 256 * most ? 8 : 32;
 	int64_t kept = (packs + 32 * warps - 1) / (32 * warps);
 	text_printf(&t, "\togr_rows<%s, %s, %s, %s, %s, ogr_team<%d>, %d, %lld, %lld, %lld>(c, b);\n}\n", op->formula, type,
-	            norm ? cuda_type(node->in[SCALE].dtype) : type, norm ? scale : "OGR_ABSENT", norm ? shift : "OGR_ABSENT", warps, wide,
-	            (long long)(kept <= most ? kept : 0), (long long)s->outer, (long long)s->n);
+	            norm ? cuda_type(node->in[SCALE].dtype) : type, norm ? scale : "OGR_ABSENT",
+	            norm ? shift : "OGR_ABSENT",
+	            warps, wide, (long long)(kept <= most ? kept : 0), (long long)s->outer, (long long)s->n);
 	return add(l, r, &t, warps == 1 ? (s->outer + 7) / 8 : s->outer, warps == 1 ? 8 : warps);
 }
 
@@ -129,7 +141,8 @@ static int64_t parts_of(int64_t blocks, int64_t work, bool whole)
 	return parts < 1 ? 1 : parts;
 }
 
-static og_status put_reduction(cuda_launches *l, const cuda_request *r, const row_op *op, const axis_split *s, int64_t *parts)
+static og_status put_reduction(cuda_launches *l, const cuda_request *r, const row_op *op, const axis_split *s,
+                               int64_t *parts)
 {
 	const char *type = cuda_type(r->node->in[0].dtype), *made = cuda_type(r->node->out->dtype);
 	bool whole = !strcmp(op->formula, "ogr_log_sum_exp");        /* its second reduction needs the first */
@@ -138,26 +151,27 @@ static og_status put_reduction(cuda_launches *l, const cuda_request *r, const ro
 	if (s->inner == 1) {
 		int wide = pack_of(r->node->in[0].dtype, s->n), warps = s->n / wide <= 128 ? 1 : 8;
 		*parts = parts_of(s->outer, s->n / wide, whole || warps == 1);
-		text_printf(&t, "\togr_reduce<%s, %s, %s, ogr_team<%d>, %d, %lld, %lld, %lld>(c);\n}\n", op->formula, type, made, warps, wide, (long long)*parts,
-		            (long long)s->outer, (long long)s->n);
+		text_printf(&t, "\togr_reduce<%s, %s, %s, ogr_team<%d>, %d, %lld, %lld, %lld>(c);\n}\n",
+		            op->formula, type, made, warps, wide, (long long)*parts, (long long)s->outer, (long long)s->n);
 		TRY(add(l, r, &t, warps == 1 ? (s->outer + 7) / 8 : s->outer * *parts, 8));
 	} else {
 		int64_t blocks = s->outer * ((s->inner + 31) / 32);
 		*parts = parts_of(blocks, s->n * 8, whole);
-		text_printf(&t, "\togr_reduce_columns<%s, %s, %s, %lld, %lld, %lld, %lld>(c);\n}\n", op->formula, type, made, (long long)*parts,
-		            (long long)s->outer, (long long)s->n, (long long)s->inner);
+		text_printf(&t, "\togr_reduce_columns<%s, %s, %s, %lld, %lld, %lld, %lld>(c);\n}\n",
+		            op->formula, type, made, (long long)*parts, (long long)s->outer, (long long)s->n,
+		            (long long)s->inner);
 		TRY(add(l, r, &t, blocks * *parts, 8));
 	}
 	if (*parts == 1) return OG_OK;
-	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\togr_join<%s, %s, %lld, %lld, %lld>(c);\n}\n", op->formula, made, (long long)*parts,
-	            (long long)(s->outer * s->inner), (long long)s->n);
+	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\togr_join<%s, %s, %lld, %lld, %lld>(c);\n}\n",
+	            op->formula, made, (long long)*parts, (long long)(s->outer * s->inner), (long long)s->n);
 	return add(l, r, &t, (s->outer * s->inner + 255) / 256, 8);
 }
 
 static og_status prepare_reduction(backend_kernel *out, const cuda_request *r, const row_op *op)
 {
 	const backend_node *node = r->node;
-	bool pools = !strncmp(op->name, "Global", 6), last = pools && cuda_in_layout(node, 0) == LAYOUT_CHANNELS;
+	bool pools = !strncmp(op->name, "Global", 6), last = pools && layout_of_input(node, 0) == LAYOUT_CHANNELS;
 	axis_split s;
 	cuda_launches *l;
 	int64_t parts;
@@ -172,7 +186,7 @@ static og_status prepare_reduction(backend_kernel *out, const cuda_request *r, c
 	finish(out, r, l, (double)og_count(&node->in[0]));
 	if (parts > 1) out->workspace_bytes = (size_t)(parts * s.outer * s.inner) * sizeof(float);
 	if (!last) return OG_OK;
-	out->in_layout = cuda_layouts(r, LAYOUT_CHANNELS, LAYOUT_PLAIN);
+	out->in_layout = layout_wanted(r->a, r->node, LAYOUT_CHANNELS, LAYOUT_PLAIN);
 	out->out_layout = LAYOUT_CHANNELS;
 	return out->in_layout ? OG_OK : base_no_memory();
 }

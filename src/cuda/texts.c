@@ -12,9 +12,7 @@
 	X(whole, "src/cuda/whole.cuh", "cuda/whole.cuh") \
 	X(row, "src/cuda/rows.cuh", "cuda/rows.cuh")
 
-#define X(symbol, path, name) \
-	__asm__(".section .rodata\ncuda_text_" #symbol ": .incbin \"" path "\"\n.byte 0\n.text\n"); \
-	extern const char cuda_text_##symbol[] __attribute__((visibility("hidden")));
+#define X(symbol, path, name) CUDA_EMBED(cuda_text_##symbol, path)
 TEXTS(X)
 #undef X
 

@@ -1,6 +1,11 @@
-/* texts.h -- the headers that device code includes, as they were when this library was built. */
+/* texts.h -- files of device code as they were when this library was built; the headers that it includes. */
 #ifndef CUDA_TEXTS_H
 #define CUDA_TEXTS_H
+
+/* A file, by its path from the repository's root, as a string. */
+#define CUDA_EMBED(symbol, path) \
+	__asm__(".section .rodata\n" #symbol ": .incbin \"" path "\"\n.byte 0\n.text\n"); \
+	extern const char symbol[] __attribute__((visibility("hidden")));
 
 enum { CUDA_TEXTS = 8 };
 extern const char *const cuda_text_name[CUDA_TEXTS], *const cuda_text[CUDA_TEXTS];

@@ -1,4 +1,5 @@
-/* time.c -- how long variants of a step take on this machine's device: compiled together, run on random data, each as a graph of runs. */
+/* time.c -- how long variants of a step take on this machine's device: compiled together, run on random data, each
+ * as a graph of runs. */
 #include "cuda/backend_device.h"
 #include "cuda/cuda.h"
 
@@ -49,7 +50,8 @@ static og_status make_tensor(trial *t, og_tensor **out, const og_tensor *type, b
 	if (bytes == SIZE_MAX) return OG_MISSING;
 	TRY(take_memory(t, &to->data, bytes));
 	for (size_t at = 0; filled && at < bytes; at += t->random_bytes)
-		TRY(t->d->copy(t->device, t->stream, (char *)to->data + at, t->random, bytes - at < t->random_bytes ? bytes - at : t->random_bytes));
+		TRY(t->d->copy(t->device, t->stream, (char *)to->data + at, t->random,
+		               bytes - at < t->random_bytes ? bytes - at : t->random_bytes));
 	*out = to;
 	return OG_OK;
 }
@@ -59,7 +61,8 @@ static og_status make_run(trial *t, backend_run *run, const backend_kernel *k)
 	const backend_node *node = t->node;
 	const og_tensor **in = arena_array(t->a, (size_t)node->n_in + 1, sizeof *in);
 	og_tensor **out = arena_array(t->a, (size_t)node->n_out + 1, sizeof *out);
-	void *bound = arena_aligned(t->a, k->bound_bytes + 1, 64), *host = arena_aligned(t->a, k->packed_bytes + 1, 64), *packed, *workspace;
+	void *bound = arena_aligned(t->a, k->bound_bytes + 1, 64), *host = arena_aligned(t->a, k->packed_bytes + 1, 64);
+	void *packed, *workspace;
 	NEED(in && out && bound && host);
 	for (int i = 0; i < node->n_in; i++) {
 		og_tensor *made = NULL;
@@ -73,7 +76,8 @@ static og_status make_run(trial *t, backend_run *run, const backend_kernel *k)
 	TRY(take_memory(t, &workspace, k->workspace_bytes));
 	if (k->pack) TRY(k->pack(k, host));
 	TRY(t->d->copy(t->device, t->stream, packed, host, k->packed_bytes));
-	*run = (backend_run){ .in = in, .out = out, .packed = packed, .workspace = workspace, .device = t->device, .stream = t->stream, .bound = bound };
+	*run = (backend_run){ .in = in, .out = out, .packed = packed, .workspace = workspace, .device = t->device,
+	                      .stream = t->stream, .bound = bound };
 	TRY(k->bind ? k->bind(k, run) : OG_OK);
 	return t->d->wait(t->device, t->stream);
 }

@@ -1,9 +1,10 @@
 /* whole.c -- a small network as one kernel: docs/cuda-small.md.
  *
- * A block, or a cluster of blocks, takes some samples through all layers. Activations stay in shared memory; where a cluster works on one
- * sample, every block has a copy of them all and writes what it makes into each. Weights of convolutions are copied to shared memory at the
- * start, those of matrix products are read once for all samples of the block. Layers are phases between barriers. The text is made for the
- * shapes at hand, so that all indices are constants. */
+ * A block, or a cluster of blocks, takes some samples through all layers. Activations stay in shared memory; where a
+ * cluster works on one sample, every block has a copy of them all and writes what it makes into each. Weights of
+ * convolutions are copied to shared memory at the start, those of matrix products are read once for all samples of
+ * the block. Layers are phases between barriers. The text is made for the shapes at hand, so that all indices are
+ * constants. */
 #include <stdio.h>
 
 #include "cuda/whole_net.h"
@@ -63,7 +64,8 @@ static bool add_pool(layer *l)
 	if (n->in[0].rank < 3 || (n->n_out > 1 && n->out[1].dtype != OG_NONE)) return false;
 	if (!global && !cuda_is(n, "MaxPool") && !cuda_is(n, "AveragePool")) return false;
 	if (global) {
-		l->pool = (window){ .in = { 1, 1, 1 }, .out = { 1, 1, 1 }, .kernel = { 1, 1, 1 }, .stride = { 1, 1, 1 }, .dilation = { 1, 1, 1 } };
+		l->pool = (window){ .in = { 1, 1, 1 }, .out = { 1, 1, 1 }, .kernel = { 1, 1, 1 }, .stride = { 1, 1, 1 },
+		                    .dilation = { 1, 1, 1 } };
 		for (int d = 2; d < n->in[0].rank; d++) {
 			int a = d + WINDOW_AXES - n->in[0].rank;
 			l->pool.in[a] = l->pool.kernel[a] = n->in[0].dims[d];
@@ -109,7 +111,9 @@ static bool joins(const cuda_whole *w, const layer *conv, const layer *behind, c
 {
 	const window *p = &behind->pool;
 	for (int a = 1; a < WINDOW_AXES; a++)
-		if (p->kernel[a] != p->stride[a] || p->dilation[a] != 1 || p->begin[a] || p->end[a] || p->out[a] * p->kernel[a] != p->in[a]) return false;
+		if (p->kernel[a] != p->stride[a] || p->dilation[a] != 1 || p->begin[a] || p->end[a] ||
+		    p->out[a] * p->kernel[a] != p->in[a])
+			return false;
 	for (int k = 0; conv->tail && k < conv->tail->n_operands; k++) {
 		int at = conv->tail->operand[k];
 		if (at >= 0 && og_count(&conv->node->in[at]) != 1) return false;
@@ -166,22 +170,27 @@ static og_status pack(const backend_kernel *k, void *packed)
 	for (int i = 0; i < w->n; i++) {
 		const layer *l = &w->layers[i];
 		const backend_node *n = l->node;
-		const float *from = l->kind == CONV || l->kind == DENSE ? n->in[1].data : NULL, *bias = from && n->n_anchor_in > 2 ? n->in[2].data : NULL;
+		const float *from = l->kind == CONV || l->kind == DENSE ? n->in[1].data : NULL;
+		const float *bias = from && n->n_anchor_in > 2 ? n->in[2].data : NULL;
 		if (!from) continue;
 		float scale = 1.0f, bias_scale = 1.0f;
 		if (l->kind == CONV) {
 			int64_t taps = l->w.kernel[1] * l->w.kernel[2];
 			for (int64_t o = 0; o < l->outputs; o++)
-				for (int64_t j = 0; j < l->inputs * taps; j++) to[l->weights + j * conv_row(l) + o / l->tile_channels * conv_step(l) + o % l->tile_channels] = from[o * l->inputs * taps + j];
+				for (int64_t j = 0; j < l->inputs * taps; j++)
+					to[l->weights + j * conv_row(l) + o / l->tile_channels * conv_step(l) + o % l->tile_channels] =
+						from[o * l->inputs * taps + j];
 		} else {
 			bool gemm = cuda_is(n, "Gemm"), transposed = gemm && n->attr[TRANS_B].i;
 			if (gemm) scale = n->attr[ALPHA].f, bias_scale = n->attr[BETA].f;
 			for (int64_t o = 0; o < l->outputs; o++)
 				for (int64_t j = 0; j < l->inputs; j++)
-					to[l->weights + o * dense_row(l) + j] = scale * from[transposed ? o * l->inputs + j : j * l->outputs + o];
+					to[l->weights + o * dense_row(l) + j] = scale *
+						from[transposed ? o * l->inputs + j : j * l->outputs + o];
 		}
 		for (int64_t o = 0; bias && o < l->outputs; o++)
-			to[l->bias + (l->kind == CONV ? o / l->tile_channels * conv_step(l) + o % l->tile_channels : o)] = bias_scale * bias[o];
+			to[l->bias + (l->kind == CONV ? o / l->tile_channels * conv_step(l) + o % l->tile_channels : o)] =
+				bias_scale * bias[o];
 	}
 	return OG_OK;
 }
@@ -198,7 +207,9 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	w->places = arena_array(a, (size_t)net->n_values + 1, sizeof *w->places);
 	NEED(w->places);
 	if (!make_places(w) || !understand(w)) return OG_NO;
-	if (tactic && sscanf(tactic, "whole.%d.%d.%d.%d", &shape.samples, &shape.cluster, &shape.threads, &shape.resident) != 4) return OG_NO;
+	if (tactic && sscanf(tactic, "whole.%d.%d.%d.%d",
+	                     &shape.samples, &shape.cluster, &shape.threads, &shape.resident) != 4)
+		return OG_NO;
 	if (tactic ? !cuda_whole_cut(w, shape) : !cuda_whole_choose(w)) return OG_NO;
 	shape = w->shape;
 	text t = { 0 };
@@ -206,7 +217,9 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	og_status status = cuda_whole_text(&t, w, code);
 	char *made = text_take(&t);
 	if (status == OG_OK && !made) status = base_no_memory();
-	if (shape.cluster > 1) snprintf(bounds, sizeof bounds, "__cluster_dims__(%d, 1, 1) __launch_bounds__(%d, 1)", shape.cluster, shape.threads);
+	if (shape.cluster > 1)
+		snprintf(bounds, sizeof bounds, "__cluster_dims__(%d, 1, 1) __launch_bounds__(%d, 1)",
+		         shape.cluster, shape.threads);
 	else snprintf(bounds, sizeof bounds, "__launch_bounds__(%d, %d)", shape.threads, shape.resident);
 	cuda_launch *l = &w->launches.at[0];
 	w->launches = (cuda_launches){ .n = 1, .n_in = net->n_inputs + net->n_numbers, .n_out = net->n_outputs };
@@ -216,11 +229,7 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	TRY(status);
 	int64_t blocks = ceil_div(w->samples, shape.samples) * shape.cluster;
 	if (blocks > INT32_MAX) return OG_NO;
-	l->blocks[0] = (uint32_t)blocks;
-	l->blocks[1] = l->blocks[2] = 1;
-	l->threads[0] = (uint32_t)shape.threads;
-	l->threads[1] = l->threads[2] = 1;
-	l->shared = (uint32_t)(w->shared * 4);
+	l->grid = (og_grid){ { (uint32_t)blocks, 1, 1 }, { (uint32_t)shape.threads, 1, 1 }, (uint32_t)(w->shared * 4) };
 	*out = (backend_kernel){ .pack = pack, .packed_bytes = (size_t)w->packed * sizeof(float) };
 	out->tactic = arena_printf(a, "whole.%d.%d.%d.%d", shape.samples, shape.cluster, shape.threads, shape.resident);
 	NEED(out->tactic);

@@ -70,7 +70,9 @@ static size_t value_bytes(const graph_value *v)
 static double node_flops(const graph_node *n)
 {
 	int64_t count;
-	if (!n->op || !n->n_out || !n->out[0] || n->out[0]->rank < 0 || !base_count(n->out[0]->dims, n->out[0]->rank, &count)) return 0;
+	if (!n->op || !n->n_out || !n->out[0] || n->out[0]->rank < 0 ||
+	    !base_count(n->out[0]->dims, n->out[0]->rank, &count))
+		return 0;
 	if (n->op->flags & (OG_VIEW_OF_INPUT | OG_SHARED_BITS)) return 0;
 	if (!n->op->flops) return (double)count;
 	og_shape in[SCHEMA_MAX_ARGS] = { { .rank = -1 } }, out = { .dtype = n->out[0]->dtype, .rank = n->out[0]->rank };
@@ -156,10 +158,8 @@ static void json_shape(json *j, const og_model *m, int rank, const og_dim *dims)
 static void json_value_line(json *j, const og_model *m, const char *name, og_dtype dtype, int rank, const og_dim *dims)
 {
 	json_begin(j, '{');
-	json_key(j, "name");
-	json_string(j, name);
-	json_key(j, "dtype");
-	json_string(j, base_dtype_name(dtype));
+	json_put_string(j, "name", name);
+	json_put_string(j, "dtype", base_dtype_name(dtype));
 	json_key(j, "shape");
 	json_shape(j, m, rank, dims);
 	json_end(j, '}');
@@ -172,8 +172,7 @@ static void json_op_counts(json *j, const summary *s, bool known)
 		char name[256];
 		if (!known && o->known) continue;
 		snprintf(name, sizeof name, "%s%s%s", o->domain, o->domain[0] ? "::" : "", o->type);
-		json_key(j, name);
-		json_int(j, (int64_t)o->n);
+		json_put_int(j, name, (int64_t)o->n);
 	}
 }
 
@@ -181,45 +180,33 @@ static void model_json(json *j, const og_model *m, const summary *s)
 {
 	const graph *g = m->main;
 	json_begin(j, '{');
-	json_key(j, "format");
-	json_string(j, "onnx");
-	json_key(j, "graph");
-	json_string(j, g->name ? g->name : "");
-	json_key(j, "ir_version");
-	json_int(j, m->ir_version);
-	json_key(j, "opsets");
-	json_begin(j, '{');
+	json_put_string(j, "format", "onnx");
+	json_put_string(j, "graph", g->name ? g->name : "");
+	json_put_int(j, "ir_version", m->ir_version);
+	json_put(j, "opsets", '{');
 	for (int i = 0; i < m->n_opsets; i++) {
-		json_key(j, m->opsets[i].domain);
-		json_int(j, m->opsets[i].version);
+		json_put_int(j, m->opsets[i].domain, m->opsets[i].version);
 	}
 	json_end(j, '}');
-	json_key(j, "inputs");
-	json_begin(j, '[');
+	json_put(j, "inputs", '[');
 	for (int i = 0; i < g->n_inputs; i++)
-		if (!g->inputs[i]->constant) json_value_line(j, m, g->inputs[i]->name, g->inputs[i]->dtype, g->inputs[i]->rank, g->inputs[i]->dims);
+		if (!g->inputs[i]->constant)
+			json_value_line(j, m, g->inputs[i]->name, g->inputs[i]->dtype, g->inputs[i]->rank, g->inputs[i]->dims);
 	json_end(j, ']');
-	json_key(j, "outputs");
-	json_begin(j, '[');
+	json_put(j, "outputs", '[');
 	for (int i = 0; i < g->n_outputs; i++)
 		json_value_line(j, m, g->outputs[i]->name, g->outputs[i]->dtype, g->outputs[i]->rank, g->outputs[i]->dims);
 	json_end(j, ']');
-	json_key(j, "nodes");
-	json_int(j, (int64_t)s->nodes);
-	json_key(j, "ops");
-	json_begin(j, '{');
+	json_put_int(j, "nodes", (int64_t)s->nodes);
+	json_put(j, "ops", '{');
 	json_op_counts(j, s, true);
 	json_end(j, '}');
-	json_key(j, "unknown_ops");
-	json_begin(j, '{');
+	json_put(j, "unknown_ops", '{');
 	json_op_counts(j, s, false);
 	json_end(j, '}');
-	json_key(j, "functions");
-	json_int(j, m->n_functions);
-	json_key(j, "parameters");
-	json_int(j, s->parameters);
-	json_key(j, "parameter_bytes");
-	json_number(j, s->parameter_bytes);
+	json_put_int(j, "functions", m->n_functions);
+	json_put_int(j, "parameters", s->parameters);
+	json_put_number(j, "parameter_bytes", s->parameter_bytes);
 	json_key(j, "flops");
 	if (s->complete) json_number(j, s->flops);
 	else json_null(j);
@@ -234,7 +221,8 @@ static void model_text(text *t, const og_model *m, const summary *s)
 	const graph *g = m->main;
 	text_printf(t, "ONNX model \"%s\", IR %lld, opset", g->name ? g->name : "", (long long)m->ir_version);
 	for (int i = 0; i < m->n_opsets; i++)
-		text_printf(t, "%s %s%s%lld", i ? "," : "", m->opsets[i].domain, m->opsets[i].domain[0] ? " " : "", (long long)m->opsets[i].version);
+		text_printf(t, "%s %s%s%lld", i ? "," : "", m->opsets[i].domain, m->opsets[i].domain[0] ? " " : "",
+		            (long long)m->opsets[i].version);
 	text_add(t, "\n");
 	for (int i = 0; i < g->n_inputs; i++) {
 		const graph_value *v = g->inputs[i];
@@ -267,7 +255,8 @@ static void model_text(text *t, const og_model *m, const summary *s)
 	text_printf(t, "  nodes       %zu\n", s->nodes);
 	for (size_t i = 0; i < s->n_ops; i++) {
 		const op_count *o = &s->ops[i];
-		text_printf(t, "  %9zu   %s%s%s%s\n", o->n, o->domain, o->domain[0] ? "::" : "", o->type, o->known ? "" : "   (not known to Opgraft)");
+		text_printf(t, "  %9zu   %s%s%s%s\n", o->n, o->domain, o->domain[0] ? "::" : "",
+		            o->type, o->known ? "" : "   (not known to Opgraft)");
 	}
 }
 
@@ -303,17 +292,12 @@ static void plan_json(json *j, const og_plan *p)
 	og_memory memory;
 	og_plan_memory(p, &memory);
 	json_begin(j, '{');
-	json_key(j, "format");
-	json_string(j, "plan");
-	json_key(j, "device");
-	json_string(j, p->backend->name);
-	json_key(j, "features");
-	json_string(j, p->backend->features());
-	json_key(j, "threads");
-	json_int(j, p->threads);
+	json_put_string(j, "format", "plan");
+	json_put_string(j, "device", p->backend->name);
+	json_put_string(j, "features", p->backend->features());
+	json_put_int(j, "threads", p->threads);
 	for (int out = 0; out < 2; out++) {
-		json_key(j, out ? "outputs" : "inputs");
-		json_begin(j, '[');
+		json_put(j, out ? "outputs" : "inputs", '[');
 		for (int i = 0; i < (out ? p->n_outputs : p->n_inputs); i++) {
 			int v = out ? p->outputs[i] : p->inputs[i];
 			og_tensor type = plan_type(p, v);
@@ -323,39 +307,27 @@ static void plan_json(json *j, const og_plan *p)
 	}
 	double flops = 0;
 	if (p->slab) {
-		json_key(j, "slab");
-		json_int(j, p->slab);
+		json_put_int(j, "slab", p->slab);
 	}
-	json_key(j, "steps");
-	json_begin(j, '[');
+	json_put(j, "steps", '[');
 	for (int i = 0; i < p->n_steps; i++) {
 		const plan_step *s = &p->steps[i];
 		double times = plan_times(p);
 		flops += times * s->kernel.flops;
 		json_begin(j, '{');
-		json_key(j, "name");
-		json_string(j, s->name);
-		json_key(j, "op");
-		json_string(j, s->label);
-		json_key(j, "tactic");
-		json_string(j, s->kernel.tactic);
-		json_key(j, "flops");
-		json_number(j, times * s->kernel.flops);
-		json_key(j, "bytes");
-		json_number(j, times * s->bytes);
+		json_put_string(j, "name", s->name);
+		json_put_string(j, "op", s->label);
+		json_put_string(j, "tactic", s->kernel.tactic);
+		json_put_number(j, "flops", times * s->kernel.flops);
+		json_put_number(j, "bytes", times * s->bytes);
 		json_end(j, '}');
 	}
 	json_end(j, ']');
-	json_key(j, "flops");
-	json_number(j, flops);
-	json_key(j, "weight_bytes");
-	json_int(j, (int64_t)p->weights_bytes);
-	json_key(j, "activation_bytes");
-	json_int(j, (int64_t)memory.activations);
-	json_key(j, "activation_bound");
-	json_int(j, (int64_t)memory.activations_bound);
-	json_key(j, "workspace_bytes");
-	json_int(j, (int64_t)memory.workspace);
+	json_put_number(j, "flops", flops);
+	json_put_int(j, "weight_bytes", (int64_t)p->weights_bytes);
+	json_put_int(j, "activation_bytes", (int64_t)memory.activations);
+	json_put_int(j, "activation_bound", (int64_t)memory.activations_bound);
+	json_put_int(j, "workspace_bytes", (int64_t)memory.workspace);
 	json_end(j, '}');
 }
 
@@ -363,7 +335,8 @@ static void plan_text(text *t, const og_plan *p)
 {
 	og_memory memory;
 	og_plan_memory(p, &memory);
-	text_printf(t, "plan for %s (%s), up to %d thread%s\n", p->backend->name, p->backend->features(), p->threads, p->threads == 1 ? "" : "s");
+	text_printf(t, "plan for %s (%s), up to %d thread%s\n",
+	            p->backend->name, p->backend->features(), p->threads, p->threads == 1 ? "" : "s");
 	for (int i = 0; i < p->n_inputs + p->n_outputs; i++) {
 		bool out = i >= p->n_inputs;
 		int v = out ? p->outputs[i - p->n_inputs] : p->inputs[i];

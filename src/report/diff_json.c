@@ -11,8 +11,7 @@ static void put_text(json *j, const char *key, const char *s)
 
 static void put_count(json *j, const char *key, size_t n)
 {
-	json_key(j, key);
-	json_int(j, (int64_t)n);
+	json_put_int(j, key, (int64_t)n);
 }
 
 /* An attribute by its own type; what JSON has no word for in short words. */
@@ -81,8 +80,7 @@ static void put_node(json *j, const diff *d, const graph_node *n)
 	put_text(j, "op", diff_called(d, n));
 	put_text(j, "type", n->type);
 	put_text(j, "domain", n->domain);
-	json_key(j, "outputs");
-	json_begin(j, '[');
+	json_put(j, "outputs", '[');
 	for (int k = 0; k < n->n_out; k++) json_string(j, n->out[k] ? n->out[k]->name : "");
 	json_end(j, ']');
 	json_end(j, '}');
@@ -90,18 +88,15 @@ static void put_node(json *j, const diff *d, const graph_node *n)
 
 static void put_values(json *j, const char *key, const graph_value *const *list, size_t n)
 {
-	json_key(j, key);
-	json_begin(j, '[');
+	json_put(j, key, '[');
 	for (size_t i = 0; i < n; i++) json_string(j, list[i]->name);
 	json_end(j, ']');
 }
 
 static void put_side(json *j, const diff *d, const char *key, const diff_side *s)
 {
-	json_key(j, key);
-	json_begin(j, '{');
-	json_key(j, "nodes");
-	json_begin(j, '[');
+	json_put(j, key, '{');
+	json_put(j, "nodes", '[');
 	for (size_t i = 0; i < s->n; i++) put_node(j, d, s->nodes[i]);
 	json_end(j, ']');
 	put_values(j, "inputs", s->in, s->n_in);
@@ -115,8 +110,7 @@ static void put_region(json *j, const diff *d, const diff_region *r)
 	put_text(j, "kind", !r->b.n ? "removed" : !r->a.n ? "added" : "replaced");
 	put_side(j, d, "from", &r->a);
 	put_side(j, d, "to", &r->b);
-	json_key(j, "same_ends");
-	json_bool(j, r->same_ends);
+	json_put_bool(j, "same_ends", r->same_ends);
 	json_end(j, '}');
 }
 
@@ -167,18 +161,15 @@ static og_status put_graph(json *j, const diff *d, const diff_graph *g)
 	put_text(j, "graph", g->path);
 	json_key(j, "facts");
 	put_changes(j, g->facts, g->n_facts);
-	json_key(j, "regions");
-	json_begin(j, '[');
+	json_put(j, "regions", '[');
 	for (size_t i = 0; i < g->n_rows; i++)
 		if (g->rows[i].region) put_region(j, d, g->rows[i].region);
 	json_end(j, ']');
-	json_key(j, "pairs");
-	json_begin(j, '[');
+	json_put(j, "pairs", '[');
 	for (size_t i = 0; i < g->n_rows; i++)
 		if (g->rows[i].n_changes) put_pair(j, d, &g->rows[i]);
 	json_end(j, ']');
-	json_key(j, "weights");
-	json_begin(j, '[');
+	json_put(j, "weights", '[');
 	for (size_t i = 0; i < g->n_weights; i++) TRY(put_weight(j, &g->weights[i]));
 	json_end(j, ']');
 	json_end(j, '}');
@@ -213,16 +204,14 @@ og_status diff_json_print(text *out, diff *d)
 	char *words = text_take(&summary);
 	NEED(words);
 	json_begin(&j, '{');
-	json_key(&j, "equal");
-	json_bool(&j, d->equal);
+	json_put_bool(&j, "equal", d->equal);
 	put_text(&j, "summary", words);
 	base_free(words);
 	json_key(&j, "totals");
 	put_totals(&j, &d->totals);
 	json_key(&j, "model");
 	put_changes(&j, d->facts, d->n_facts);
-	json_key(&j, "graphs");
-	json_begin(&j, '[');
+	json_put(&j, "graphs", '[');
 	og_status status = OG_OK;
 	for (size_t i = 0; status == OG_OK && i < d->n_graphs; i++) status = put_graph(&j, d, &d->graphs[i]);
 	json_end(&j, ']');

@@ -1,5 +1,5 @@
-/* diff_lanes.h -- the edges of a graph beside its nodes, one below the other: a value has a lane from where it is made to
- * where it was last read. */
+/* diff_lanes.h -- the edges of a graph beside its nodes, one below the other: a value has a lane from where it is
+ * made to where it was last read. */
 #ifndef DIFF_LANES_H
 #define DIFF_LANES_H
 

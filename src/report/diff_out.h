@@ -8,7 +8,8 @@ og_status diff_text_print(text *, diff *);
 og_status diff_json_print(text *, diff *);
 og_status diff_page_print(text *, diff *);
 
-/* Regions of a graph that read the same way, such as the 49 places of a graft: "4 nodes (Neg, Exp, Add, Div) became 1 Swish". */
+/* Regions of a graph that read the same way, such as the 49 places of a graft: "4 nodes (Neg, Exp, Add, Div) became
+ * 1 Swish". */
 enum { DIFF_PLACES = 6 };
 typedef struct diff_group { const char *words; size_t first[DIFF_PLACES], n; } diff_group;      /* first: rows */
 typedef struct diff_groups { diff_group **groups; size_t n, cap; } diff_groups;

@@ -1,9 +1,10 @@
-/* diff_page_sides.c -- two networks side by side: a row for each pair of nodes, changes in place, equal stretches folded. */
+/* diff_page_sides.c -- two networks side by side: a row for each pair of nodes, changes in place, equal stretches
+ * folded. */
 #include "report/diff_lanes.h"
 #include "report/diff_page.h"
 
-enum { CONTEXT = 1, FOLD_FROM = 5, FOLD_OPEN = 40, FOLD_MOST = 400, STACK_MOST = 14, STACK_END = 4, NAME = 46, VALUE = 60,
-       MOST_ROWS = 5000 };
+enum { CONTEXT = 1, FOLD_FROM = 5, FOLD_OPEN = 40, FOLD_MOST = 400, STACK_MOST = 14, STACK_END = 4, NAME = 46,
+       VALUE = 60, MOST_ROWS = 5000 };
 
 typedef struct sides {
 	text *t;
@@ -162,8 +163,8 @@ static void put_band(text *t, const diff_region *r)
 	text_add(t, "<div class=\"gut\"><svg viewBox=\"0 0 100 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path");
 	if (!r->a.n) text_add(t, " class=\"in\"");
 	if (!r->b.n) text_add(t, " class=\"out\"");
-	text_printf(t, " d=\"M0 %.1fC50 %.1f 50 %.1f 100 %.1fV%.1fC50 %.1f 50 %.1f 0 %.1fZ\"/></svg></div>", 50 - left, 50 - left,
-	            50 - right, 50 - right, 50 + right, 50 + right, 50 + left, 50 + left);
+	text_printf(t, " d=\"M0 %.1fC50 %.1f 50 %.1f 100 %.1fV%.1fC50 %.1f 50 %.1f 0 %.1fZ\"/></svg></div>",
+	            50 - left, 50 - left, 50 - right, 50 - right, 50 + right, 50 + right, 50 + left, 50 + left);
 }
 
 static void put_region(sides *s, size_t i)
@@ -189,7 +190,8 @@ static void put_rows(sides *s, size_t from, size_t end)
 		if (i >= skip_from && i < skip_end) {
 			diff_lanes_step(NULL, &s->a, r->a, 0);
 			diff_lanes_step(NULL, &s->b, r->b, 0);
-			if (i == skip_from) text_printf(s->t, "<div class=\"note\">%zu more equal nodes</div>\n", skip_end - skip_from);
+			if (i == skip_from)
+				text_printf(s->t, "<div class=\"note\">%zu more equal nodes</div>\n", skip_end - skip_from);
 		} else {
 			put_pair(s, i);
 		}
@@ -282,7 +284,8 @@ void diff_page_strip(text *t, const diff_graph *g, size_t number)
 	for (size_t i = 0, end; i < g->n_rows; i = end) {
 		double a = at_a, b = at_b;
 		const char *kind = row_class(&g->rows[i]);
-		for (end = i; end < g->n_rows && (end == i || !g->rows[i].region) && !strcmp(row_class(&g->rows[end]), kind); end++) {
+		for (end = i; end < g->n_rows && (end == i || !g->rows[i].region) && !strcmp(row_class(&g->rows[end]), kind);
+		     end++) {
 			const diff_region *r = g->rows[end].region;
 			at_a += step_a * (r ? (double)r->a.n : 1);
 			at_b += step_b * (r ? (double)r->b.n : 1);

@@ -387,7 +387,8 @@ static void print_weights(printer *p, const diff_graph *g)
 				continue;
 			}
 			begin_line(p);
-			if (!one_side && !head) text_printf(p->t, "  %-26s %-18s %-13s %-8s %s\n", "", "", "differ", "max |d|", "relative");
+			if (!one_side && !head)
+				text_printf(p->t, "  %-26s %-18s %-13s %-8s %s\n", "", "", "differ", "max |d|", "relative");
 			head = true;
 			print_weight(p, w);
 		}

@@ -16,8 +16,8 @@ og_status og_op_at(size_t k, og_op_info *out)
 {
 	if (k >= schema_count()) return base_fail(OG_USAGE, "there is no op number %zu", k);
 	const og_op *op = schema_at(k);
-	*out = (og_op_info){ .name = op->name, .domain = schema_domain(op), .since = op->since, .doc = op->doc ? op->doc : "",
-	                     .types = op->types ? op->types : "", .inputs = op->inputs ? op->inputs : "",
+	*out = (og_op_info){ .name = op->name, .domain = schema_domain(op), .since = op->since,
+	                     .doc = op->doc ? op->doc : "", .types = op->types ? op->types : "", .inputs = op->inputs ? op->inputs : "",
 	                     .outputs = op->outputs ? op->outputs : "", .elementwise = op->map[OG_ISA_SCALAR] != NULL };
 	return OG_OK;
 }
@@ -39,8 +39,10 @@ static const library libraries[] = {
 	{ "CUDA driver", { "libcuda.so.1" }, "cuInit", "needed to run on an NVIDIA GPU: install its driver", NULL },
 	{ "NVRTC", { NULL }, NULL, "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit", nvrtc_find },
 	{ "cuDNN", { "libcudnn.so.9", "libcudnn.so" }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13", NULL },
-	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate", "optional: pip install nvidia-cublas", NULL },
-	{ "TensorRT", { "libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so", "libtensorrt_rtx.so" }, "getInferLibVersion",
+	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate",
+	  "optional: pip install nvidia-cublas", NULL },
+	{ "TensorRT", { "libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so", "libtensorrt_rtx.so" },
+	  "getInferLibVersion",
 	  "optional: runs grafted plugins", NULL },
 	{ "ONNX Runtime", { "libonnxruntime.so.1", "libonnxruntime.so" }, "OrtGetApiBase",
 	  "optional, to compare with: pip install onnxruntime", NULL },
@@ -51,7 +53,8 @@ static const char *find_library(const library *l, arena *a)
 {
 	if (l->find) return l->find(a);
 	for (int i = 0; i < 5 && l->names[i]; i++) {
-		void *handle = dlopen(l->names[i], RTLD_LAZY | RTLD_LOCAL);      /* stays: vendors' libraries do not unload cleanly */
+		/* stays: vendors' libraries do not unload cleanly */
+		void *handle = dlopen(l->names[i], RTLD_LAZY | RTLD_LOCAL);
 		if (handle && dlsym(handle, l->symbol)) return l->names[i];
 	}
 	return NULL;
@@ -72,17 +75,13 @@ static void machine_json(json *j, long threads, arena *a)
 {
 	char gpu[256];
 	json_begin(j, '{');
-	json_key(j, "version");
-	json_string(j, og_version());
-	json_key(j, "cpu_level");
-	json_string(j, og_cpu_level());
-	json_key(j, "processors");
-	json_int(j, threads);
+	json_put_string(j, "version", og_version());
+	json_put_string(j, "cpu_level", og_cpu_level());
+	json_put_int(j, "processors", threads);
 	json_key(j, "gpu");
 	if (cuda_describe(gpu, sizeof gpu)) json_string(j, gpu);
 	else json_null(j);
-	json_key(j, "libraries");
-	json_begin(j, '{');
+	json_put(j, "libraries", '{');
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
 		const char *name = find_library(&libraries[i], a);
 		json_key(j, libraries[i].what);
@@ -96,14 +95,15 @@ static void machine_json(json *j, long threads, arena *a)
 static void machine_text(text *t, long threads, arena *a)
 {
 	char gpu[256];
-	text_printf(t, "Opgraft %s\n  %-14s %s, %ld processor%s (OPGRAFT_ISA=scalar|avx2 lowers the level)\n", og_version(), "CPU",
-	            og_cpu_level(), threads, threads == 1 ? "" : "s");
+	text_printf(t, "Opgraft %s\n  %-14s %s, %ld processor%s (OPGRAFT_ISA=scalar|avx2 lowers the level)\n",
+	            og_version(), "CPU", og_cpu_level(), threads, threads == 1 ? "" : "s");
 	text_printf(t, "  %-14s %s", "GPU", cuda_describe(gpu, sizeof gpu) ? "" : "none: ");
 	text_printf(t, "%s\n", gpu);
 	for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
 		const library *l = &libraries[i];
 		const char *name = find_library(l, a);
-		text_printf(t, "  %-14s %s%s%s\n", l->what, name ? "" : "not found (", name ? name : l->advice, name ? "" : ")");
+		text_printf(t, "  %-14s %s%s%s\n", l->what, name ? "" : "not found (",
+		            name ? name : l->advice, name ? "" : ")");
 	}
 }
 

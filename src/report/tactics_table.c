@@ -9,24 +9,16 @@
 static void step_json(json *j, const plan_step *s)
 {
 	json_begin(j, '{');
-	json_key(j, "name");
-	json_string(j, s->name);
-	json_key(j, "op");
-	json_string(j, s->label);
-	json_key(j, "tactic");
-	json_string(j, s->kernel.tactic);
-	json_key(j, "tactics");
-	json_begin(j, '[');
+	json_put_string(j, "name", s->name);
+	json_put_string(j, "op", s->label);
+	json_put_string(j, "tactic", s->kernel.tactic);
+	json_put(j, "tactics", '[');
 	for (int i = 0; i < s->n_ways; i++) {
 		json_begin(j, '{');
-		json_key(j, "tactic");
-		json_string(j, s->ways[i].tactic);
-		json_key(j, "guess_ms");
-		json_number(j, s->ways[i].guess * 1e-6);
-		json_key(j, "ms");
-		json_number(j, s->ways[i].run > 0 ? s->ways[i].run * 1e-6 : NAN);
-		json_key(j, "reorders_ms");
-		json_number(j, s->ways[i].run > 0 ? s->ways[i].reorders * 1e-6 : NAN);
+		json_put_string(j, "tactic", s->ways[i].tactic);
+		json_put_number(j, "guess_ms", s->ways[i].guess * 1e-6);
+		json_put_number(j, "ms", s->ways[i].run > 0 ? s->ways[i].run * 1e-6 : NAN);
+		json_put_number(j, "reorders_ms", s->ways[i].run > 0 ? s->ways[i].reorders * 1e-6 : NAN);
 		json_end(j, '}');
 	}
 	json_end(j, ']');
@@ -48,7 +40,8 @@ static void step_text(text *t, const plan_step *s)
 	if (!s->n_ways) text_printf(t, "%-18.18s %-17.17s * %-16.16s\n", name, label, s->kernel.tactic);
 	for (int i = 0; i < s->n_ways; i++) {
 		const plan_way *w = &s->ways[i];
-		text_printf(t, "%-18.18s %-17.17s %c %-16.16s", name, label, strcmp(w->tactic, s->kernel.tactic) ? ' ' : '*', w->tactic);
+		text_printf(t, "%-18.18s %-17.17s %c %-16.16s",
+		            name, label, strcmp(w->tactic, s->kernel.tactic) ? ' ' : '*', w->tactic);
 		add_time(t, w->run);
 		if (w->run > 0 && w->reorders > 0) add_time(t, w->reorders);
 		text_add(t, "\n");
@@ -62,8 +55,7 @@ og_status og_plan_tactics(char **out, const og_plan *p, og_format format)
 	json j = { .need_comma = false };
 	if (format == OG_JSON) {
 		json_begin(&j, '{');
-		json_key(&j, "steps");
-		json_begin(&j, '[');
+		json_put(&j, "steps", '[');
 		for (int i = 0; i < p->n_steps; i++) step_json(&j, &p->steps[i]);
 		json_end(&j, ']');
 		json_end(&j, '}');
