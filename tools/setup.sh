@@ -1,12 +1,13 @@
 #!/bin/sh
-# setup.sh build | test VENV REQUIREMENTS | tensorrt FOLDER REQUIREMENTS PYTHON -- installs what the build or the tests need
-# and the machine lacks: Debian packages, a Python environment, the real TensorRT-RTX with its Python API (in FOLDER, for
-# that PYTHON). Without root or apt it says what to install and stops. A second run does nothing.
+# setup.sh build | test VENV REQUIREMENTS | tensorrt FOLDER REQUIREMENTS PYTHON | triton FOLDER REQUIREMENTS PYTHON --
+# installs what the build or the tests need and the machine lacks: Debian packages, a Python environment, the real TensorRT-RTX
+# with its Python API, the real Triton Inference Server with its Python client (in FOLDER, for that PYTHON). Without root or apt
+# it says what to install and stops. A second run does nothing.
 set -eu
 
-# FOLDER/python holds the bindings, FOLDER/lib the library. It appears whole or not at all, so that a broken download or
-# two runs at a time do no harm.
-if [ "$1" = tensorrt ]; then
+# FOLDER/python holds the bindings or the client, FOLDER/lib the library, FOLDER/server the server. FOLDER appears whole or not at
+# all, so that a broken download or two runs at a time do no harm.
+if [ "$1" = tensorrt ] || [ "$1" = triton ]; then
 	folder=$2 requirements=$3 python=$4
 	[ -f "$folder/requirements.txt" ] && cmp -s "$requirements" "$folder/requirements.txt" && exit
 	mkdir -p "$(dirname "$folder")"
@@ -20,7 +21,14 @@ lib = new / "lib"
 lib.mkdir()
 for wheel in new.glob("wheels/*.whl"):
     with zipfile.ZipFile(wheel) as archive:
-        if "bindings" in wheel.name:
+        if "pytriton" in wheel.name:
+            archive.extractall(new / "server", [name for name in archive.namelist() if re.match("pytriton/tritonserver/|[^/]*libs/", name)])
+            for name in ("bin/tritonserver", *(f"python_backend_stubs/3.{n}/triton_python_backend_stub" for n in range(30))):
+                path = new / "server" / "pytriton" / "tritonserver" / name
+                if path.exists():
+                    path.chmod(0o755)
+            continue
+        if "ep_nv_tensorrt" not in wheel.name:
             archive.extractall(new / "python")
             continue
         for member in archive.infolist():
