@@ -3,9 +3,12 @@
 Of the other runtimes the environment of the tests has ONNX Runtime; how fast anything is, is not tested."""
 import dataclasses
 import json
+import pathlib
 import re
 import subprocess
 import sys
+import time
+import types
 
 import onnx
 import pytest
@@ -147,6 +150,40 @@ def test_a_process_that_ends_is_told(given, tmp_path):
         with pytest.raises(bench_run.Broken, match="its process ended with status"):
             worker.ask("open", key="a", net={}, batch=1)
         worker.end()
+
+
+def test_a_process_stands_still_while_nothing_is_asked(tmp_path):
+    """Threads that spin on after an inference take no processor from whoever is timed next."""
+    with open(tmp_path / "log", "w") as log:
+        worker = bench_run.Worker("opgraft", "c", 1, BUILD, log, {})
+        for _ in range(2):
+            assert worker.ask("close", key="a") == {}
+            state = pathlib.Path(f"/proc/{worker.process.pid}/stat")
+            end = time.monotonic() + 10
+            while state.read_text().rsplit(")", 1)[1].split()[0] != "T":
+                assert time.monotonic() < end, "it is not stopped"
+        worker.end()
+        assert worker.process.returncode == 0
+
+
+def test_the_fastest_way_of_each_kernel(given, tmp_path):
+    given.build = tmp_path
+    program = tmp_path / "bench" / "kernels"
+    program.parent.mkdir()
+    program.write_text("""#!/bin/sh
+echo 'avx512, 1 thread(s), peak of a core 100.0 GFLOP/s'
+echo 'kernel way ms guess GFLOP/s peak reorders residual'
+echo 'a.conv conv.packed plain>plain 0.5 0.1 80.0 80.0% 0.0 0.2'
+echo 'a.conv conv.winograd channels>channels 0.25 0.1 160.0 160.0% 0.1 0.3'
+echo 'a.pool kernel plain>plain 0.125 0.1 - - 0.0 0.0'
+""")
+    program.chmod(0o755)
+    rows = bench_run.kernels(types.SimpleNamespace(given=given))
+    assert [(r["kernel"], r["tactic"], r["ms"], r.get("gflops")) for r in rows] == [("a.conv", "conv.winograd", 0.25, 160), ("a.pool", "kernel", 0.125, None)]
+    page = bench_report.page({"command": "", "date": "", "machine": bench_run.machine(), "versions": {}, "limits": {}, "results": [], "layers": [], "start": {},
+                              "kernels": rows})
+    assert "| a.conv | conv.winograd | channels to channels | 0.25 | 160 | 160% | 0.3 |" in page and "| a.pool | kernel |" in page
+    assert "## Matrix products" not in page, "nothing was measured"
 
 
 def test_the_odd_activation_in_both_forms(given, told):

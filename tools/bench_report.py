@@ -139,6 +139,12 @@ def products(d):
     return "\n\n".join(parts)
 
 
+def kernel_table(d):
+    rows = [[r["kernel"], r["tactic"], r["layouts"].replace(">", " to "), number(r["ms"]), f"{r['gflops']:.0f}" if "gflops" in r else "",
+             f"{r['peak_percent']:.0f}%" if "peak_percent" in r else "", number(r["residual"])] for r in d.data.get("kernels") or []]
+    return table(["kernel", "fastest way", "layouts", "ms", "GFLOP/s", "of the peak", "residual"], rows) if rows else ""
+
+
 def megabytes(x):
     return f"{x / 2**20:,.1f}"
 
@@ -232,6 +238,11 @@ def aims(d):
 
 # ---- the page --------------------------------------------------------------------------------------
 
+def titled(title, body, words=""):
+    """A section; nothing where nothing was measured."""
+    return "\n\n".join(filter(None, [f"## {title}", words, body])) if body else ""
+
+
 def page(data):
     d, m = Data(data), data["machine"]
     versions = ", ".join(f"{TITLES[key]} {value}" for key, value in data["versions"].items())
@@ -247,7 +258,10 @@ Every runtime runs the same network (ncnn and MNN from files that their converte
 own, held to the same processors. C and C++ calls are made by a loop in C, Python's by a loop in Python. Answers are
 compared first. Ratios are of medians, above 1 where Opgraft is faster; what lies closer than 10% is a draw. ncnn's wheel
 offers nothing but Python, and its networks have no batch: it is called once a sample. MNN is called through C++ with the
-copies into and out of its own layout that it needs.""",
+copies into and out of its own layout that it needs.
+While one process is timed all others are stopped (SIGSTOP): threads of OpenMP, TBB and ONNX Runtime spin on for a while after a
+call, and would take a processor from whoever comes next. One call at least goes before each timed sample and is not counted: it
+wakes the process's threads and brings its weights back into the caches.""",
              f"![Time by batch size](results-batch.svg)\n\n![Time by network](results-networks.svg)\n\n## What was aimed at\n{aims(d)}",
              f"## Losing cases\n{losing(d)}",
              f"## Wrong, failed or refused\n{not_timed(d)}",
@@ -260,20 +274,19 @@ ONNX Runtime can load the same op libraries; the tables above have that too.
 ![What a new activation costs](results-activation.svg)
 
 {activations(d)}""",
-             f"## Matrix products\n{products(d)}",
-             f"""## Held to AVX2
-Opgraft by `OPGRAFT_ISA=avx2`, OpenVINO by `ONEDNN_MAX_CPU_ISA=AVX2`, which its convolutions and products follow and some
+             titled("Matrix products", products(d)),
+             titled("Kernels", kernel_table(d), """`bench/kernels`, one thread: each way that the backend has for a node is checked by its residual against double precision, in units
+of its bound (below 1 is right), and timed; this is the fastest. Operations are those of the plain form, of which Winograd's way needs fewer."""),
+             titled("Held to AVX2", avx2_tables(d), """Opgraft by `OPGRAFT_ISA=avx2`, OpenVINO by `ONEDNN_MAX_CPU_ISA=AVX2`, which its convolutions and products follow and some
 of its elementwise code does not. MNN's wheel has no AVX-512 code at all. ONNX Runtime and ncnn have no switch: they run with
-what they find, so that where there is AVX-512 this comparison is unfair to Opgraft.
-
-{avx2_tables(d)}""",
+what they find, so that where there is AVX-512 this comparison is unfair to Opgraft."""),
              f"""## Start and memory
 Fresh processes; medians of three. Memory is the peak above what Python and NumPy need before the runtime is loaded.
 
 {start_table(d)}""",
              "## Where the time goes\nEach step of ResNet-50 at batch 1 on one thread against what the machine could do at its operations for a byte.\n\n"
              "![Roofline](results-roofline.svg)\n\nOperations are those of the plain form: Winograd's need fewer, and lie above the peak for it."]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def put(text, path):

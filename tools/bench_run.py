@@ -1,12 +1,14 @@
 """Measures Opgraft beside ONNX Runtime, OpenVINO, ncnn and MNN: the same files, the same machine, taking turns.
 
     bench_run.py --build build --work build/bench --out docs/results.json [--quick] [--resume]
-                 [--only lenet5,resnet50,efficientnet_b0,mobilenet_v3_large,matmul,avx2,layers,start] [--threads 1,2]
+                 [--only lenet5,resnet50,efficientnet_b0,mobilenet_v3_large,matmul,avx2,kernels,layers,start] [--threads 1,2]
                  [--batch 1,64] [--runtimes opgraft,openvino] [--seconds S]
 
-Every runtime and interface is a process of its own (tools/bench_runtimes.py), held to the same processors; one works at a time.
-A case whose answer differs is reported as wrong and not timed. A round takes one sample of every case of a group, in changing
-order. What was measured is kept in OUT after every group; --only and --resume keep the rest of it."""
+Every runtime and interface is a process of its own (tools/bench_runtimes.py), held to the same processors. One works at a time: the
+others are stopped (SIGSTOP), since threads of most runtimes spin for a while after an inference and would take a processor from the
+next. A case whose answer differs is reported as wrong and not timed. A round takes one sample of every case of a group, in changing
+order; an untimed inference precedes each. What was measured is kept in OUT after every group; --only and --resume keep the rest of
+it."""
 import argparse
 import dataclasses
 import json
@@ -17,6 +19,7 @@ import platform
 import random
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,7 +35,6 @@ TOLERANCE = 1e-3                         # largest difference over the largest m
 LEAST_ROUNDS, MOST_ROUNDS = 5, 40
 FEWEST_ROUNDS, PATIENCE = 3, 4           # on a machine so busy that rounds take that many times their budget
 SAMPLE = 0.005                           # seconds that a sample lasts at least
-PAUSE = 0.002                            # between samples, in which threads of the last one stop spinning
 FORMS = ["relu", "swish2", "swish4", "swish_op", "odd", "odd_op"]
 BOTH = ("c", "python")
 
@@ -94,7 +96,7 @@ class Broken(Exception):
 
 
 class Worker:
-    """A process that runs one runtime through one interface."""
+    """A process that runs one runtime through one interface, and stands still while nothing is asked of it."""
 
     def __init__(self, runtime, interface, threads, build, log, environment):
         command = [sys.executable, ROOT / "tools" / "bench_runtimes.py", "serve", runtime, interface, threads, build]
@@ -104,8 +106,11 @@ class Worker:
 
     def ask(self, do, **request):
         try:
+            self.process.send_signal(signal.SIGCONT)
             print(json.dumps({"do": do, **request}), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()
+            if line:
+                self.process.send_signal(signal.SIGSTOP)
         except BrokenPipeError:
             line = ""
         if not line:
@@ -116,6 +121,7 @@ class Worker:
         return reply
 
     def end(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         try:
             self.process.wait(5)
@@ -239,7 +245,6 @@ class Bench:
             self.tell(f"{group.name}: round {done + 1}")
             shuffle.shuffle(timed)
             for case in timed:
-                time.sleep(PAUSE)
                 try:
                     case.samples.append(case.worker.ask("sample", key=case.key, repeats=case.repeats)["seconds"])
                 except Broken as why:
@@ -280,6 +285,23 @@ def opgraft(given, *args, **environment):
     if done.returncode != 0:
         raise Broken(done.stderr.strip())
     return done.stdout
+
+
+def kernels(bench):
+    """The fastest way of each kernel in bench/kernels.c, on one thread."""
+    command = ["taskset", "-c", str(max(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
+    done = subprocess.run([*command, bench.given.build / "bench" / "kernels"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise Broken(f"bench/kernels ended with status {done.returncode}")
+    best = {}
+    for line in done.stdout.splitlines()[2:]:
+        kernel, tactic, layouts, ms, _, gflops, percent, _, residual = line.split()[:9]
+        row = {"kernel": kernel, "tactic": tactic, "layouts": layouts, "ms": float(ms), "residual": float(residual)}
+        if gflops != "-":
+            row.update(gflops=float(gflops), peak_percent=float(percent.rstrip("%")))
+        if kernel not in best or row["ms"] < best[kernel]["ms"]:
+            best[kernel] = row
+    return list(best.values())
 
 
 def layers(bench):
@@ -403,6 +425,7 @@ def measure(given, tell):
     data = {"schema": 1, "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "command": given.command, "quick": given.quick, "machine": machine(),
             "versions": {"opgraft": bench_runtimes.Opgraft(1, given.build).version(), **{k: v for k, v in bench.versions.items() if v}},
             "limits": limits(given), "results": old.get("results", []), "layers": old.get("layers", []), "start": old.get("start", {}),
+            "kernels": old.get("kernels", []),
             "done": old.get("done", {}) if given.resume else {}}
 
     def save():
@@ -418,8 +441,8 @@ def measure(given, tell):
         data["results"] = [r for r in data["results"] if not same_group(r, group)] + results
         data["done"][group.name] = mark
         save()
-    for name, make in (("layers", layers), ("start", start)):
-        if (given.only and name not in given.only) or data["done"].get(name) == mark:
+    for name, make in (("kernels", kernels), ("layers", layers), ("start", start)):
+        if (given.only and name not in given.only) or data["done"].get(name) == mark or (name == "kernels" and given.quick and not given.only):
             continue
         try:
             tell(name)

@@ -423,7 +423,7 @@ def memory(field):
     return 0
 
 
-WARM, SHORT = 0.002, 0.02                # seconds: a sample is warmed up for the first, not at all if a call takes the second
+WARM, SHORT = 0.002, 0.02                # seconds: before a sample comes at least the first; longer calls are not calibrated further
 
 
 class Server:
@@ -439,10 +439,10 @@ class Server:
         return {}
 
     def sample(self, key, repeats):
-        """Seconds of an inference: the mean of `repeats` in a row, those before them not counted."""
+        """Seconds of an inference: the mean of `repeats` in a row, those before them not counted: they wake this process's threads and
+        bring back its data, which other processes have driven out of the caches."""
         request, once = self.requests[key], self.once.get(key, 1e-3)
-        if once < SHORT:
-            request.time(max(1, int(WARM / once)))
+        request.time(max(1, int(WARM / once)))
         self.once[key] = request.time(repeats) / repeats
         return {"seconds": self.once[key]}
 
