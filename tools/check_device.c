@@ -2,9 +2,10 @@
  *
  *     build/tools/check_device [every-Nth-float (default 256)]
  *
- * Compiles the op files' embedded texts with NVRTC for the device found, runs each formula over float bit patterns (one input) or
- * random and special tuples (more), and compares with the CPU's best level, NaN equal to NaN. Exit status 0: no bit
- * differs; 1: some do; 5: no driver, device or NVRTC. Needs no CUDA headers; run it in the repository's root. */
+ * Compiles the op files' embedded texts with NVRTC for the device found, runs each formula over float bit patterns
+ * (one input) or random and special tuples (more), and compares with the CPU's best level, NaN equal to NaN. Exit
+ * status 0: no bit differs; 1: some do; 5: no driver, device or NVRTC. Needs no CUDA headers; run it in the
+ * repository's root. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -85,7 +86,8 @@ static bool first_with(size_t k, bool same_text)
 	const og_op *op = schema_at(k);
 	for (size_t i = 0; i < k; i++) {
 		const og_op *other = schema_at(i);
-		if (other->formula && (same_text ? other->text == op->text : !strcmp(other->formula, op->formula))) return false;
+		if (other->formula && (same_text ? other->text == op->text : !strcmp(other->formula, op->formula)))
+			return false;
 	}
 	return true;
 }
@@ -105,8 +107,10 @@ static char *make_source(void)
 	for (size_t k = 0; k < schema_count(); k++) {
 		const og_op *op = schema_at(k);
 		if (!op->formula || !first_with(k, false)) continue;
-		text_printf(&t, "extern \"C\" __global__ void k_%s(%s *y, const float *x, const float *a, int n)\n{ int i = blockIdx.x * blockDim.x"
-		            " + threadIdx.x; if (i < n) y[i] = %s(", op->formula, is_test(op) ? "unsigned char" : "float", op->formula);
+		text_printf(&t, "extern \"C\" __global__ void k_%s(%s *y, const float *x, const float *a, int n)\n"
+		                "{ int i = blockIdx.x * blockDim.x"
+		            " + threadIdx.x; if (i < n) y[i] = %s(", op->formula, is_test(op) ? "unsigned char" : "float",
+		            op->formula);
 		for (int i = 0; i < op->map_inputs; i++) text_printf(&t, "%sx[i + %d * %d]", i ? ", " : "", i, N);
 		for (int i = 0; i < op->map_attrs; i++) text_printf(&t, ", a[%d]", i);
 		text_printf(&t, ")%s; }\n", is_test(op) ? " ? 1 : 0" : "");
@@ -126,7 +130,8 @@ static char *slurp(const char *path)
 static void *compile(const char *architecture)
 {
 	const char *names[] = { "opgraft/op.h", "opgraft/vec.h", "opgraft/vmath.h" };
-	const char *headers[] = { slurp("include/opgraft/op.h"), slurp("include/opgraft/vec.h"), slurp("include/opgraft/vmath.h") };
+	const char *headers[] = { slurp("include/opgraft/op.h"), slurp("include/opgraft/vec.h"),
+	                          slurp("include/opgraft/vmath.h") };
 	const char *options[] = { architecture, "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true" };
 	void *unit, *module;
 	size_t size;
@@ -156,7 +161,8 @@ static uint32_t next_random(void)
 /* Bit patterns at a stride for one input; for more, random ones of which a quarter are special values. */
 static void fill(float *x, int inputs, uint64_t from, uint64_t stride)
 {
-	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0x1p-149f, -0x1p-126f, 0x1.fffffep127f, 0.5f, 2.0f };
+	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0x1p-149f, -0x1p-126f,
+	                                 0x1.fffffep127f, 0.5f, 2.0f };
 	for (size_t i = 0; i < (size_t)N * (size_t)inputs; i++) {
 		uint32_t bits = inputs == 1 ? (uint32_t)(from + i * stride) : next_random();
 		memcpy(&x[i], &bits, sizeof bits);
@@ -172,7 +178,8 @@ static size_t compare(const og_op *op, const buffers *b, int isa, void *kernel, 
 	size_t size = is_test(op) ? 1 : sizeof(float), differ = 0;
 	void *arguments[] = { (void *)(uintptr_t)&b->dy, (void *)(uintptr_t)&b->dx, (void *)(uintptr_t)&b->da, &n };
 	const void *x[OG_MAX_IN] = { b->x, b->x + N, b->x + 2 * (size_t)N };
-	need(cuMemcpyHtoD_v2(b->dx, b->x, sizeof(float) * (size_t)N * (size_t)op->map_inputs), "copying to the device failed");
+	need(cuMemcpyHtoD_v2(b->dx, b->x, sizeof(float) * (size_t)N * (size_t)op->map_inputs),
+	     "copying to the device failed");
 	need(cuMemcpyHtoD_v2(b->da, attr, sizeof(float) * OG_MAX_MAP_ATTRS), "copying to the device failed");
 	need(cuLaunchKernel(kernel, N / 256, 1, 1, 256, 1, 1, 0, NULL, arguments, NULL), "a kernel was not launched");
 	op->map[isa](N, b->want, x, attr);
@@ -192,7 +199,8 @@ int main(int argc, char **argv)
 	int device, major, minor, isa = strcmp(cpu_backend.features(), "avx512") ? OG_ISA_AVX2 : OG_ISA_AVX512;
 	char name[128], architecture[32];
 	void *context, *kernel;
-	if (stride < 1 || stride > 256 || !strcmp(cpu_backend.features(), "scalar")) stop(2, "usage: check_device [1 to 256], on a machine with AVX2");
+	if (stride < 1 || stride > 256 || !strcmp(cpu_backend.features(), "scalar"))
+		stop(2, "usage: check_device [1 to 256], on a machine with AVX2");
 	load_libraries();
 	if (cuInit(0) || cuDeviceGet(&device, 0)) stop(NO_DEVICE, "there is no CUDA device on this machine");
 	cuDeviceGetName(name, sizeof name, device);
@@ -202,8 +210,10 @@ int main(int argc, char **argv)
 	snprintf(architecture, sizeof architecture, "-arch=sm_%d%d", major, minor);
 	printf("%s (%s) against %s\n", name, architecture + 6, cpu_backend.features());
 	void *module = compile(architecture);
-	buffers b = { .x = malloc(sizeof(float) * OG_MAX_IN * N), .want = malloc(sizeof(float) * N), .got = malloc(sizeof(float) * N) };
-	if (!b.x || !b.want || !b.got || cuMemAlloc_v2(&b.dx, sizeof(float) * OG_MAX_IN * N) || cuMemAlloc_v2(&b.dy, sizeof(float) * N) ||
+	buffers b = { .x = malloc(sizeof(float) * OG_MAX_IN * N), .want = malloc(sizeof(float) * N),
+	              .got = malloc(sizeof(float) * N) };
+	if (!b.x || !b.want || !b.got || cuMemAlloc_v2(&b.dx, sizeof(float) * OG_MAX_IN * N) ||
+	    cuMemAlloc_v2(&b.dy, sizeof(float) * N) ||
 	    cuMemAlloc_v2(&b.da, sizeof(float) * OG_MAX_MAP_ATTRS)) stop(1, "there is no memory");
 	size_t formulas = 0, wrong = 0;
 	for (size_t k = 0; k < schema_count(); k++) {
@@ -220,8 +230,8 @@ int main(int argc, char **argv)
 			fill(b.x, op->map_inputs, r * N * (uint64_t)stride + r % (uint64_t)stride, (uint64_t)stride);
 			differ += compare(op, &b, isa, kernel, attr);
 		}
-		printf("%-22s %d input%s %11llu tuples %8zu differ\n", op->formula, op->map_inputs, op->map_inputs > 1 ? "s" : " ",
-		       (unsigned long long)(rounds * N), differ);
+		printf("%-22s %d input%s %11llu tuples %8zu differ\n",
+		       op->formula, op->map_inputs, op->map_inputs > 1 ? "s" : " ", (unsigned long long)(rounds * N), differ);
 		formulas++;
 		wrong += differ > 0;
 	}

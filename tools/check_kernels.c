@@ -2,10 +2,11 @@
  *
  *     build/tools/check_kernels [--small] LIB.so...
  *
- * Every op with a CUDA form runs over sizes, broadcasts, unaligned and shared pointers, types and tactics, with guard bands around
- * outputs, inside a captured graph and on four streams at once. Formulas must give the CPU's bits (NaN equal to NaN), kernels of
- * other ops what eval gives within a tolerance. Then 64M elements are timed against a copy by the driver. --small leaves out what is
- * large, and the times. Output is Markdown. Exit status 0: all agree; 1: some differ; 5: no driver or device. */
+ * Every op with a CUDA form runs over sizes, broadcasts, unaligned and shared pointers, types and tactics, with
+ * guard bands around outputs, inside a captured graph and on four streams at once. Formulas must give the CPU's bits
+ * (NaN equal to NaN), kernels of other ops what eval gives within a tolerance. Then 64M elements are timed against a
+ * copy by the driver. --small leaves out what is large, and the times. Output is Markdown. Exit status 0: all agree;
+ * 1: some differ; 5: no driver or device. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -73,7 +74,8 @@ static uint32_t next_random(void)
 /* Any bits, a quarter of them special values, or (`tame`) numbers from -4 to 4. */
 static void fill(void *to, og_dtype t, size_t n, bool tame)
 {
-	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0x1p-149f, -0x1p-126f, 0x1.fffffep127f, 0.5f, -3.0f };
+	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0x1p-149f, -0x1p-126f,
+	                                 0x1.fffffep127f, 0.5f, -3.0f };
 	for (size_t i = 0; i < n; i++) {
 		uint32_t bits = next_random();
 		float f = og_bits_float(bits);
@@ -123,7 +125,8 @@ static bool make_call(call *c, const library_op *l, int n_in)
 	c->y = (og_tensor){ .dtype = out.dtype, .rank = out.rank };
 	memcpy(c->y.dims, out.dims, sizeof out.dims);
 	c->out[0] = &c->y;
-	c->c = (og_call){ .host = &library_host, .op = l->op, .attr = c->attr, .n_in = n_in, .n_out = 1, .in = c->in, .out = c->out };
+	c->c = (og_call){ .host = &library_host, .op = l->op, .attr = c->attr, .n_in = n_in, .n_out = 1, .in = c->in,
+	                  .out = c->out };
 	return true;
 }
 
@@ -158,7 +161,8 @@ static void by_cpu(call *c)
 	for (int k = 0; k < op->map_inputs; k++) {
 		x[k] = host_memory(n * sizeof *x[k]);
 		for (size_t i = 0; i < n; i++)
-			x[k][i] = k < c->c.n_in ? get(c->t[k].data, c->t[k].dtype, operand_at(&c->t[k], &c->y, i)) : (float)c->l->in.arg[k].value;
+			x[k][i] = k < c->c.n_in ? get(c->t[k].data, c->t[k].dtype, operand_at(&c->t[k], &c->y, i))
+				: (float)c->l->in.arg[k].value;
 	}
 	op->map[isa](n, y, (const void *const *)x, attr);
 	if (c->y.dtype == OG_BOOL) memcpy(c->y.data, y, n);
@@ -241,7 +245,8 @@ static void launch_captured(const device_step *s, const placed *p, void *stream)
 /* Differences in what came out, a damaged guard counting as one. */
 static size_t take_and_compare(const placed *p, const call *c, const way *w)
 {
-	size_t all = p->bytes + 2 * GUARD + 64, shift = GUARD + (size_t)w->shift_out * og_dtype_bytes(c->y.dtype), differ = 0;
+	size_t all = p->bytes + 2 * GUARD + 64, shift = GUARD + (size_t)w->shift_out * og_dtype_bytes(c->y.dtype);
+	size_t differ = 0;
 	unsigned char *got = host_memory(all);
 	need(cuda->cuMemcpyDtoH_v2(got, p->block, all), "copying from the device");
 	for (size_t i = 0; i < all; i++)
@@ -259,8 +264,9 @@ typedef struct score { size_t calls, wrong; } score;
 
 static void say_wrong(const call *c, const way *w, int tactic, size_t differ)
 {
-	printf("\n%s differs in %zu of %lld elements, tactic %d, shift %d/%d%s%s,", called(c->l->op), differ, (long long)og_count(&c->y),
-	       tactic, w->shift_in, w->shift_out, w->in_place ? ", in place" : "", w->captured ? ", captured" : "");
+	printf("\n%s differs in %zu of %lld elements, tactic %d, shift %d/%d%s%s,",
+	       called(c->l->op), differ, (long long)og_count(&c->y), tactic, w->shift_in, w->shift_out,
+	       w->in_place ? ", in place" : "", w->captured ? ", captured" : "");
 	for (int k = 0; k < c->c.n_in; k++) {
 		printf(" %s[", base_dtype_name(c->t[k].dtype));
 		for (int d = 0; d < c->t[k].rank; d++) printf("%s%lld", d ? "," : "", (long long)c->t[k].dims[d]);
@@ -311,8 +317,8 @@ static void run_streams(score *s, const call *c)
 /* All ways to run one call whose shapes are in c->t. */
 static void run_call(score *s, call *c, const library_op *l, int n_in, void *stream)
 {
-	static const way ways[] = { { 0 }, { .shift_in = 1, .shift_out = 1 }, { .shift_out = 1 }, { .shift_in = 1 }, { .in_place = true },
-	                            { .captured = true } };
+	static const way ways[] = { { 0 }, { .shift_in = 1, .shift_out = 1 }, { .shift_out = 1 }, { .shift_in = 1 },
+	                            { .in_place = true }, { .captured = true } };
 	if (!make_call(c, l, n_in) || (small && og_count(&c->y) > 1 << 14)) return;
 	for (int k = 0; k < n_in; k++) {
 		size_t n = (size_t)og_count(&c->t[k]);
@@ -369,7 +375,8 @@ static void check_formula(score *s, const library_op *l, og_dtype t, void *strea
 		{ .rank = 1, .dims = { 0 } }, { .rank = 0 }, { .rank = 1, .dims = { 3 } }, { .rank = 1, .dims = { 7 } },
 		{ .rank = 1, .dims = { 1023 } }, { .rank = 1, .dims = { 4097 } }, { .rank = 1, .dims = { (1 << 20) + 3 } },
 		{ .rank = 2, .dims = { 33, 1 } }, { .rank = 3, .dims = { 4, 48, 64 } }, { .rank = 4, .dims = { 2, 5, 1, 31 } },
-		{ .rank = 5, .dims = { 5, 3, 7, 11, 2 } }, { .rank = 5, .dims = { 2, 3, 4, 5, 16 } }, { .rank = 3, .dims = { 3, 0, 5 } },
+		{ .rank = 5, .dims = { 5, 3, 7, 11, 2 } }, { .rank = 5, .dims = { 2, 3, 4, 5, 16 } },
+		{ .rank = 3, .dims = { 3, 0, 5 } },
 	};
 	call *c = host_memory(sizeof *c);
 	for (int n_in = fewest_inputs(l); n_in <= l->op->map_inputs; n_in++)
@@ -379,7 +386,8 @@ static void check_formula(score *s, const library_op *l, og_dtype t, void *strea
 				for (int k = 0; k < l->n_attrs && i % 2; k++) {
 					const og_attr *a = &l->op->attrs[k];
 					double most = a->low == a->high ? INFINITY : a->high;
-					if (a->type == OG_ATTR_FLOAT && a->value + 0.5 <= most) need_ok(library_set_number(&c->attr[k], l, k, a->value + 0.5));
+					if (a->type == OG_ATTR_FLOAT && a->value + 0.5 <= most)
+						need_ok(library_set_number(&c->attr[k], l, k, a->value + 0.5));
 				}
 				for (int k = 0; k < n_in; k++) c->t[k] = operand_shape(&shapes[i], t, pattern, k);
 				run_call(s, c, l, n_in, stream);
@@ -434,7 +442,8 @@ static void check_cases(score *s, const library_op *l, og_dtype t, const char *c
 static void check_rows(score *s, const library_op *l, og_dtype t, void *stream)
 {
 	static const struct { int64_t outer, n, inner; } shapes[] = {
-		{ 1, 1, 1 }, { 3, 5, 1 }, { 7, 31, 1 }, { 9, 64, 1 }, { 257, 128, 1 }, { 2, 1000, 1 }, { 5, 4096, 1 }, { 5, 4097, 1 }, { 2, 70000, 1 },
+		{ 1, 1, 1 }, { 3, 5, 1 }, { 7, 31, 1 }, { 9, 64, 1 }, { 257, 128, 1 }, { 2, 1000, 1 }, { 5, 4096, 1 },
+		{ 5, 4097, 1 }, { 2, 70000, 1 },
 		{ 0, 8, 1 }, { 4, 0, 1 }, { 2, 3, 4 }, { 3, 40, 33 }, { 1, 1000, 65 }, { 2, 17, 1024 },
 	};
 	int fewest = 1;
@@ -442,7 +451,8 @@ static void check_rows(score *s, const library_op *l, og_dtype t, void *stream)
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
 		for (int n_in = fewest; n_in <= l->in.n; n_in++) {
 			text words = { 0 };
-			text_printf(&words, "f32[%lld,%lld,%lld]", (long long)shapes[i].outer, (long long)shapes[i].n, (long long)shapes[i].inner);
+			text_printf(&words, "f32[%lld,%lld,%lld]",
+			            (long long)shapes[i].outer, (long long)shapes[i].n, (long long)shapes[i].inner);
 			for (int k = 1; k < n_in; k++) text_printf(&words, " f32[%lld]", (long long)(i % 3 ? shapes[i].n : 1));
 			text_add(&words, "; axis=1");
 			char *cases = text_take(&words);
@@ -461,7 +471,8 @@ static uint64_t repeat(const void *period, size_t n, size_t size)
 	uint64_t p = device_memory(bytes);
 	need(cuda->cuMemcpyHtoD_v2(p, period, done < bytes ? done : bytes), "copying to the device");
 	for (; done < bytes; done *= 2)
-		need(cuda->cuMemcpyDtoDAsync_v2(p + done, p, done < bytes - done ? done : bytes - done, NULL), "copying on the device");
+		need(cuda->cuMemcpyDtoDAsync_v2(p + done, p, done < bytes - done ? done : bytes - done, NULL),
+		     "copying on the device");
 	need(cuda->cuCtxSynchronize(), "copying on the device");
 	return p;
 }
@@ -523,7 +534,10 @@ static bool check_huge(score *s, const library_op *l)
 
 /* ---- time ------------------------------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b) { return (*(const float *)a > *(const float *)b) - (*(const float *)a < *(const float *)b); }
+static int by_value(const void *a, const void *b)
+{
+	return (*(const float *)a > *(const float *)b) - (*(const float *)a < *(const float *)b);
+}
 
 /* Median seconds of one run of body. */
 static double time_of(void (*body)(void *arg, void *stream), void *arg, void *stream)
@@ -589,8 +603,9 @@ static void time_call(call *c, const library_op *l, int n_in, const char *what, 
 		need_ok(device_prepare(&step, kernels, l, &c->c, tactic));
 		t.step = &step;
 		double seconds = time_of(run_kernel, &t, stream);
-		printf("| %s | %s | %s | %d | %.3f | %.0f | %.0f | %.0f%% |\n", called(l->op), what, base_dtype_name(c->t[0].dtype), tactic, seconds * 1e3,
-		       moved / seconds * 1e-9, copied * 1e-9, 100 * moved / seconds / copied);
+		printf("| %s | %s | %s | %d | %.3f | %.0f | %.0f | %.0f%% |\n",
+		       called(l->op), what, base_dtype_name(c->t[0].dtype), tactic, seconds * 1e3, moved / seconds * 1e-9,
+		       copied * 1e-9, 100 * moved / seconds / copied);
 	}
 	for (int k = 0; k < n_in; k++) device_free(t.p.in[k]);
 	device_free(t.p.y);
@@ -608,7 +623,8 @@ static void time_op(const library_op *l, og_dtype t, void *stream)
 		for (int k = 0; k < n_in; k++) c->t[k] = (og_tensor){ .dtype = t, .rank = 1, .dims = { (int64_t)TIMED } };
 		time_call(c, l, n_in, "64M", stream);
 		for (int pattern = 1; pattern < 4 && n_in > 1; pattern++) {
-			static const char *const names[] = { "", "64M, scalar operands", "64M, along the last axis", "64M, along a middle axis" };
+			static const char *const names[] = { "", "64M, scalar operands", "64M, along the last axis",
+			                                     "64M, along a middle axis" };
 			for (int k = 0; k < n_in; k++) c->t[k] = operand_shape(&image, t, pattern, k);
 			time_call(c, l, n_in, names[pattern], stream);
 		}
@@ -641,7 +657,8 @@ static double launch_cost(const library_op *l, void *stream)
 	const way plain = { 0 };
 	float zeros[8] = { 0 };
 	library_defaults(c->attr, l);
-	for (int k = 0; k < l->op->map_inputs; k++) c->t[k] = (og_tensor){ .dtype = OG_F32, .rank = 1, .dims = { 8 }, .data = zeros };
+	for (int k = 0; k < l->op->map_inputs; k++)
+		c->t[k] = (og_tensor){ .dtype = OG_F32, .rank = 1, .dims = { 8 }, .data = zeros };
 	if (!make_call(c, l, l->op->map_inputs)) stop(1, base_error());
 	need_ok(device_prepare(&step, kernels, l, &c->c, 0));
 	place(&p, c, &plain);
@@ -666,12 +683,14 @@ static void open_device(void)
 	char name[128];
 	void *context;
 	cuda = driver_open();
-	if (!cuda || cuda->cuInit(0) || cuda->cuDeviceGet(&device, 0)) stop(NO_DEVICE, "there is no CUDA driver or device on this machine");
+	if (!cuda || cuda->cuInit(0) || cuda->cuDeviceGet(&device, 0))
+		stop(NO_DEVICE, "there is no CUDA driver or device on this machine");
 	cuda->cuDeviceGetName(name, sizeof name, device);
 	cuda->cuDeviceGetAttribute(&major, DRIVER_MAJOR, device);
 	cuda->cuDeviceGetAttribute(&minor, DRIVER_MINOR, device);
 	need(cuda->cuDevicePrimaryCtxRetain(&context, device) || cuda->cuCtxSetCurrent(context), "making a context");
-	isa = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") ? OG_ISA_AVX512
+	isa = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+		? OG_ISA_AVX512
 	    : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? OG_ISA_AVX2 : OG_ISA_SCALAR;
 	best = isa == OG_ISA_AVX512 ? "avx512" : isa == OG_ISA_AVX2 ? "avx2" : "scalar";
 	printf("%s (sm_%d%d) against %s.\n", name, major, minor, best);
@@ -702,7 +721,8 @@ static size_t check_library(const char *path, void *stream)
 	if (!library || library->abi != OG_OP_ABI) stop(2, file ? "this is no op library of this version" : dlerror());
 	need_ok(device_open_library(&kernels, library));
 	library_op *ops = ops_of(library, &n);
-	printf("\n## %s\n\n| op | type | calls | wrong | 2^31 elements | host time of a launch |\n|---|---|---|---|---|---|\n", path);
+	printf("\n## %s\n\n| op | type | calls | wrong | 2^31 elements | host time of a launch |\n"
+	       "|---|---|---|---|---|---|\n", path);
 	for (size_t k = 0; k < n; k++)
 		for (int t = 0; t < N_TYPES; t++) {
 			const library_op *l = &ops[k];
@@ -719,7 +739,9 @@ static size_t check_library(const char *path, void *stream)
 			fflush(stdout);
 			wrong += s.wrong + huge.wrong + (s.calls == 0);
 		}
-	if (!small) printf("\n| op | what | type | tactic | ms | GB/s | copy GB/s | of copy |\n|---|---|---|---|---|---|---|---|\n");
+	if (!small)
+		printf("\n| op | what | type | tactic | ms | GB/s | copy GB/s | of copy |\n"
+		       "|---|---|---|---|---|---|---|---|\n");
 	for (size_t k = 0; k < n; k++)
 		for (int t = 0; t < N_TYPES; t++)
 			if (!small && takes(&ops[k], types[t])) time_op(&ops[k], types[t], stream);

@@ -1,10 +1,12 @@
-/* check_onnxruntime_cuda.c -- the CUDA side of the ONNX Runtime bridge on a GPU, without ONNX Runtime: what it would do for a node
- * of its CUDA provider, done here through the same C interface, and the results compared with those of the CPU provider's op.
+/* check_onnxruntime_cuda.c -- the CUDA side of the ONNX Runtime bridge on a GPU, without ONNX Runtime: what it would
+ * do for a node of its CUDA provider, done here through the same C interface, and the results compared with those of
+ * the CPU provider's op.
  *
  *   build/tools/check_onnxruntime_cuda LIB.so...
  *
- * Every op of one or two inputs and one output on f32, f16 and bf16, [1,4096] of random bits: elementwise ops and those that move
- * data must give the same bits; a reduction over them is NaN in both. Exit status 0: right, 1: not, 5: no driver or device. */
+ * Every op of one or two inputs and one output on f32, f16 and bf16, [1,4096] of random bits: elementwise ops and
+ * those that move data must give the same bits; a reduction over them is NaN in both. Exit status 0: right, 1: not,
+ * 5: no driver or device. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,8 +44,10 @@ static void *add_op(void *domain, const void *op)
 }
 static void *add_domain(void *options, void *domain) { (void)options; (void)domain; return NULL; }
 
-static void *no_number(const void *info, const char *name, void *out) { (void)info; (void)name; (void)out; return absent(); }
-static void *no_list(const void *info, const char *name, void *out, size_t *n) { (void)n; return no_number(info, name, out); }
+static void *no_number(const void *info, const char *name, void *out) { (void)info; (void)name; (void)out;
+                                                                        return absent(); }
+static void *no_list(const void *info, const char *name, void *out, size_t *n) { (void)n;
+                                                                                 return no_number(info, name, out); }
 static void *node_name(const void *info, char *out, size_t *n)
 {
 	(void)info;
@@ -157,7 +161,8 @@ static bool check(const ort_custom_op *on_cpu, const ort_custom_op *on_cuda)
 	device.out.data = (void *)(uintptr_t)y;
 	ok = ok && run(on_cpu, &host) && run(on_cuda, &device) && !cuda->cuMemcpyDtoH_v2(got, y, bytes);
 	size_t differ = ok ? differences(got, want, type) : N;
-	printf("%-20s type %2d: %s, %zu of %d differ\n", on_cuda->name(on_cuda), type, ok ? "ran" : "did not run", differ, N);
+	printf("%-20s type %2d: %s, %zu of %d differ\n", on_cuda->name(on_cuda), type, ok ? "ran" : "did not run",
+	       differ, N);
 	for (size_t k = 0; k < host.n_in; k++) {
 		free(host.in[k].data);
 		cuda->cuMemFree_v2((uint64_t)(uintptr_t)device.in[k].data);
@@ -183,7 +188,8 @@ int main(int argc, char **argv)
 	void *context_;
 	int device, wrong = 0;
 	cuda = driver_open();
-	if (!cuda || cuda->cuInit(0) || cuda->cuDeviceGet(&device, 0) || cuda->cuDevicePrimaryCtxRetain(&context_, device) ||
+	if (!cuda || cuda->cuInit(0) || cuda->cuDeviceGet(&device, 0) ||
+	    cuda->cuDevicePrimaryCtxRetain(&context_, device) ||
 	    cuda->cuCtxSetCurrent(context_)) return puts("there is no CUDA driver or device on this machine"), OG_MISSING;
 	fill_slots();
 	for (int i = 1; i < argc; i++) {
