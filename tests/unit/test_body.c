@@ -75,10 +75,12 @@ static void compare(const op_case *c, const og_tensor *got, const og_tensor *wan
 		error = fmax(error, fabs(x - y));
 	}
 	if (error > (want->dtype == OG_F16 ? 4e-3 : 1e-6) * scale)
-		fail_msg("%s %s in opset %lld, '%.30s': error %g of %g", op->name, how, (long long)opset, c->text, error, scale);
+		fail_msg("%s %s in opset %lld, '%.30s': error %g of %g",
+		         op->name, how, (long long)opset, c->text, error, scale);
 }
 
-/* The op on a case by its own definition, by its function and by its primitives. False: the body needs a later opset. */
+/* The op on a case by its own definition, by its function and by its primitives. False: the body needs a later
+ * opset. */
 static bool check_case(const op_case *c, int n_out, int64_t opset)
 {
 	og_tensor *want[CASE_ARGS], *got[CASE_ARGS];
@@ -195,7 +197,8 @@ static og_status softmax_of_scaled(const og_call *c)
 	for (int64_t i = 0; i < n; i += row) {
 		double sum = 0;
 		for (int64_t k = i; k < i + row; k++) sum += exp(number(c->in[0], k) * (double)c->attr[1].f);
-		for (int64_t k = i; k < i + row; k++) number_put(c->out[0], k, exp(number(c->in[0], k) * (double)c->attr[1].f) / sum);
+		for (int64_t k = i; k < i + row; k++)
+			number_put(c->out[0], k, exp(number(c->in[0], k) * (double)c->attr[1].f) / sum);
 	}
 	return OG_OK;
 }
@@ -222,7 +225,8 @@ static og_status sine_and_square(const og_call *c)
 static og_status by_mode(const og_call *c)
 {
 	for (int64_t k = 0; k < og_count(c->in[0]); k++) {
-		double x = number(c->in[0], k), y = c->attr[0].i == 0 ? x + 1 : c->attr[0].i == 1 ? x - 1 : x * (double)c->attr[1].f;
+		double x = number(c->in[0], k);
+		double y = c->attr[0].i == 0 ? x + 1 : c->attr[0].i == 1 ? x - 1 : x * (double)c->attr[1].f;
 		number_put(c->out[0], k, y);
 	}
 	return OG_OK;
@@ -243,14 +247,16 @@ static void test_axes(void **state)
 	assert_true(check_op(&o, 1) > 60);
 	static const og_attr axis[] = { OG_INT("axis", -1), OG_FLOAT("scale", 1.5), { 0 } };
 	o = (og_op){ UNARY, .name = "ScaledSoftmax", .attrs = axis, .shape = same_shape, .eval = softmax_of_scaled,
-	             .cases = "f32[2,3]; axis=1 | f32[4,2]; axis=1, scale=-0.5", .body = "Softmax(Mul(x, scale), axis=axis)" };
+	             .cases = "f32[2,3]; axis=1 | f32[4,2]; axis=1, scale=-0.5",
+	             .body = "Softmax(Mul(x, scale), axis=axis)" };
 	assert_true(check_op(&o, 1) > 40);
 }
 
 static void test_limits(void **state)
 {
 	(void)state;
-	og_op o = { UNARY, .name = "Above", .shape = same_shape, .eval = clip_above, .cases = "f32[2,3] f32[]{0.5} | f32[3] | f32[3] -",
+	og_op o = { UNARY, .name = "Above",
+	            .shape = same_shape, .eval = clip_above, .cases = "f32[2,3] f32[]{0.5} | f32[3] | f32[3] -",
 	            .body = "Min(x, high)" };
 	o.inputs = "x:T, high:T?=1.5";
 	assert_true(check_op(&o, 1) > 100);
@@ -260,8 +266,8 @@ static void test_several_outputs(void **state)
 {
 	(void)state;
 	static const og_attr attrs[] = { OG_INT("times", 3), { 0 } };
-	og_op o = { UNARY, .name = "Two", .attrs = attrs, .shape = same_shape, .eval = sine_and_square, .cases = "f32[2,3] | f32[2]; times=2",
-	            .body = "a, Mul(a, times) where a = Add(Abs(x), 1)" };
+	og_op o = { UNARY, .name = "Two", .attrs = attrs, .shape = same_shape, .eval = sine_and_square,
+	            .cases = "f32[2,3] | f32[2]; times=2", .body = "a, Mul(a, times) where a = Add(Abs(x), 1)" };
 	o.outputs = "y:T, z:T";
 	assert_true(check_op(&o, 2) > 30);
 }
@@ -308,7 +314,8 @@ static void test_one_function_for_all_nodes(void **state)
 static void test_a_function_of_the_same_name(void **state)
 {
 	(void)state;
-	og_op o = { UNARY, .name = "Plus", .doc = "One more.", .shape = same_shape, .eval = by_mode, .cases = "f32[2]", .body = "Add(x, 1)" };
+	og_op o = { UNARY, .name = "Plus", .doc = "One more.", .shape = same_shape, .eval = by_mode, .cases = "f32[2]",
+	            .body = "Add(x, 1)" };
 	op_case c = { .as = OG_F32 };
 	const char *rest;
 	graph_function *f;
@@ -346,7 +353,8 @@ static void test_malformed_bodies(void **state)
 	};
 	static const og_attr attrs[] = { OG_ENUM("mode", "a|b", 0), OG_FLOAT("by", 2), { 0 } };
 	for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-		og_op o = { UNARY, .name = "Bad", .attrs = attrs, .shape = same_shape, .eval = by_mode, .cases = "f32[2]", .body = cases[k].body };
+		og_op o = { UNARY, .name = "Bad", .attrs = attrs, .shape = same_shape, .eval = by_mode, .cases = "f32[2]",
+		            .body = cases[k].body };
 		op_case c = { .as = OG_F32 };
 		const char *rest;
 		op = &o;

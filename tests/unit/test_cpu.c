@@ -1,122 +1,8 @@
 /* test_cpu.c -- the CPU backend against the plain definitions, for every instruction set of this machine: products by
  * residual, the rest bit for bit, and the same bits for every number of threads. */
-#include <float.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "cpu_case.h"
 
-#include <cmocka.h>
-
-#include "backend/backend.h"
-#include "schema/schema.h"
-
-/* ---- random numbers ------------------------------------------------------------------------- */
-
-static uint64_t state;
-
-static uint32_t random_bits(void)
-{
-	state = state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(state >> 33);
-}
-
-/* low to high, both included */
-static int64_t pick(int64_t low, int64_t high) { return low + (int64_t)(random_bits() % (uint32_t)(high - low + 1)); }
-static bool chance(int percent) { return pick(1, 100) <= percent; }
-
-static float random_float(void) { return (float)pick(-1000, 1000) / 1000.0f; }
-
-/* ---- one node ------------------------------------------------------------------------------- */
-
-enum { MAX_INPUTS = 8, MAX_ATTRS = 16 };
-
-typedef struct trial {
-	backend_node node;
-	og_attr_value attr[MAX_ATTRS];
-	int64_t ints[MAX_ATTRS][6];
-	og_tensor in[MAX_INPUTS], out;
-	program tail;
-	double products;                     /* of a sum */
-	bool has_tail;
-} trial;
-
-/* Exactly so many bytes, so that a sanitizer sees what is read behind them. */
-static void *exactly(size_t bytes)
-{
-	void *p = base_alloc_aligned(bytes ? bytes : 1, 64);
-	assert_non_null(p);
-	return p;
-}
-
-static size_t bytes_of(const og_tensor *t) { return base_dtype_span(t->dtype, (uint64_t)og_count(t)); }
-
-static og_tensor make_tensor(og_dtype dtype, int rank, const int64_t *dims)
-{
-	og_tensor t = { .dtype = dtype, .rank = rank };
-	if (rank) memcpy(t.dims, dims, (size_t)rank * sizeof *dims);
-	t.data = exactly(bytes_of(&t));
-	for (int64_t i = 0; i < og_count(&t); i++) {
-		float x = random_float();
-		double wide = (double)x;
-		switch (dtype) {
-		case OG_F32: ((float *)t.data)[i] = x; break;
-		case OG_F64: ((double *)t.data)[i] = wide; break;
-		case OG_F16: ((uint16_t *)t.data)[i] = base_float_to_half(x); break;
-		case OG_BF16: ((uint16_t *)t.data)[i] = base_float_to_bfloat(x); break;
-		case OG_I32: ((int32_t *)t.data)[i] = (int32_t)pick(-9, 9); break;
-		case OG_I64: ((int64_t *)t.data)[i] = pick(-9, 9); break;
-		default: ((uint8_t *)t.data)[i] = (uint8_t)pick(0, 1);
-		}
-	}
-	return t;
-}
-
-static const og_op *find_op(const char *name)
-{
-	const og_op *op = schema_find_any(name);
-	assert_non_null(op);
-	return op;
-}
-
-static void begin_trial(trial *t, const char *op)
-{
-	memset(t, 0, sizeof *t);
-	t->node = (backend_node){ .name = "trial", .op = op ? find_op(op) : NULL, .attr = t->attr, .in = t->in,
-	                          .out = &t->out, .n_out = 1 };
-	for (int i = 0; op && t->node.op->attrs && t->node.op->attrs[i].name; i++)
-		t->attr[i] = (og_attr_value){ .i = (int64_t)t->node.op->attrs[i].value,
-		                              .f = (float)t->node.op->attrs[i].value };
-}
-
-static int attr_index(const trial *t, const char *name)
-{
-	for (int i = 0;; i++) {
-		assert_non_null(t->node.op->attrs[i].name);
-		if (!strcmp(t->node.op->attrs[i].name, name)) return i;
-	}
-}
-
-static void set_number(trial *t, const char *name, double x)
-{
-	og_attr_value *a = &t->attr[attr_index(t, name)];
-	*a = (og_attr_value){ .present = 1, .i = (int64_t)x, .f = (float)x };
-}
-
-static void set_list(trial *t, const char *name, const int64_t *list, int n)
-{
-	int i = attr_index(t, name);
-	memcpy(t->ints[i], list, (size_t)n * sizeof *list);
-	t->attr[i] = (og_attr_value){ .present = 1, .n = n, .ints = t->ints[i] };
-}
-
-static void end_trial(trial *t)
-{
-	for (int k = 0; k < t->node.n_in; k++) base_free(t->in[k].data);
-	base_free(t->out.data);
-}
+/* ---- ways on plain tensors ------------------------------------------------------------------- */
 
 static bool lies_plain(const backend_kernel *kernel, int n_in)
 {
@@ -125,54 +11,24 @@ static bool lies_plain(const backend_kernel *kernel, int n_in)
 	return plain;
 }
 
-/* The kernel asked for; without a tactic, of those on plain tensors the one of least cost. */
-static og_status prepare_trial(backend_kernel *kernel, const backend_node *node, const char *tactic, int threads, arena *a)
+/* Of the ways on plain tensors the one of least cost. */
+static const char *plain_way(const trial *t, int threads)
 {
-	enum { MOST = 16 };
+	enum { MOST = 32 };
 	const char *ways[MOST];
-	og_status status = cpu_backend.prepare(kernel, node, tactic, threads, a);
-	if (tactic || status != OG_OK || lies_plain(kernel, node->n_in)) return status;
-	int n = cpu_backend.tactics(ways, MOST, node, threads);
-	for (int i = 0; i < n && status == OG_OK && !lies_plain(kernel, node->n_in); i++)
-		status = cpu_backend.prepare(kernel, node, ways[i], threads, a);
-	return status;
-}
-
-/* Prepares, packs and runs. constant: bit k: the plan knows input k. The outputs are in t->out. */
-static og_status run_trial(const trial *t, const char *tactic, int threads, unsigned constant, const void *packed,
-                           const char **chosen)
-{
-	og_tensor known[MAX_INPUTS], out = t->out;
-	const og_tensor *in[MAX_INPUTS];
-	backend_node node = t->node;
-	backend_kernel kernel;
-	arena *a = arena_create();
-	pool *threads_pool = NULL;
-	assert_non_null(a);
-	assert_int_equal(pool_create(&threads_pool, threads), OG_OK);
-	for (int k = 0; k < node.n_in; k++) {
-		known[k] = t->in[k];
-		in[k] = known[k].dtype == OG_NONE ? NULL : &t->in[k];
-		if (!(constant >> k & 1) || packed) known[k].data = NULL;
+	og_tensor known[TRIAL_INPUTS];
+	backend_node node = node_of(t, known, t->constant);
+	int n = cpu_backend.tactics(ways, MOST, &node, threads), i = 0;
+	for (bool plain = false; !plain; i++) {
+		backend_kernel kernel;
+		arena *a = arena_create();
+		assert_non_null(a);
+		assert_true(i < n);
+		assert_int_equal(cpu_backend.prepare(&kernel, &node, ways[i], threads, a), OG_OK);
+		plain = lies_plain(&kernel, node.n_in);
+		arena_destroy(a);
 	}
-	node.in = known;
-	og_status status = prepare_trial(&kernel, &node, tactic, threads, a);
-	if (status == OG_OK) {
-		void *own = exactly(kernel.packed_bytes), *workspace = exactly(kernel.workspace_bytes);
-		if (kernel.pack && !packed) assert_int_equal(kernel.pack(&kernel, own), OG_OK);
-		memset(workspace, 0xff, kernel.workspace_bytes);         /* NaNs */
-		backend_run run = { .in = in, .out = (og_tensor *const[]){ &out }, .packed = packed ? packed : own,
-		                    .workspace = workspace, .threads = threads_pool };
-		uint64_t allocations = base_allocations();
-		status = kernel.run(&kernel, &run);
-		assert_true(base_allocations() == allocations);
-		if (chosen) *chosen = kernel.tactic;
-		base_free(own);
-		base_free(workspace);
-	}
-	pool_destroy(threads_pool);
-	arena_destroy(a);
-	return status;
+	return ways[i - 1];
 }
 
 /* ---- tails ---------------------------------------------------------------------------------- */
@@ -183,7 +39,7 @@ static og_tensor make_operand(const og_tensor *out)
 	int64_t dims[OG_MAX_RANK];
 	int skip = chance(30) ? (int)pick(0, out->rank) : 0;
 	for (int i = skip; i < out->rank; i++) dims[i - skip] = chance(40) ? 1 : out->dims[i];
-	return make_tensor(OG_F32, out->rank - skip, dims);
+	return make_tensor(out->rank - skip, dims);
 }
 
 /* A program over the anchor's output (anchored) or the first input, and up to three further operands. */
@@ -195,7 +51,7 @@ static void add_program(trial *t, bool anchored)
 	t->node.n_anchor_in = anchored ? t->node.n_in : 0;
 	if (anchored) p->operand[p->n_operands++] = -1;
 	for (int k = 0; k < extra; k++) {
-		t->in[t->node.n_in] = make_operand(&t->out);
+		t->in[t->node.n_in] = make_operand(&t->out[0]);
 		p->operand[p->n_operands++] = t->node.n_in++;
 	}
 	p->n_steps = (int)pick(0, 5);
@@ -212,73 +68,32 @@ static void add_program(trial *t, bool anchored)
 		p->result = s->out;
 	}
 	t->node.tail = p;
-	t->has_tail = true;
 }
 
 /* ---- products: convolution, Gemm, MatMul ------------------------------------------------------ */
 
-/* The definition's output, in memory of its own; magnitudes: of the absolute inputs, no tail. */
-static float *define(const trial *t, bool magnitudes)
+static void check_close(const trial *t, const char *tactic, const float *wanted, const float *magnitude)
 {
-	trial plain = *t;
-	plain.out.data = exactly(bytes_of(&t->out));
-	if (magnitudes) {
-		plain.node.tail = NULL;
-		plain.node.attr = plain.attr;
-		for (int k = 0; k < MAX_ATTRS; k++) plain.attr[k].f = fabsf(t->attr[k].f);       /* alpha, beta */
-		for (int k = 0; k < t->node.n_in; k++) {
-			int64_t n = og_count(&t->in[k]);
-			if (t->in[k].dtype == OG_NONE) continue;
-			plain.in[k].data = exactly(bytes_of(&t->in[k]));
-			for (int64_t i = 0; i < n; i++) ((float *)plain.in[k].data)[i] = fabsf(((const float *)t->in[k].data)[i]);
-		}
-	}
-	plain.node.in = plain.in;
-	assert_int_equal(run_trial(&plain, "definition", 1, 0, NULL, NULL), OG_OK);
-	for (int k = 0; magnitudes && k < t->node.n_in; k++) base_free(plain.in[k].data);
-	return plain.out.data;
-}
-
-static void check_close(const trial *t, const float *wanted, const float *magnitude)
-{
-	const float *y = t->out.data;
-	double scale = t->has_tail ? 16.0 : 1.0, more = t->has_tail ? 4.0 : 0.0;
-	for (int64_t i = 0; i < og_count(&t->out); i++) {
-		double allowed = scale * (t->products + 4.0) * (double)FLT_EPSILON * ((double)magnitude[i] + more);
-		if (!isfinite(magnitude[i]) && t->has_tail) continue;      /* a tail may do anything with those */
-		if (!isfinite(wanted[i])) {
-			assert_int_equal(isnan(y[i]) != 0, isnan(wanted[i]) != 0);
-			if (!isnan(y[i])) assert_true(y[i] == wanted[i]);
-		} else if (!(fabs((double)y[i] - (double)wanted[i]) <= allowed)) {
-			fail_msg("element %lld is %g and not %g (+-%g)", (long long)i, (double)y[i], (double)wanted[i], allowed);
-		}
+	for (int64_t i = 0; i < og_count(&t->out[0]); i++) {
+		if (!isfinite(magnitude[i]) && t->node.tail) continue;     /* a tail may do anything with those */
+		check_element(t, tactic, i, wanted[i], magnitude[i], t->node.tail ? 16.0 : 1.0);
 	}
 }
 
-/* Every way there is, for 1 to 4 threads. */
-static void check_product(trial *t, const char *const *tactics, int n_tactics, unsigned constant)
+/* Every way there is, for 1 to 4 threads, and the plain one of least cost. */
+static void check_product(trial *t, const char *const *tactics, int n_tactics)
 {
-	float *wanted = define(t, false), *magnitude = define(t, true), *first = exactly(bytes_of(&t->out));
+	float *wanted = made_by(t, "definition"), *magnitude = magnitudes_of(t);
 	for (int k = -1; k < n_tactics; k++) {
-		if (k >= 0 && !constant && strstr(tactics[k], "packed")) continue;
-		for (int threads = 1; threads <= 4; threads++) {
-			memset(t->out.data, 0x7f, bytes_of(&t->out));
-			const char *chosen = NULL;
-			og_status status = run_trial(t, k < 0 ? NULL : tactics[k], threads, constant, NULL, &chosen);
-			if (status != OG_OK && k >= 0) {
-				assert_int_equal(status, OG_UNSUPPORTED);
-				break;
-			}
-			assert_int_equal(status, OG_OK);
-			assert_string_not_equal(chosen, "definition");
-			if (threads > 1) assert_memory_equal(t->out.data, first, bytes_of(&t->out));
-			else check_close(t, wanted, magnitude);
-			memcpy(first, t->out.data, bytes_of(&t->out));
-		}
+		const char *tactic = k < 0 ? plain_way(t, 4) : tactics[k];
+		if (k >= 0 && !t->constant && strstr(tactic, "packed")) continue;
+		assert_string_not_equal(tactic, "definition");
+		og_status status = run_by_threads(t, tactic, 4, NULL);
+		assert_true(status == OG_OK || (k >= 0 && status == OG_UNSUPPORTED));
+		if (status == OG_OK) check_close(t, tactic, wanted, magnitude);
 	}
 	base_free(wanted);
 	base_free(magnitude);
-	base_free(first);
 }
 
 static void make_conv(trial *t, int axes)
@@ -287,7 +102,7 @@ static void make_conv(trial *t, int axes)
 	int64_t groups = chance(30) ? pick(2, 4) : 1, channels = chance(20) ? 1 : pick(1, 9);
 	int64_t outputs = chance(70) ? pick(1, 9) : pick(10, 40);
 	int mode = chance(30) ? (int)pick(1, 3) : 0;
-	begin_trial(t, "Conv");
+	begin_trial(t, find_op("Conv"));
 	x[1] = groups * channels;
 	w[0] = y[1] = groups * outputs;
 	w[1] = channels;
@@ -311,12 +126,12 @@ static void make_conv(trial *t, int axes)
 	if (mode == 0) set_list(t, "pads", list, 2 * axes);
 	set_number(t, "auto_pad", mode);
 	set_number(t, "group", (double)groups);
-	t->in[0] = make_tensor(OG_F32, 2 + axes, x);
-	t->in[1] = make_tensor(OG_F32, 2 + axes, w);
+	t->in[0] = make_tensor(2 + axes, x);
+	t->in[1] = make_tensor(2 + axes, w);
 	t->node.n_in = t->node.n_anchor_in = 2;
-	if (chance(60)) t->in[t->node.n_in++] = make_tensor(OG_F32, 1, &w[0]);
+	if (chance(60)) t->in[t->node.n_in++] = make_tensor(1, &w[0]);
 	t->node.n_anchor_in = t->node.n_in;
-	t->out = make_tensor(OG_F32, 2 + axes, y);
+	t->out[0] = make_tensor(2 + axes, y);
 	if (chance(20) && og_count(&t->in[0]))
 		((float *)t->in[0].data)[pick(0, og_count(&t->in[0]) - 1)] = chance(50) ? (float)NAN : HUGE_VALF;
 	if (chance(50)) add_program(t, true);
@@ -330,7 +145,8 @@ static void test_conv(void **unused)
 		trial t;
 		state = (uint64_t)i;
 		make_conv(&t, chance(25) ? 1 : 2);
-		check_product(&t, tactics, 2, chance(70) ? ~0u : 0);
+		t.constant = chance(70) ? ~0u : 0;
+		check_product(&t, tactics, 2);
 		end_trial(&t);
 	}
 }
@@ -341,7 +157,7 @@ static void make_matmul(trial *t)
 	int64_t k = pick(0, 20) ? pick(1, chance(20) ? 900 : 60) : 0;
 	int64_t a[4] = { pick(1, 2), pick(1, 3) }, b[4] = { a[0], a[1] }, y[4] = { a[0], a[1], m, n };
 	int batch = chance(50) ? 2 : 0, batch_b = chance(50) ? batch : 0;
-	begin_trial(t, "MatMul");
+	begin_trial(t, find_op("MatMul"));
 	for (int i = 0; i < 2; i++) {
 		if (chance(20)) a[i] = 1;
 		if (chance(20)) b[i] = 1;
@@ -352,11 +168,11 @@ static void make_matmul(trial *t)
 	a[3] = b[2] = k;
 	b[3] = n;
 	bool row = !batch && m == 1 && chance(50), column = !batch && n == 1;
-	t->in[0] = make_tensor(OG_F32, row ? 1 : 2 + batch, row ? a + 3 : a + 2 - batch);
-	t->in[1] = make_tensor(OG_F32, column ? 1 : 2 + batch_b, b + 2 - batch_b);
-	if (row && column) t->out = make_tensor(OG_F32, 0, NULL);
-	else if (row || column) t->out = make_tensor(OG_F32, 1, row ? y + 3 : y + 2);
-	else t->out = make_tensor(OG_F32, 2 + batch, y + 2 - batch);
+	t->in[0] = make_tensor(row ? 1 : 2 + batch, row ? a + 3 : a + 2 - batch);
+	t->in[1] = make_tensor(column ? 1 : 2 + batch_b, b + 2 - batch_b);
+	if (row && column) t->out[0] = make_tensor(0, NULL);
+	else if (row || column) t->out[0] = make_tensor(1, row ? y + 3 : y + 2);
+	else t->out[0] = make_tensor(2 + batch, y + 2 - batch);
 	t->node.n_in = t->node.n_anchor_in = 2;
 	t->products = (double)k;
 	if (chance(50)) add_program(t, true);
@@ -367,16 +183,16 @@ static void make_gemm(trial *t)
 	int64_t m = pick(0, 20) ? pick(1, chance(50) ? 9 : 40) : 0, n = pick(0, 20) ? pick(1, chance(20) ? 300 : 70) : 0;
 	int64_t k = pick(0, 20) ? pick(1, chance(20) ? 900 : 60) : 0;
 	bool trans_a = chance(50), trans_b = chance(50);
-	begin_trial(t, "Gemm");
+	begin_trial(t, find_op("Gemm"));
 	set_number(t, "transA", trans_a);
 	set_number(t, "transB", trans_b);
 	if (chance(40)) set_number(t, "alpha", 0.5);
 	if (chance(40)) set_number(t, "beta", chance(30) ? 0.0 : -0.75);
-	t->in[0] = make_tensor(OG_F32, 2, trans_a ? (int64_t[]){ k, m } : (int64_t[]){ m, k });
-	t->in[1] = make_tensor(OG_F32, 2, trans_b ? (int64_t[]){ n, k } : (int64_t[]){ k, n });
-	t->out = make_tensor(OG_F32, 2, (int64_t[]){ m, n });
+	t->in[0] = make_tensor(2, trans_a ? (int64_t[]){ k, m } : (int64_t[]){ m, k });
+	t->in[1] = make_tensor(2, trans_b ? (int64_t[]){ n, k } : (int64_t[]){ k, n });
+	t->out[0] = make_tensor(2, (int64_t[]){ m, n });
 	t->node.n_in = 2;
-	if (chance(80)) t->in[t->node.n_in++] = make_operand(&t->out);
+	if (chance(80)) t->in[t->node.n_in++] = make_operand(&t->out[0]);
 	t->node.n_anchor_in = t->node.n_in;
 	t->products = (double)k;
 	if (chance(50)) add_program(t, true);
@@ -391,7 +207,8 @@ static void test_matrices(void **unused)
 		state = (uint64_t)i;
 		if (i % 2) make_matmul(&t);
 		else make_gemm(&t);
-		check_product(&t, tactics, 2, chance(70) ? ~0u : 0);
+		t.constant = chance(70) ? ~0u : 0;
+		check_product(&t, tactics, 2);
 		end_trial(&t);
 	}
 }
@@ -403,16 +220,17 @@ static void test_large(void **unused)
 	trial t;
 	(void)unused;
 	state = 1;
-	begin_trial(&t, "Conv");
+	begin_trial(&t, find_op("Conv"));
 	set_list(&t, "pads", (int64_t[]){ 1, 1, 1, 1 }, 4);
 	set_number(&t, "group", 1);
-	t.in[0] = make_tensor(OG_F32, 4, (int64_t[]){ 1, 90, 25, 33 });
-	t.in[1] = make_tensor(OG_F32, 4, (int64_t[]){ 37, 90, 3, 3 });
-	t.out = make_tensor(OG_F32, 4, (int64_t[]){ 1, 37, 25, 33 });
+	t.in[0] = make_tensor(4, (int64_t[]){ 1, 90, 25, 33 });
+	t.in[1] = make_tensor(4, (int64_t[]){ 37, 90, 3, 3 });
+	t.out[0] = make_tensor(4, (int64_t[]){ 1, 37, 25, 33 });
 	t.node.n_in = t.node.n_anchor_in = 2;
 	t.products = 810;
 	add_program(&t, true);
-	check_product(&t, tactics, 2, ~0u);
+	t.constant = ~0u;
+	check_product(&t, tactics, 2);
 	end_trial(&t);
 }
 
@@ -441,7 +259,7 @@ static void make_out(trial *t)
 	int64_t dims[4];
 	int rank = (int)pick(0, 4);
 	for (int i = 0; i < rank; i++) dims[i] = pick(1, 30) > 1 ? pick(1, chance(20) ? 50 : 9) : 0;
-	t->out = make_tensor(OG_F32, rank, dims);
+	t->out[0] = make_tensor(rank, dims);
 }
 
 /* Programs against their steps one element at a time. */
@@ -455,12 +273,12 @@ static void test_strips(void **unused)
 		make_out(&t);
 		add_program(&t, false);
 		const program *p = &t.tail;
-		float *wanted = exactly(bytes_of(&t.out));
-		for (int64_t at = 0; at < og_count(&t.out); at++) {
+		float *wanted = exactly(bytes_of(&t.out[0]));
+		for (int64_t at = 0; at < og_count(&t.out[0]); at++) {
 			float reg[PROGRAM_MAX_REGS];
 			for (int k = 0; k < p->n_operands; k++) {
 				const og_tensor *x = &t.in[p->operand[k]];
-				reg[k] = ((const float *)x->data)[broadcast(&t.out, x, at)];
+				reg[k] = ((const float *)x->data)[broadcast(&t.out[0], x, at)];
 			}
 			for (int k = 0; k < p->n_steps; k++) {
 				const program_step *s = &p->step[k];
@@ -470,11 +288,8 @@ static void test_strips(void **unused)
 			}
 			wanted[at] = reg[p->result];
 		}
-		for (int threads = 1; threads <= 3; threads++) {
-			memset(t.out.data, 0x7f, bytes_of(&t.out));
-			assert_int_equal(run_trial(&t, NULL, threads, 0, NULL, NULL), OG_OK);
-			assert_memory_equal(t.out.data, wanted, bytes_of(&t.out));
-		}
+		assert_int_equal(run_by_threads(&t, NULL, 3, NULL), OG_OK);
+		assert_memory_equal(t.out[0].data, wanted, bytes_of(&t.out[0]));
 		base_free(wanted);
 		end_trial(&t);
 	}
@@ -494,32 +309,32 @@ static void test_types(void **unused)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		trial t;
 		state = i;
-		begin_trial(&t, cases[i].op);
+		begin_trial(&t, find_op(cases[i].op));
 		const og_op *op = t.node.op;
 		int n = op->map_inputs;
 		bool fold = !strcmp(cases[i].op, "Max");
-		base_free(t.out.data);
-		t.out = make_tensor(cases[i].out, 3, (int64_t[]){ 7, 40, 11 });
+		base_free(t.out[0].data);
+		t.out[0] = make_typed(cases[i].out, 3, (int64_t[]){ 7, 40, 11 });
 		t.node.n_in = t.node.n_anchor_in = fold ? 4 : !strcmp(cases[i].op, "Clip") ? 1 : n;
 		for (int k = 0; k < t.node.n_in; k++)
-			t.in[k] = make_tensor(cases[i].in, k ? 2 : 3,
+			t.in[k] = make_typed(cases[i].in, k ? 2 : 3,
 			                      k ? (int64_t[]){ 40, k % 2 ? 11 : 1 } : (int64_t[]){ 7, 40, 11 });
-		const char *chosen;
-		assert_int_equal(run_trial(&t, NULL, 2, 0, NULL, &chosen), OG_OK);
-		assert_string_equal(chosen, "map");
-		for (int64_t at = 0; at < og_count(&t.out); at++) {
+		ran how;
+		assert_int_equal(run_trial(&t, NULL, 2, &how), OG_OK);
+		assert_string_equal(how.tactic, "map");
+		for (int64_t at = 0; at < og_count(&t.out[0]); at++) {
 			double x[4], y;
 			float attr[OG_MAX_MAP_ATTRS];
 			for (int k = 0; k < op->map_attrs; k++) attr[k] = t.attr[k].f;
 			for (int k = 0; k < 4; k++) {
-				if (k < t.node.n_in) x[k] = graph_tensor_double(&t.in[k], broadcast(&t.out, &t.in[k], at));
+				if (k < t.node.n_in) x[k] = graph_tensor_double(&t.in[k], broadcast(&t.out[0], &t.in[k], at));
 				else x[k] = k == 1 ? -HUGE_VAL : HUGE_VAL;             /* Clip's defaults */
 			}
 			if (cases[i].in == OG_BOOL) y = x[0] != 0 && x[1] != 0;
 			else if (cases[i].out == OG_BOOL) y = x[0] > x[1];
 			else op->ref(1, &y, (const void *const[]){ &x[0], &x[1], &x[2] }, attr);
 			if (fold) y = fmax(fmax(x[0], x[1]), fmax(x[2], x[3]));
-			assert_true(fabs(graph_tensor_double(&t.out, at) - y) <= cases[i].within);
+			assert_true(fabs(graph_tensor_double(&t.out[0], at) - y) <= cases[i].within);
 		}
 		end_trial(&t);
 	}
@@ -534,24 +349,18 @@ static void test_packed_elsewhere(void **unused)
 	(void)unused;
 	for (int i = 0; i < 2; i++) {
 		trial t;
-		backend_kernel kernel;
-		arena *a = arena_create();
+		ran how;
 		state = 77;
 		if (i == 0) make_conv(&t, 2);
 		else make_matmul(&t);
-		assert_non_null(a);
-		assert_int_equal(cpu_backend.prepare(&kernel, &t.node, names[i], 2, a), OG_OK);
-		assert_int_equal(kernel.packs_input, 2);
-		void *packed = exactly(kernel.packed_bytes), *wanted = exactly(bytes_of(&t.out));
-		assert_int_equal(kernel.pack(&kernel, packed), OG_OK);
-		arena_destroy(a);
-		assert_int_equal(run_trial(&t, names[i], 1, ~0u, NULL, NULL), OG_OK);
-		memcpy(wanted, t.out.data, bytes_of(&t.out));
-		memset(t.out.data, 0, bytes_of(&t.out));
-		memset(t.in[1].data, 0, bytes_of(&t.in[1]));
-		assert_int_equal(run_trial(&t, names[i], 3, ~0u, packed, NULL), OG_OK);
-		assert_memory_equal(wanted, t.out.data, bytes_of(&t.out));
-		base_free(packed);
+		t.constant = ~0u;
+		assert_int_equal(run_trial(&t, names[i], 1, &how), OG_OK);
+		assert_int_equal(how.packs_input, 2);
+		void *wanted = exactly(bytes_of(&t.out[0]));
+		memcpy(wanted, t.out[0].data, bytes_of(&t.out[0]));
+		t.loading = true;
+		assert_int_equal(run_by_threads(&t, names[i], 3, NULL), OG_OK);
+		assert_memory_equal(wanted, t.out[0].data, bytes_of(&t.out[0]));
 		base_free(wanted);
 		end_trial(&t);
 	}
@@ -563,10 +372,11 @@ static void test_refusals(void **unused)
 	(void)unused;
 	state = 5;
 	make_gemm(&t);
-	assert_int_equal(run_trial(&t, "no.such", 1, ~0u, NULL, NULL), OG_UNSUPPORTED);
+	t.constant = ~0u;
+	assert_int_equal(run_trial(&t, "no.such", 1, NULL), OG_UNSUPPORTED);
 	assert_non_null(strstr(base_error(), "no.such"));
 	assert_non_null(strstr(base_error(), "trial"));
-	assert_int_equal(run_trial(&t, "conv.packed", 1, ~0u, NULL, NULL), OG_UNSUPPORTED);
+	assert_int_equal(run_trial(&t, "conv.packed", 1, NULL), OG_UNSUPPORTED);
 	end_trial(&t);
 }
 
@@ -576,27 +386,30 @@ static void test_tails(void **unused)
 	trial t;
 	(void)unused;
 	state = 9;
-	begin_trial(&t, "Conv");
+	begin_trial(&t, find_op("Conv"));
 	set_number(&t, "group", 1);
-	t.in[0] = make_tensor(OG_F32, 5, (int64_t[]){ 1, 2, 4, 5, 6 });
-	t.in[1] = make_tensor(OG_F32, 5, (int64_t[]){ 3, 2, 2, 2, 2 });
-	t.out = make_tensor(OG_F32, 5, (int64_t[]){ 1, 3, 3, 4, 5 });
+	t.in[0] = make_tensor(5, (int64_t[]){ 1, 2, 4, 5, 6 });
+	t.in[1] = make_tensor(5, (int64_t[]){ 3, 2, 2, 2, 2 });
+	t.out[0] = make_tensor(5, (int64_t[]){ 1, 3, 3, 4, 5 });
 	t.node.n_in = t.node.n_anchor_in = 2;
-	const char *chosen;
-	assert_int_equal(run_trial(&t, NULL, 2, 0, NULL, &chosen), OG_OK);
-	assert_string_equal(chosen, "definition");
-	float *plain = exactly(bytes_of(&t.out));
-	memcpy(plain, t.out.data, bytes_of(&t.out));
+	ran how;
+	assert_int_equal(run_trial(&t, NULL, 2, &how), OG_OK);
+	assert_string_equal(how.tactic, "definition");
+	float *plain = exactly(bytes_of(&t.out[0]));
+	memcpy(plain, t.out[0].data, bytes_of(&t.out[0]));
 	t.tail = (program){ .n_operands = 1, .n_regs = 2, .n_steps = 1, .operand = { -1 }, .result = 1 };
 	t.tail.step[0] = (program_step){ .op = find_op("Relu"), .out = 1 };
 	t.node.tail = &t.tail;
-	assert_true(cpu_backend.takes_tail(&t.node));
-	assert_int_equal(run_trial(&t, NULL, 2, 0, NULL, NULL), OG_OK);
-	for (int64_t i = 0; i < og_count(&t.out); i++) assert_true(((float *)t.out.data)[i] == fmaxf(plain[i], 0.0f));
+	og_tensor known[TRIAL_INPUTS];
+	backend_node node = node_of(&t, known, 0);
+	assert_true(cpu_backend.takes_tail(&node));
+	assert_int_equal(run_trial(&t, NULL, 2, NULL), OG_OK);
+	for (int64_t i = 0; i < og_count(&t.out[0]); i++) assert_true(((float *)t.out[0].data)[i] == fmaxf(plain[i], 0.0f));
 	t.tail.operand[t.tail.n_operands++] = t.node.n_in;
-	t.in[t.node.n_in++] = make_tensor(OG_F32, 1, (int64_t[]){ 4 });
-	assert_false(cpu_backend.takes_tail(&t.node));
-	assert_int_equal(run_trial(&t, NULL, 2, 0, NULL, NULL), OG_UNSUPPORTED);
+	t.in[t.node.n_in++] = make_tensor(1, (int64_t[]){ 4 });
+	node = node_of(&t, known, 0);
+	assert_false(cpu_backend.takes_tail(&node));
+	assert_int_equal(run_trial(&t, NULL, 2, NULL), OG_UNSUPPORTED);
 	base_free(plain);
 	end_trial(&t);
 }
@@ -606,21 +419,12 @@ static void test_memory(void **unused)
 	(void)unused;
 	for (int i = 0; i < 3; i++) {
 		trial t;
-		og_status status = OG_NO_MEMORY;
 		state = (uint64_t)i;
 		if (i == 0) make_conv(&t, 2);
 		else make_matmul(&t);
 		add_program(&t, true);
-		for (uint64_t n = 1; status != OG_OK; n++) {
-			arena *a = arena_create();
-			backend_kernel kernel;
-			assert_non_null(a);
-			base_fail_allocation(n);
-			status = cpu_backend.prepare(&kernel, &t.node, NULL, 2, a);
-			base_fail_allocation(0);
-			assert_true(status == OG_OK || status == OG_NO_MEMORY);
-			arena_destroy(a);
-		}
+		t.constant = ~0u;
+		check_allocations(&t, NULL);
 		end_trial(&t);
 	}
 }
@@ -635,21 +439,4 @@ static int run_group(const char *isa)
 	return cmocka_run_group_tests_name(isa, tests, NULL, NULL);
 }
 
-/* The mask is read once, so every instruction set gets a process. */
-int main(void)
-{
-	static const char *const isas[] = { "scalar", "avx2", "avx512" };
-	int failed = 0;
-	for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
-		pid_t child = fork();
-		if (child < 0) return 1;
-		if (child == 0) {
-			setenv("OPGRAFT_ISA", isas[i], 1);
-			exit(strcmp(cpu_backend.features(), isas[i]) ? 0 : run_group(isas[i]) ? 1 : 0);
-		}
-		int status;
-		if (waitpid(child, &status, 0) < 0) return 1;
-		failed |= !WIFEXITED(status) || WEXITSTATUS(status);
-	}
-	return failed;
-}
+int main(void) { return run_for_each_isa(run_group); }

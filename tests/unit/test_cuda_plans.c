@@ -76,7 +76,14 @@ static void test_damaged_archive_is_refused_or_sound(void **state)
 
 /* A 3 x 3 convolution of 1 pixel of padding, x [2, c, SIDE, SIDE], of so many groups. */
 enum { SIDE = 40 };
-typedef struct conv_case { og_tensor in[4], out; og_attr_value attr[8]; backend_node node; program tail; int64_t pads[4]; float *weights; } conv_case;
+typedef struct conv_case {
+	og_tensor in[4], out;
+	og_attr_value attr[8];
+	backend_node node;
+	program tail;
+	int64_t pads[4];
+	float *weights;
+} conv_case;
 
 static og_tensor tensor4(og_dtype type, int64_t n, int64_t c, int64_t h, int64_t w)
 {
@@ -98,7 +105,9 @@ static void make_case(conv_case *c, og_dtype type, int64_t channels, int64_t out
 		if (!strcmp(op->attrs[i].name, "pads")) c->attr[i] = (og_attr_value){ .present = 1, .ints = c->pads, .n = 4 };
 		if (!strcmp(op->attrs[i].name, "group")) c->attr[i] = (og_attr_value){ .present = 1, .i = groups };
 	}
-	c->node = (backend_node){ .name = "c", .op = op, .attr = c->attr, .n_in = 2, .n_anchor_in = 2, .n_out = 1, .in = c->in, .out = &c->out };
+	c->node = (backend_node){ .name = "c",
+	                          .op = op, .attr = c->attr, .n_in = 2, .n_anchor_in = 2, .n_out = 1, .in = c->in,
+	                          .out = &c->out };
 }
 
 /* Adds input 2 with these dimensions. */
@@ -136,8 +145,10 @@ static void expect_way(conv_case *c, const char *begins)
 static void test_which_way(void **state)
 {
 	static const struct { og_dtype type; int64_t channels, outputs, groups; const char *way; } cases[] = {
-		{ OG_F16, 64, 64, 1, "igemm.wgmma." }, { OG_BF16, 64, 64, 1, "igemm.wgmma." }, { OG_F32, 64, 64, 1, "igemm.fma." },
-		{ OG_F16, 60, 100, 1, "igemm.wgmma." }, { OG_F16, 3, 64, 1, "igemm.window." }, { OG_F32, 3, 64, 1, "igemm.fma." },
+		{ OG_F16, 64, 64, 1, "igemm.wgmma." }, { OG_BF16, 64, 64, 1, "igemm.wgmma." },
+		{ OG_F32, 64, 64, 1, "igemm.fma." },
+		{ OG_F16, 60, 100, 1, "igemm.wgmma." }, { OG_F16, 3, 64, 1, "igemm.window." },
+		{ OG_F32, 3, 64, 1, "igemm.fma." },
 		{ OG_F16, 64, 64, 2, "product.direct" },
 	};
 	(void)state;
@@ -163,7 +174,8 @@ static void test_which_way(void **state)
 static void test_which_tails(void **state)
 {
 	static const struct { int64_t dims[4]; bool taken; } cases[] = {
-		{ { 2, 64, SIDE, SIDE }, true }, { { 1, 64, 1, 1 }, true }, { { 1, 1, 1, 1 }, true }, { { 1, 64, SIDE, SIDE }, false }, { { 2, 64, 1, 1 }, false },
+		{ { 2, 64, SIDE, SIDE }, true }, { { 1, 64, 1, 1 }, true }, { { 1, 1, 1, 1 }, true },
+		{ { 1, 64, SIDE, SIDE }, false }, { { 2, 64, 1, 1 }, false },
 		{ { 1, 1, SIDE, SIDE }, false },
 	};
 	(void)state;

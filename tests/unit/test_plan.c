@@ -372,10 +372,12 @@ static void test_every_allocation_may_fail(void **state)
 	uint64_t count = base_allocations() - before;
 	assert_true(count > 50);
 	for (uint64_t n = 1; n <= count; n++) {
+		uint64_t start = base_allocations();
 		base_fail_allocation(n);
 		og_status status = whole_story();
 		base_fail_allocation(0);
-		if (status != OG_NO_MEMORY) fail_msg("allocation %llu of %llu: status %d, %s", (unsigned long long)n, (unsigned long long)count, status, og_error());
+		/* how many blocks an arena takes depends a little on where they lie */
+		if (status != OG_NO_MEMORY && base_allocations() - start >= n) fail_msg("allocation %llu of %llu: status %d, %s", (unsigned long long)n, (unsigned long long)count, status, og_error());
 	}
 }
 

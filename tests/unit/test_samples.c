@@ -110,6 +110,7 @@ static void test_damage(void **state)
 	const int64_t wrong[][2] = { { batch, 0 }, { 0, slab }, { slab - 1, slab }, { batch, slab + 1 }, { batch, 1 }, { -1, slab },
 	                             { batch, batch }, { INT32_MAX + INT64_C(1), slab } };
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		if (!memcmp(wrong[i], there, sizeof there)) continue;    /* with one lane */
 		memcpy(copy, f.data, f.size);
 		memcpy(copy + BATCH_AT, wrong[i], sizeof wrong[i]);
 		uint64_t sum = plan_checksum(copy, f.size);
