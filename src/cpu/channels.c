@@ -101,14 +101,20 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 	cpu_channels_tile t = { .block = s->block, .blocks = c->in_blocks, .last = last && c->blocked ? (int)last : lanes,
 	                        .tap = c->tap, .taps = c->w.kernel[1] * c->w.kernel[2], .weights = packed,
 	                        .y_vector = c->out_plane * lanes };
-	/* the next block's weights, which come from afar, a part with each tile */
+	/* the next block's weights, which come from afar, a part with each tile; the cells, which come from afar the first time */
 	t.ahead = (int)(lanes * vectors * lanes / CPU_CHANNELS_LINE / (tiles * s->lines));
 	t.next = packed + vectors * c->packed_block;
+	t.x_next = !c->copied && t.taps == 1 && block % c->out_blocks == 0;
+	const float *other = c->tail ? cpu_strips_other(c->tail, r->run->in) : NULL;
+	if (other) other += (block * c->out_plane + s->at) * lanes;
 	for (int64_t line = 0; line < s->lines; line++) {
 		t.x = s->x + line * c->line;
 		for (int64_t k = 0; k < tiles; k++) {
 			int64_t n = small + (k < more);
 			t.y = y + to * lanes;
+			t.y_next = t.y + n * lanes;
+			t.other_next = other ? other + (to + n) * lanes : t.y_next;
+			t.positions_next = c->blocked ? (int)ceil_div(n, t.blocks * t.taps) : 0;
 			(half ? c->kernels->channels_half : c->kernels->channels[c->blocked])[n][vectors](&t);
 			t.x += n * c->step;
 			t.next += t.ahead * t.blocks * t.taps * CPU_CHANNELS_LINE;

@@ -46,6 +46,19 @@ EXPR low low_multiply_add(low a, low b, low c) { return multiply_add(a, b, c); }
 		} \
 	} while (0)
 
+/* What t says is to be fetched with each tap of a block, whose cells are at x. */
+EXPR void fetch(cpu_channels_tile *t, const float *x, const int positions, const int vectors)
+{
+	const int half = 0;
+	for (int i = 0; i < t->ahead; i++, t->next += CPU_CHANNELS_LINE) __builtin_prefetch(t->next);
+	for (int i = 0; i < t->positions_next; i++, t->y_next += OG_LANES, t->other_next += OG_LANES)
+		EACH_VECTOR(j) {
+			__builtin_prefetch(t->y_next + j * t->y_vector, 1);
+			__builtin_prefetch(t->other_next + j * t->y_vector);
+		}
+	if (t->x_next) EACH_POSITION(i) __builtin_prefetch(x + (positions + i) * OG_LANES);
+}
+
 /* positions, vectors, half and blocked are constants of the caller, so that `sum` is registers and every cell is at a constant
  * distance from the first. */
 EXPR void tile(const cpu_channels_tile *t, const int positions, const int vectors, const int half, const bool blocked)
@@ -53,7 +66,8 @@ EXPR void tile(const cpu_channels_tile *t, const int positions, const int vector
 	v sum[CPU_CHANNELS_SUMS][CPU_CHANNELS_VECTORS];
 	low lows[CPU_CHANNELS_SUMS];
 	const int step = blocked ? OG_LANES : 1;
-	const float *w = t->weights, *block = t->x, *ahead = t->next;
+	const float *w = t->weights, *block = t->x;
+	cpu_channels_tile later = *t;
 	const ptrdiff_t *end = t->tap + t->taps;
 	EACH_VECTOR(j) {
 		v bias = v_load(w + j * OG_LANES);
@@ -66,7 +80,7 @@ EXPR void tile(const cpu_channels_tile *t, const int positions, const int vector
 		for (const ptrdiff_t *tap = t->tap; tap < end; tap++) {
 			const float *x = block + *tap;
 			if (blocked) {
-				for (int i = 0; i < t->ahead; i++, ahead += CPU_CHANNELS_LINE) __builtin_prefetch(ahead);
+				fetch(&later, x, positions, vectors);
 				for (const float *behind = x + channels; x < behind; x++, w += vectors * OG_LANES)
 					MULTIPLY(x, w);
 			} else {

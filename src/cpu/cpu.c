@@ -1,4 +1,5 @@
-/* cpu.c -- the CPU backend: ways to run a node, tried in order. */
+/* cpu.c -- the CPU backend: its ways to run a node. */
+#include "backend/ways.h"
 #include "cpu/cpu.h"
 
 #if defined(__x86_64__)
@@ -16,6 +17,10 @@ static const way ways[] = {
 	{ "conv.samples.winograd", cpu_winograd_samples },
 	{ "matmul.samples", cpu_samples },
 	{ "conv.winograd", cpu_winograd },
+	{ "conv.winograd2x2", cpu_winograd },
+	{ "conv.winograd.s2", cpu_winograd },
+	{ "conv.strassen", cpu_strassen },
+	{ "conv.expand", cpu_expand },
 	{ "conv.depthwise", cpu_depthwise },
 	{ "conv.channels", cpu_channels },
 	{ "conv.packed", cpu_conv },
@@ -37,11 +42,7 @@ double cpu_cost(const cpu_kernels *k, double flops, double part, int slots)
 
 const backend_layout *cpu_layouts(const cpu_request *r, backend_layout first, backend_layout tail)
 {
-	backend_layout *layout = arena_array(r->a, (size_t)r->node->n_in + 1, sizeof *layout);
-	if (!layout) return NULL;
-	layout[0] = first;
-	for (int k = r->node->n_anchor_in; k < r->node->n_in; k++) layout[k] = tail;
-	return layout;
+	return layout_wanted(r->a, r->node, first, tail);
 }
 
 static const char *features(void) { return cpu_kernels_here()->name; }
@@ -78,77 +79,50 @@ bool cpu_is(const backend_node *node, const char *name)
 	return true;
 }
 
-/* Nanoseconds to bring the inputs into the layouts that the kernel wants. */
-static double reorder_cost(const backend_kernel *k, const backend_node *node)
+static og_status prepare_way(backend_kernel *out, int k, const backend_node *node, bool loading, int threads, arena *a)
 {
-	double bytes = 0;
-	for (int i = 0; i < node->n_in; i++) {
-		backend_layout have = cpu_in_layout(node, i), want = k->in_layout ? k->in_layout[i] : LAYOUT_PLAIN;
-		if (node->in[i].dtype == OG_NONE || node->in[i].data || layout_same(&node->in[i], have, want, lanes())) continue;
-		bytes += (double)layout_bytes(&node->in[i], want, lanes());
-	}
-	return bytes * CPU_NS_PER_MOVED_BYTE;
-}
-
-static og_status prepare_way(backend_kernel *out, const way *w, const backend_node *node, bool loading, int threads, arena *a)
-{
-	cpu_request r = { .node = node, .tactic = w->tactic, .loading = loading, .threads = threads < 1 ? 1 : threads,
+	if (node->parts && ways[k].prepare != cpu_expand) return OG_NO;
+	cpu_request r = { .node = node, .tactic = ways[k].tactic, .loading = loading, .threads = threads < 1 ? 1 : threads,
 	                  .kernels = cpu_kernels_here(), .a = a };
-	return w->prepare(out, &r);
+	return ways[k].prepare(out, &r);
 }
 
-/* Ways that can run the node by rising cost, as numbers; -1 and the sentence when memory runs out. */
-static int ways_of(int *found, const backend_node *node, int threads)
+static og_status prepare_new(backend_kernel *out, int k, const backend_node *node, int threads, arena *a)
 {
-	double cost[WAYS];
-	int n = 0;
-	for (int i = 0; i < WAYS; i++) {
-		backend_kernel k = { 0 };
-		arena *scratch = arena_create();
-		og_status status = scratch ? prepare_way(&k, &ways[i], node, false, threads, scratch) : base_no_memory();
-		double c = status == OG_OK ? k.cost + reorder_cost(&k, node) : 0;
-		arena_destroy(scratch);
-		if (status == OG_NO_MEMORY) return -1;
-		if (status != OG_OK) continue;
-		int at = n++;
-		for (; at > 0 && cost[at - 1] > c; at--) {
-			cost[at] = cost[at - 1];
-			found[at] = found[at - 1];
-		}
-		cost[at] = c;
-		found[at] = i;
-	}
-	return n;
+	return prepare_way(out, k, node, false, threads, a);
 }
+
+static const ways_table table = { .n = WAYS, .prepare = prepare_new, .lanes = lanes, .reorder_byte = CPU_NS_PER_MOVED_BYTE };
 
 static int tactics(const char **names, int most, const backend_node *node, int threads)
 {
-	int found[WAYS], n = ways_of(found, node, threads);
+	ways_found found[WAYS];
+	int n = ways_by_cost(found, &table, node, threads);
 	if (n > most) n = most;
-	for (int i = 0; i < n; i++) names[i] = ways[found[i]].tactic;
+	for (int i = 0; i < n; i++) names[i] = ways[found[i].way].tactic;
 	return n;
 }
 
 static og_status prepare(backend_kernel *out, const backend_node *node, const char *tactic, int threads, arena *a)
 {
-	int found[WAYS], n;
+	ways_found found[WAYS];
 	const char *op = node->op ? node->op->name : "elementwise program";
 	*out = (backend_kernel){ 0 };
 	if (tactic) {
 		for (int i = 0; i < WAYS; i++) {
 			if (strcmp(ways[i].tactic, tactic)) continue;
-			og_status status = prepare_way(out, &ways[i], node, false, threads, a);
-			if (status == OG_NO) status = prepare_way(out, &ways[i], node, true, threads, a);
+			og_status status = prepare_way(out, i, node, false, threads, a);
+			if (status == OG_NO) status = prepare_way(out, i, node, true, threads, a);
 			if (status != OG_NO) return status;
 		}
 		return base_fail(OG_UNSUPPORTED, "node '%s' (%s): there is no way called '%s' to run it; build the plan again",
 		                 node->name, op, tactic);
 	}
-	n = ways_of(found, node, threads);
-	if (n > 0) return prepare_way(out, &ways[found[0]], node, false, threads, a);
+	int n = ways_by_cost(found, &table, node, threads);
+	if (n > 0) return prepare_way(out, found[0].way, node, false, threads, a);
 	if (n < 0) return OG_NO_MEMORY;
 	for (int i = 0; i < WAYS; i++) {                 /* one may say why not */
-		og_status status = prepare_way(out, &ways[i], node, false, threads, a);
+		og_status status = prepare_way(out, i, node, false, threads, a);
 		if (status != OG_NO) return status;
 	}
 	return base_fail(OG_UNSUPPORTED, "node '%s': op %s does not run on %s", node->name, op,
@@ -171,4 +145,5 @@ static bool takes_tail(const backend_node *node)
 
 const backend cpu_backend = {
 	.name = "cpu", .features = features, .machine = machine, .cool = cool, .lanes = lanes, .tactics = tactics, .prepare = prepare, .takes_tail = takes_tail,
+	.joins = cpu_joins,
 };

@@ -20,14 +20,20 @@ typedef struct cpu_request {
  * it is done for every tactic to compare their costs. */
 typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
 cpu_prepare_fn cpu_depthwise, cpu_pool_lanes, cpu_pieces;
-cpu_prepare_fn cpu_channels;
+cpu_prepare_fn cpu_channels, cpu_strassen;
 cpu_prepare_fn cpu_reorder, cpu_samples, cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
-cpu_prepare_fn cpu_winograd, cpu_winograd_samples;
+cpu_prepare_fn cpu_winograd, cpu_winograd_samples, cpu_expand;
+bool cpu_joins(const backend_node *first, const backend_node *second);
 
 /* Costs are guesses in nanoseconds on a core of 3 GHz whose arithmetic runs a vector's multiply-add each cycle. */
 #define CPU_NS_PER_MOVED_BYTE 0.03
 /* Nanoseconds of `flops` operations on the slots at a part of the peak. */
 double cpu_cost(const cpu_kernels *, double flops, double part, int slots);
+
+static inline int64_t cpu_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t cpu_lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+/* Bytes up to a multiple of a cache line. */
+static inline size_t cpu_whole_lines(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
 static inline bool cpu_is_tactic(const cpu_request *r, const char *tactic) { return !strcmp(r->tactic, tactic); }
 /* True when input k is a constant, so that it can be packed. */
@@ -96,6 +102,11 @@ og_status cpu_strips_make(const cpu_strips **out, const cpu_request *, backend_l
 void cpu_strips_begin(const cpu_strips *, const og_tensor *const *in, float *buffers);
 /* Makes elements [at, at + n) of the output at y, which is where an anchor left its own. */
 void cpu_strips_run(const cpu_strips *, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers);
+/* True when the node's tail is none or one that keeps each element between two numbers, as Relu and Clip do, for kernels that do
+ * v_lesser(*high, v_greater(*low, x)) before they store: the same bits, and no pass. */
+bool cpu_clamp(const backend_node *, float *low, float *high);
+/* The data of an operand that has the output's shape and is not the output itself; NULL: there is none. */
+const float *cpu_strips_other(const cpu_strips *, const og_tensor *const *in);
 static inline size_t cpu_strips_bytes(const cpu_strips *s) { return s ? s->bytes : 0; }
 
 #endif

@@ -17,6 +17,7 @@ typedef struct depthwise {
 	int lanes;
 	bool splat;                          /* the lanes are samples */
 	const float *weights, *bias;         /* for packing; bias NULL: 0 */
+	float low, high;                     /* bounds of what is stored */
 	const cpu_strips *tail;
 	const cpu_kernels *kernels;
 	int slots;
@@ -26,18 +27,20 @@ typedef struct depthwise_run { const depthwise *d; const backend_run *run; } dep
 
 static int64_t taps_of(const depthwise *d) { return d->w.kernel[1] * d->w.kernel[2]; }
 
-/* [kinds][bias, taps][lanes]; lanes without a channel are 0. */
+/* [kinds][bounds, bias, taps][lanes]; lanes without a channel are 0. */
 static og_status depthwise_pack(const backend_kernel *k, void *packed)
 {
 	const depthwise *d = k->state;
 	int64_t taps = taps_of(d);
 	float *to = packed;
-	for (int64_t kind = 0; kind < d->kinds; kind++, to += (1 + taps) * d->lanes)
+	for (int64_t kind = 0; kind < d->kinds; kind++, to += (CPU_DEPTHWISE_HEAD + taps) * d->lanes)
 		for (int lane = 0; lane < d->lanes; lane++) {
 			int64_t c = d->splat ? kind : kind * d->lanes + lane;
 			bool there = c < d->channels;
-			to[lane] = there && d->bias ? d->bias[c] : 0.0f;
-			for (int64_t tap = 0; tap < taps; tap++) to[(1 + tap) * d->lanes + lane] = there ? d->weights[c * taps + tap] : 0.0f;
+			to[lane] = d->low;
+			to[d->lanes + lane] = d->high;
+			to[2 * d->lanes + lane] = there && d->bias ? d->bias[c] : 0.0f;
+			for (int64_t tap = 0; tap < taps; tap++) to[(CPU_DEPTHWISE_HEAD + tap) * d->lanes + lane] = there ? d->weights[c * taps + tap] : 0.0f;
 		}
 	return OG_OK;
 }
@@ -48,7 +51,7 @@ static void make_part(const depthwise_run *r, int64_t part, float *buffers)
 	int64_t block = part / d->parts, from = part % d->parts * d->rows, row = d->w.out[2] * d->lanes;
 	int64_t to = from + d->rows < d->w.out[1] ? from + d->rows : d->w.out[1], at = block * d->out_block + from * row;
 	const float *x = (const float *)r->run->in[0]->data + block * d->in_block;
-	const float *weights = (const float *)r->run->packed + block % d->kinds * (1 + taps_of(d)) * d->lanes;
+	const float *weights = (const float *)r->run->packed + block % d->kinds * (CPU_DEPTHWISE_HEAD + taps_of(d)) * d->lanes;
 	float *y = (float *)r->run->out[0]->data + at;
 	for (int64_t i = from; i < to; i++) d->kernels->depthwise(&d->w, x, weights, i, y + (i - from) * row);
 	if (d->tail) cpu_strips_run(d->tail, r->run->in, at, (to - from) * row, y, buffers);
@@ -99,7 +102,7 @@ og_status cpu_depthwise(backend_kernel *out, const cpu_request *r)
 	                  .splat = layout == LAYOUT_SAMPLES, .weights = node->in[1].data,
 	                  .bias = cpu_has(node, 2) ? node->in[2].data : NULL, .kernels = r->kernels };
 	window_of(&d->w, node->attr, x, node->out, &node->in[1]);
-	TRY(cpu_strips_make(&d->tail, r, layout));
+	if (!cpu_clamp(node, &d->low, &d->high)) TRY(cpu_strips_make(&d->tail, r, layout));
 	int64_t row = d->w.out[2] * lanes;
 	d->rows = row < TAIL_FLOATS ? TAIL_FLOATS / row : 1;
 	d->parts = (d->w.out[1] + d->rows - 1) / d->rows;
@@ -113,7 +116,7 @@ og_status cpu_depthwise(backend_kernel *out, const cpu_request *r)
 	                         .cost = cpu_cost(r->kernels, 2.0 * work, 0.9, d->slots) };
 	size_t vector = (size_t)lanes * sizeof(float);
 	if (!base_mul(vector, (size_t)d->kinds, &out->packed_bytes) ||
-	    !base_mul(out->packed_bytes, 1 + (size_t)taps_of(d), &out->packed_bytes))
+	    !base_mul(out->packed_bytes, CPU_DEPTHWISE_HEAD + (size_t)taps_of(d), &out->packed_bytes))
 		return base_fail(OG_UNSUPPORTED, "node '%s': its weights are too large to be packed", node->name);
 	return OG_OK;
 }

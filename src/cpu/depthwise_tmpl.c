@@ -12,9 +12,9 @@
  * the widths of most networks' images. The last tile of a row may go over columns that are done. */
 enum { TILE = 7, SMALL_TILE = 4 };
 
-/* What a row of windows reads: `rows` of cells, `row` apart, column 0 first, and the weights of its first tap. */
+/* What a row of windows reads: `rows` of cells, `row` apart, column 0 first, and the weights of its first tap. head: bounds and bias. */
 typedef struct lines {
-	const float *x, *weights, *bias;
+	const float *x, *weights, *head;
 	int64_t rows, row;
 } lines;
 
@@ -63,14 +63,15 @@ EXPR void tile_of(const window *w, const lines *l, int64_t o, float *y, const in
 	const float *x = l->x, *weights = l->weights;
 	v sum[TILE];
 	UNROLL_ALL
-	for (int t = 0; t < columns; t++) sum[t] = v_load(l->bias);
+	for (int t = 0; t < columns; t++) sum[t] = v_load(l->head + 2 * OG_LANES);
 	for (int64_t k = 0; k < l->rows; k++, x += l->row, weights += w->kernel[2] * OG_LANES) {
 		if (kernel && (edge || stride == 1 || OG_LANES == 16)) add_line(w, x, weights, first, sum, columns, kernel, stride, edge);
 		else if (kernel) add_any_line(w, x, weights, first, sum, columns, stride, 1, edge);
 		else add_any_line(w, x, weights, first, sum, columns, w->stride[2], w->dilation[2], edge);
 	}
+	v low = v_load(l->head), high = v_load(l->head + OG_LANES);
 	UNROLL_ALL
-	for (int t = 0; t < columns; t++) v_store(y + (o + t) * OG_LANES, sum[t]);
+	for (int t = 0; t < columns; t++) v_store(y + (o + t) * OG_LANES, v_lesser(high, v_greater(low, sum[t])));
 }
 
 EXPR void tile(const window *w, const lines *l, int64_t o, float *y, const int columns, const int kernel, const int stride)
@@ -110,7 +111,7 @@ static void depthwise(const window *w, const float *x, const float *weights, int
 {
 	int64_t from, to, row = w->in[2] * OG_LANES, kernel = w->kernel[2], stride = w->stride[2];
 	window_taps(w, 1, height, w->in[1], &from, &to);
-	lines l = { .bias = weights, .weights = weights + (1 + from * kernel) * OG_LANES, .rows = to - from,
+	lines l = { .head = weights, .weights = weights + (CPU_DEPTHWISE_HEAD + from * kernel) * OG_LANES, .rows = to - from,
 	            .row = w->dilation[1] * row,
 	            .x = x + (height * w->stride[1] - w->begin[1] + from * w->dilation[1]) * row };
 	if (OG_LANES == 1 || (w->dilation[2] != 1 && kernel > 1)) row_any(w, &l, y);     /* code for known sizes is large */

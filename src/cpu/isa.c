@@ -13,7 +13,9 @@ static void fill(void)
 	cpu_windows_scalar(&kernels);
 	cpu_channels_scalar(&kernels);
 	cpu_depthwise_scalar(&kernels);
+	cpu_expands_scalar(&kernels);
 	cpu_winograd_scalar(&kernels);
+	cpu_strassen_scalar(&kernels);
 	cpu_winograd_samples_scalar(&kernels);
 	cpu_pools_scalar(&kernels);
 	cpu_reorders_scalar(&kernels);
@@ -23,7 +25,9 @@ static void fill(void)
 	cpu_windows_avx2(&kernels);
 	cpu_channels_avx2(&kernels);
 	cpu_depthwise_avx2(&kernels);
+	cpu_expands_avx2(&kernels);
 	cpu_winograd_avx2(&kernels);
+	cpu_strassen_avx2(&kernels);
 	cpu_winograd_samples_avx2(&kernels);
 	cpu_pools_avx2(&kernels);
 	cpu_reorders_avx2(&kernels);
@@ -33,7 +37,9 @@ static void fill(void)
 	cpu_windows_avx512(&kernels);
 	cpu_channels_avx512(&kernels);
 	cpu_depthwise_avx512(&kernels);
+	cpu_expands_avx512(&kernels);
 	cpu_winograd_avx512(&kernels);
+	cpu_strassen_avx512(&kernels);
 	cpu_winograd_samples_avx512(&kernels);
 	cpu_pools_avx512(&kernels);
 	cpu_reorders_avx512(&kernels);

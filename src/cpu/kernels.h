@@ -45,7 +45,9 @@ typedef void cpu_pool_fn(const cpu_pool *, const float *x, int64_t depth, int64_
 /* The greatest of n cells, or their mean. */
 typedef void cpu_fold_fn(bool max, const float *x, int64_t n, float *y);
 
-/* Row `height` of the windows over a block of cells [in[1]][in[2]][lanes]. weights: a vector of biases, then one for each tap. */
+/* Row `height` of the windows over a block of cells [in[1]][in[2]][lanes]. weights: a vector of lower bounds of what is stored, one of
+ * upper ones, one of biases, then one for each tap. */
+enum { CPU_DEPTHWISE_HEAD = 3 };
 typedef void cpu_depthwise_fn(const window *, const float *x, const float *weights, int64_t height, float *y);
 
 enum { CPU_CHANNELS_SUMS = 28, CPU_CHANNELS_VECTORS = 2, CPU_CHANNELS_LINE = 16 };     /* LINE: floats of a cache line */
@@ -60,12 +62,34 @@ typedef struct cpu_channels_tile {
 	const ptrdiff_t *tap;                /* where the taps of a block begin, in floats */
 	int64_t taps;
 	const float *weights;                /* bias [vector][lane], then [block][tap][channel][vector][lane] */
-	const float *next;                   /* weights that will be wanted later */
-	int ahead;                           /* cache lines of them to fetch with each tap of a block */
 	float *y;
 	ptrdiff_t y_vector;
+	/* To be fetched with each tap of a block, as it will be wanted later: cache lines of weights; so many positions of where
+	 * the next tile's output goes and of what lies there in another tensor; the cells of the next tile. */
+	const float *next;
+	int ahead;
+	const float *y_next, *other_next;
+	int positions_next;
+	bool x_next;
 } cpu_channels_tile;
 typedef void cpu_channels_fn(const cpu_channels_tile *);
+
+/* y[vector][position][lane] = the sum as in a cpu_channels_tile of one tap, by channels, kept between low and high; or over taps of a
+ * plain input whose windows are two cells apart. */
+typedef struct cpu_expand_tile {
+	const float *x;
+	ptrdiff_t block;
+	int64_t blocks;
+	int last;
+	const ptrdiff_t *tap; int64_t taps;  /* plain: where the cell of each tap is, of the first window */
+	const float *weights;                /* bias [vector][lane], then [block][channel] or [tap], [vector][lane] */
+	const float *next; int ahead;        /* cache lines to fetch with each block */
+	float low, high;
+	float *y;
+	ptrdiff_t y_vector;
+} cpu_expand_tile;
+typedef void cpu_expand_fn(const cpu_expand_tile *);
+enum { CPU_EXPAND_POSITIONS = 14 };
 
 typedef struct cpu_kernels {
 	const char *name;                    /* "avx2" */
@@ -80,9 +104,13 @@ typedef struct cpu_kernels {
 	cpu_channels_fn *channels_half[CPU_CHANNELS_SUMS + 1][CPU_CHANNELS_VECTORS + 1];
 	cpu_unfold_fn *unfold_blocks;        /* of an input that lies in blocks of channels, into the same; blocks for channels */
 	cpu_depthwise_fn *depthwise;
+	int expand_positions;                /* of a tile; 0: there are none */
+	cpu_expand_fn *expand[CPU_EXPAND_POSITIONS + 1][CPU_CHANNELS_VECTORS + 1];
+	cpu_expand_fn *stem[CPU_CHANNELS_VECTORS + 1];       /* plain, of expand_positions */
 	cpu_pool_fn *pool;
 	cpu_fold_fn *fold;
 	cpu_turn_fn *to_lanes, *from_lanes;  /* from rows to vectors, and back */
+	const struct strassen_kernels *strassen;     /* strassen.h */
 	const struct winograd_kernels *winograd;     /* winograd.h */
 	const struct winograd_samples_kernels *winograd_samples;
 } cpu_kernels;
@@ -98,8 +126,10 @@ typedef void cpu_fill_fn(cpu_kernels *);
 cpu_fill_fn cpu_products_scalar, cpu_products_avx2, cpu_products_avx512;
 cpu_fill_fn cpu_winograd_scalar, cpu_winograd_avx2, cpu_winograd_avx512;
 cpu_fill_fn cpu_winograd_samples_scalar, cpu_winograd_samples_avx2, cpu_winograd_samples_avx512;
+cpu_fill_fn cpu_strassen_scalar, cpu_strassen_avx2, cpu_strassen_avx512;
 cpu_fill_fn cpu_windows_scalar, cpu_windows_avx2, cpu_windows_avx512;
 cpu_fill_fn cpu_channels_scalar, cpu_channels_avx2, cpu_channels_avx512;
+cpu_fill_fn cpu_expands_scalar, cpu_expands_avx2, cpu_expands_avx512;
 cpu_fill_fn cpu_depthwise_scalar, cpu_depthwise_avx2, cpu_depthwise_avx512;
 cpu_fill_fn cpu_pools_scalar, cpu_pools_avx2, cpu_pools_avx512;
 cpu_fill_fn cpu_reorders_scalar, cpu_reorders_avx2, cpu_reorders_avx512;

@@ -176,6 +176,13 @@ void cpu_strips_run(const cpu_strips *s, const og_tensor *const *in, int64_t at,
 		run_strip(s, in, at + i, n - i < CPU_STRIP ? n - i : CPU_STRIP, y + i, buffers, held);
 }
 
+const float *cpu_strips_other(const cpu_strips *s, const og_tensor *const *in)
+{
+	for (int k = 0; k < s->program->n_operands; k++)
+		if (s->program->operand[k] >= 0 && s->view[k].rank == 1 && s->view[k].stride[0] == 1) return in[s->program->operand[k]]->data;
+	return NULL;
+}
+
 /* ---- nodes without an anchor ----------------------------------------------------------------- */
 
 enum { STRIPS_PER_TASK = 16 };

@@ -1,25 +1,33 @@
-/* winograd.c -- 3 x 3 convolutions with a quarter of the multiplications (docs/winograd.md).
+/* winograd.c -- 3 x 3 convolutions with fewer multiplications (docs/winograd.md).
  *
- * Outputs are cut into tiles of 4 x 4, which need 6 x 6 cells. B^T cells B takes a tile to 36 points. At each of them a
+ * Outputs are cut into tiles, of 4 x 4 say, which need 6 x 6 cells. B^T cells B takes these to 36 points. At each of them a
  * convolution is a product: sums over channels of points times the weights' points, G weights G^T, which are made when
  * the plan is built. A^T sums A takes 36 points back to a tile. A task is a block of tiles, whatever rows and images
  * they are of, and some of the outputs: it has the points of its tiles in L2 and reads each weight once. */
-#include "cpu/cpu.h"
-#include "cpu/winograd.h"
+#include "cpu/points.h"
 
-enum { KERNEL = 3, CELLS = 6, OUTPUTS = 4, GROUP = WINDOW_OWN_ATTRS };
-enum { MOST_TILES = 28 };                /* of a block: weights are used often enough, and points stay near L2 */
-/* Vector operations in the time of transforming a tile, and of a vector of weights coming from memory. */
-enum { TRANSFORM_WORK = 200, WEIGHT_WORK = 10 };
+enum { KERNEL = 3, GROUP = WINDOW_OWN_ATTRS };
+enum { CELLS = WINOGRAD_MOST_CELLS, POINTS = WINOGRAD_MOST_POINTS * WINOGRAD_MOST_POINTS, OUTPUTS = WINOGRAD_MOST_OUTPUTS };
+
+/* Of an axis: windows are `stride` apart; points have `kinds` of weights, point i that of kind[i], which weights_of makes. */
+typedef struct winograd_way {
+	const char *tactic;
+	int stride, kinds;
+	int kind[WINOGRAD_MOST_POINTS];
+	void (*weights_of)(const double x[KERNEL], double *to);
+	int most_tiles;                      /* of a block: weights are used often enough, and points stay near L2 */
+	double work;                         /* vector operations in the time of transforming a tile */
+} winograd_way;
 
 typedef struct winograd {
-	const cpu_kernels *kernels;
+	cpu_points p;
+	const winograd_way *way;
+	const winograd_form *form;
+	int order[POINTS];                   /* points by kinds of weights */
 	window w;                            /* axis 0 has size 1 */
-	int64_t channels, outputs, in_blocks, out_blocks;
-	int64_t rows, columns, tiles;        /* of an image's tiles; of all images */
-	int64_t block, blocks;               /* tiles of a task; of them */
-	int64_t strips, strip, groups;       /* WINOGRAD_VECTORS blocks of outputs are a strip; strips of a task; of them */
-	ptrdiff_t x_point, m_point;          /* elements from a point to the next, in the slot's memory */
+	int64_t outputs;
+	int64_t rows, columns;               /* of an image's tiles */
+	ptrdiff_t x_point;                   /* elements from a point to the next, in the slot's memory */
 	bool bias;
 	const float *weights;                /* for packing */
 	const cpu_strips *tail;
@@ -30,10 +38,15 @@ typedef struct winograd {
 typedef struct winograd_run { const winograd *c; const backend_run *run; } winograd_run;
 typedef struct tile_at { int64_t image, row, column; } tile_at;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* ---- running -------------------------------------------------------------------------------- */
+
+/* Weights have so many matrices; a point has that one. */
+static int kinds(const winograd *c) { return c->way->kinds * c->way->kinds; }
+static int kind_of(const winograd *c, int point)
+{
+	const int n = c->form->points;
+	return c->way->kind[point / n] * c->way->kinds + c->way->kind[point % n];
+}
 
 static tile_at tile_of(const winograd *c, int64_t tile)
 {
@@ -52,10 +65,10 @@ static void next_tile(const winograd *c, tile_at *t)
 /* The cells of a tile at (y, x) of a plane, 0 where it has none. */
 static void copy_cells(const winograd *c, const float *plane, int64_t y, int64_t x, float *cells)
 {
-	int64_t lanes = c->kernels->lanes, left = x < 0 ? -x : 0, right = least(CELLS, c->w.in[2] - x);
-	memset(cells, 0, (size_t)(CELLS * CELLS * lanes) * sizeof *cells);
-	for (int64_t i = y < 0 ? -y : 0; i < CELLS && y + i < c->w.in[1] && left < right; i++)
-		memcpy(cells + (i * CELLS + left) * lanes, plane + ((y + i) * c->w.in[2] + x + left) * lanes,
+	int64_t lanes = c->p.kernels->lanes, n = c->form->cells, left = x < 0 ? -x : 0, right = cpu_lesser(n, c->w.in[2] - x);
+	memset(cells, 0, (size_t)(n * n * lanes) * sizeof *cells);
+	for (int64_t i = y < 0 ? -y : 0; i < n && y + i < c->w.in[1] && left < right; i++)
+		memcpy(cells + (i * n + left) * lanes, plane + ((y + i) * c->w.in[2] + x + left) * lanes,
 		       (size_t)((right - left) * lanes) * sizeof *cells);
 }
 
@@ -63,37 +76,19 @@ static void copy_cells(const winograd *c, const float *plane, int64_t y, int64_t
 static void transform_input(const winograd *c, const float *in, int64_t first, int64_t n, float *to)
 {
 	_Alignas(64) float cells[CELLS * CELLS * CPU_MAX_LANES];
-	int64_t lanes = c->kernels->lanes, h = c->w.in[1], w = c->w.in[2];
-	for (int64_t k = 0; k < c->in_blocks; k++) {
+	const winograd_form *form = c->form;
+	int64_t lanes = c->p.kernels->lanes, h = c->w.in[1], w = c->w.in[2], step = form->outputs * c->way->stride;
+	for (int64_t k = 0; k < c->p.in_blocks; k++) {
 		tile_at t = tile_of(c, first);
 		for (int64_t i = 0; i < n; i++, to += lanes, next_tile(c, &t)) {
-			const float *plane = in + (t.image * c->in_blocks + k) * h * w * lanes;
-			int64_t y = t.row * OUTPUTS - c->w.begin[1], x = t.column * OUTPUTS - c->w.begin[2];
-			if (y >= 0 && x >= 0 && y + CELLS <= h && x + CELLS <= w) {
-				c->kernels->winograd->input(plane + (y * w + x) * lanes, w * lanes, to, c->x_point);
+			const float *plane = in + (t.image * c->p.in_blocks + k) * h * w * lanes;
+			int64_t y = t.row * step - c->w.begin[1], x = t.column * step - c->w.begin[2];
+			if (y >= 0 && x >= 0 && y + form->cells <= h && x + form->cells <= w) {
+				form->input(plane + (y * w + x) * lanes, w * lanes, to, c->x_point);
 			} else {
 				copy_cells(c, plane, y, x, cells);
-				c->kernels->winograd->input(cells, CELLS * lanes, to, c->x_point);
+				form->input(cells, form->cells * lanes, to, c->x_point);
 			}
-		}
-	}
-}
-
-/* The sums of a strip at m: [point][tile][WINOGRAD_VECTORS * lanes]. Weights that several products use come from memory
- * at an even rate: each of these fetches its share of the next point's. Of a single one the machine does it better. */
-static void multiply(const winograd *c, const float *u, const float *x, int vectors, int64_t n, float *m)
-{
-	const winograd_kernels *k = c->kernels->winograd;
-	int64_t lanes = c->kernels->lanes, times = ceil_div(n, k->most_tiles), at_once = ceil_div(n, times);
-	ptrdiff_t next = c->channels * vectors * lanes;
-	for (int point = 0; point < WINOGRAD_POINTS; point++, x += c->x_point, m += c->m_point, u += next) {
-		bool fetch = times > 1 && point < WINOGRAD_POINTS - 1;
-		winograd_product p = { .x_block = n * lanes, .u = u, .channels = c->channels, .ahead = fetch ? u + next : u,
-		                       .ahead_step = fetch ? ceil_div(lanes, times) : 0 };
-		for (int64_t i = 0; i < n; i += at_once, p.ahead += c->channels * vectors * p.ahead_step) {
-			p.x = x + i * lanes;
-			p.m = m + i * WINOGRAD_VECTORS * lanes;
-			k->products[least(at_once, n - i) - 1][vectors - 1](&p);
 		}
 	}
 }
@@ -102,14 +97,13 @@ static void multiply(const winograd *c, const float *u, const float *x, int vect
 static void transform_tile(const winograd *c, const float *m, const float *bias, int64_t high, int64_t wide, float *y)
 {
 	_Alignas(64) float whole[OUTPUTS * OUTPUTS * CPU_MAX_LANES];
-	int64_t lanes = c->kernels->lanes, row = c->w.out[2] * lanes;
-	if (high == OUTPUTS && wide == OUTPUTS) {
-		c->kernels->winograd->output(m, c->m_point, bias, y, row);
+	const int64_t lanes = c->p.kernels->lanes, row = c->w.out[2] * lanes, n = c->form->outputs;
+	if (high == n && wide == n) {
+		c->form->output(m, c->p.m_point, bias, y, row);
 		return;
 	}
-	c->kernels->winograd->output(m, c->m_point, bias, whole, OUTPUTS * lanes);
-	for (int64_t i = 0; i < high; i++)
-		memcpy(y + i * row, whole + i * OUTPUTS * lanes, (size_t)(wide * lanes) * sizeof *y);
+	c->form->output(m, c->p.m_point, bias, whole, n * lanes);
+	for (int64_t i = 0; i < high; i++) memcpy(y + i * row, whole + i * n * lanes, (size_t)(wide * lanes) * sizeof *y);
 }
 
 /* Outputs of tiles [first, first + n) in block k, a stretch of a row of tiles at a time, and the tail over them. */
@@ -118,18 +112,18 @@ static void transform_output(const winograd_run *r, const float *m, int64_t k, i
 {
 	const winograd *c = r->c;
 	_Alignas(64) float bias[CPU_MAX_LANES] = { 0 };
-	int64_t lanes = c->kernels->lanes, h = c->w.out[1], w = c->w.out[2];
+	const int64_t lanes = c->p.kernels->lanes, h = c->w.out[1], w = c->w.out[2], outputs = c->form->outputs;
 	float *out = r->run->out[0]->data;
 	if (c->bias)
 		memcpy(bias, (const float *)r->run->in[2]->data + k * lanes,
-		       (size_t)least(lanes, c->outputs - k * lanes) * sizeof *bias);
+		       (size_t)cpu_lesser(lanes, c->outputs - k * lanes) * sizeof *bias);
 	for (int64_t end = first + n; first < end;) {
 		tile_at t = tile_of(c, first);
-		int64_t stretch = least(c->columns - t.column, end - first), x = t.column * OUTPUTS;
-		int64_t high = least(OUTPUTS, h - t.row * OUTPUTS), wide = least(stretch * OUTPUTS, w - x);
-		int64_t at = (((t.image * c->out_blocks + k) * h + t.row * OUTPUTS) * w + x) * lanes;
+		int64_t stretch = cpu_lesser(c->columns - t.column, end - first), x = t.column * outputs;
+		int64_t high = cpu_lesser(outputs, h - t.row * outputs), wide = cpu_lesser(stretch * outputs, w - x);
+		int64_t at = (((t.image * c->p.out_blocks + k) * h + t.row * outputs) * w + x) * lanes;
 		for (int64_t i = 0; i < stretch; i++, m += WINOGRAD_VECTORS * lanes)
-			transform_tile(c, m, bias, high, least(OUTPUTS, wide - i * OUTPUTS), out + at + i * OUTPUTS * lanes);
+			transform_tile(c, m, bias, high, cpu_lesser(outputs, wide - i * outputs), out + at + i * outputs * lanes);
 		first += stretch;
 		if (!c->tail) continue;
 		bool together = wide == w;           /* then the rows are one stretch of memory */
@@ -138,21 +132,45 @@ static void transform_output(const winograd_run *r, const float *m, int64_t k, i
 	}
 }
 
+/* The rows that outputs and tail of tiles [first, first + n) of `vectors` blocks touch, of the first of their images. */
+static cpu_points_later wanted_later(const winograd_run *r, int64_t k, int vectors, int64_t first, int64_t n)
+{
+	const winograd *c = r->c;
+	const float *other = c->tail ? cpu_strips_other(c->tail, r->run->in) : NULL;
+	const int64_t lanes = c->p.kernels->lanes, outputs = c->form->outputs, row = first / c->columns % c->rows;
+	int64_t rows = cpu_lesser(cpu_ceil_div(n, c->columns), c->rows - row) * outputs;
+	if (rows > c->w.out[1] - row * outputs) rows = c->w.out[1] - row * outputs;
+	cpu_points_later later = { .lines = rows * c->w.out[2] * lanes / CPU_CHANNELS_LINE };
+	for (int j = 0; j < vectors; j++) {
+		int64_t at = ((tile_of(c, first).image * c->p.out_blocks + k + j) * c->w.out[1] + row * outputs) * c->w.out[2] * lanes;
+		later.at[later.n++] = (const float *)r->run->out[0]->data + at;
+		if (other) later.at[later.n++] = other + at;
+	}
+	return later;
+}
+
 static void winograd_task(void *arg, int64_t task, int slot)
 {
 	const winograd_run *r = arg;
 	const winograd *c = r->c;
-	int64_t lanes = c->kernels->lanes, group = task / c->blocks, first = task % c->blocks * c->block;
-	int64_t n = least(c->block, c->tiles - first), end = least(group * c->strip + c->strip, c->strips);
+	int64_t lanes = c->p.kernels->lanes, group = task / c->p.blocks, first = task % c->p.blocks * c->p.block;
+	int64_t n = cpu_lesser(c->p.block, c->p.tiles - first), end = cpu_lesser(group * c->p.strip + c->p.strip, c->p.strips);
 	char *memory = (char *)r->run->workspace + (size_t)slot * c->slot_bytes;
 	float *x = (float *)memory, *m = (float *)(memory + c->x_bytes);
 	float *buffers = (float *)(memory + c->x_bytes + c->m_bytes);
 	if (c->tail) cpu_strips_begin(c->tail, r->run->in, buffers);
+	cpu_points_at at[POINTS];
+	for (int i = 0; i < c->p.n; i++) {
+		int point = c->order[i];
+		at[i] = (cpu_points_at){ x + point * c->x_point, n * lanes, kind_of(c, point), point };
+	}
 	transform_input(c, r->run->in[0]->data, first, n, x);
-	for (int64_t s = group * c->strip; s < end; s++) {
+	for (int64_t s = group * c->p.strip; s < end; s++) {
 		int64_t k = s * WINOGRAD_VECTORS;
-		int vectors = (int)least(WINOGRAD_VECTORS, c->out_blocks - k);
-		multiply(c, (const float *)r->run->packed + k * WINOGRAD_POINTS * c->channels * lanes, x, vectors, n, m);
+		int vectors = (int)cpu_lesser(WINOGRAD_VECTORS, c->p.out_blocks - k);
+		cpu_points_later later = wanted_later(r, k, vectors, first, n);
+		cpu_points_multiply(&c->p, at, (const float *)r->run->packed + k * kinds(c) * c->p.channels * lanes, s + 1 < end,
+		                    vectors, n, m, &later);
 		for (int j = 0; j < vectors; j++) transform_output(r, m + j * lanes, k + j, first, n, buffers);
 	}
 }
@@ -160,14 +178,15 @@ static void winograd_task(void *arg, int64_t task, int slot)
 static og_status winograd_execute(const backend_kernel *k, const backend_run *run)
 {
 	const winograd *c = k->state;
-	cpu_tasks(run->threads, c->slots, c->blocks * c->groups, winograd_task, &(winograd_run){ c, run });
+	cpu_tasks(run->threads, c->slots, c->p.blocks * c->p.groups, winograd_task, &(winograd_run){ c, run });
 	return OG_OK;
 }
 
 /* ---- packing -------------------------------------------------------------------------------- */
 
-/* G: the value of a polynomial with coefficients x at each point, over the point's distances to the others. */
-static void points_of(const double x[KERNEL], double to[CELLS])
+/* G: the value of a polynomial with coefficients x at each point, over the point's distances to the others; at infinity its last
+ * coefficient. */
+static void weights_4(const double x[KERNEL], double *to)
 {
 	const double a = WINOGRAD_A, b = WINOGRAD_B, at[] = { 0, a, -a, b, -b };
 	const double over[] = { a * a * b * b, 2 * a * a * (a * a - b * b), 2 * b * b * (b * b - a * a) };
@@ -175,41 +194,68 @@ static void points_of(const double x[KERNEL], double to[CELLS])
 	to[5] = x[2];
 }
 
-static void transform_weights(const float *weights, double to[WINOGRAD_POINTS])
+static void weights_2(const double x[KERNEL], double *to)
 {
-	double half[CELLS][KERNEL], column[KERNEL], points[CELLS];
-	for (int j = 0; j < KERNEL; j++) {
-		for (int i = 0; i < KERNEL; i++) column[i] = (double)weights[i * KERNEL + j];
-		points_of(column, points);
-		for (int i = 0; i < CELLS; i++) half[i][j] = points[i];
-	}
-	for (int i = 0; i < CELLS; i++) points_of(half[i], to + i * CELLS);
+	to[0] = -x[0];
+	to[1] = (x[0] + x[1] + x[2]) / 2;
+	to[2] = (x[0] - x[1] + x[2]) / 2;
+	to[3] = x[2];
 }
 
-/* Strips one after the other, each [point][channel][its blocks * lanes]; outputs that are not there are 0. */
+/* The outer taps have the even cells, the middle one the odd ones. */
+static void weights_apart(const double x[KERNEL], double *to)
+{
+	const double a = WINOGRAD_C, b = WINOGRAD_D;
+	to[0] = x[0] / (a * a * b);
+	to[1] = (x[0] + a * x[2]) / (2 * a * a * (a - b));
+	to[2] = (x[0] - a * x[2]) / (2 * a * a * (-a - b));
+	to[3] = (x[0] + b * x[2]) / (b * (b * b - a * a));
+	to[4] = x[2];
+	to[5] = x[1];
+}
+
+static const winograd_way ways[WINOGRAD_FORMS] = {
+	[WINOGRAD_4] = { "conv.winograd", 1, 6, { 0, 1, 2, 3, 4, 5 }, weights_4, 28, 200 },
+	[WINOGRAD_2] = { "conv.winograd2x2", 1, 4, { 0, 1, 2, 3 }, weights_2, 56, 70 },
+	[WINOGRAD_4_APART] = { "conv.winograd.s2", 2, 6, { 0, 1, 2, 3, 4, 5, 5, 5, 5 }, weights_apart, 8, 450 },
+};
+
+/* Matrix [kinds][kinds] of the points' weights. */
+static void transform_weights(const winograd_way *way, const float *weights, double *to)
+{
+	double half[WINOGRAD_MOST_POINTS][KERNEL], column[KERNEL], made[WINOGRAD_MOST_POINTS];
+	for (int j = 0; j < KERNEL; j++) {
+		for (int i = 0; i < KERNEL; i++) column[i] = (double)weights[i * KERNEL + j];
+		way->weights_of(column, made);
+		for (int i = 0; i < way->kinds; i++) half[i][j] = made[i];
+	}
+	for (int i = 0; i < way->kinds; i++) way->weights_of(half[i], to + i * way->kinds);
+}
+
+/* Strips one after the other, each [kind][channel][its blocks * lanes]; outputs that are not there are 0. */
 static og_status winograd_pack(const backend_kernel *kernel, void *packed)
 {
 	const winograd *c = kernel->state;
-	int64_t lanes = c->kernels->lanes;
+	int64_t lanes = c->p.kernels->lanes;
 	float *u = packed;
-	for (int64_t k = 0; k < c->out_blocks; k += WINOGRAD_VECTORS) {
-		int64_t width = least(WINOGRAD_VECTORS, c->out_blocks - k) * lanes;
-		for (int64_t i = 0; i < c->channels * width; i++) {
+	for (int64_t k = 0; k < c->p.out_blocks; k += WINOGRAD_VECTORS) {
+		int64_t width = cpu_lesser(WINOGRAD_VECTORS, c->p.out_blocks - k) * lanes;
+		for (int64_t i = 0; i < c->p.channels * width; i++) {
 			int64_t output = k * lanes + i % width;
-			double points[WINOGRAD_POINTS] = { 0 };
+			double made[POINTS] = { 0 };
 			if (output < c->outputs)
-				transform_weights(c->weights + (output * c->channels + i / width) * KERNEL * KERNEL, points);
-			for (int p = 0; p < WINOGRAD_POINTS; p++) u[p * c->channels * width + i] = (float)points[p];
+				transform_weights(c->way, c->weights + (output * c->p.channels + i / width) * KERNEL * KERNEL, made);
+			for (int p = 0; p < kinds(c); p++) u[p * c->p.channels * width + i] = (float)made[p];
 		}
-		u += WINOGRAD_POINTS * c->channels * width;
+		u += kinds(c) * c->p.channels * width;
 	}
 	return OG_OK;
 }
 
 /* ---- preparing ------------------------------------------------------------------------------ */
 
-/* A 3 x 3 convolution over two axes with stride and dilation 1, one group and constant weights. */
-static bool takes(const cpu_request *r)
+/* A 3 x 3 convolution over two axes with the way's stride, dilation 1, one group and constant weights. */
+static bool takes(const cpu_request *r, const winograd_way *way)
 {
 	const backend_node *node = r->node;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1];
@@ -217,84 +263,62 @@ static bool takes(const cpu_request *r)
 	window w;
 	window_of(&w, node->attr, x, node->out, weights);
 	bool fits = x->dims[1] > 1 && weights->dims[0] > 1;            /* else that axis is not cut into blocks */
-	for (int a = 1; a < WINDOW_AXES; a++) fits &= w.kernel[a] == KERNEL && w.stride[a] == 1 && w.dilation[a] == 1;
+	for (int a = 1; a < WINDOW_AXES; a++) fits &= w.kernel[a] == KERNEL && w.stride[a] == way->stride && w.dilation[a] == 1;
 	return fits;
 }
 
-/* Vector operations of a task of `block` tiles and `strip` strips. */
-static double task_work(const winograd *c, int64_t block, int64_t strip)
-{
-	double vectors = (double)least(strip * WINOGRAD_VECTORS, c->out_blocks), tiles = (double)block;
-	double products = (tiles < WEIGHT_WORK ? WEIGHT_WORK : tiles) * vectors * WINOGRAD_POINTS * (double)c->channels;
-	return products + tiles * ((double)c->in_blocks + vectors) * TRANSFORM_WORK;
-}
-
-/* Cuts tiles into blocks, and strips into groups that transform the same tiles again, so that threads end soonest;
- * returns the work of the busiest. */
-static double plan_tasks(winograd *c)
-{
-	int64_t fewest = c->tiles ? ceil_div(c->tiles, MOST_TILES) : 1;
-	double best = 0;
-	for (int64_t blocks = fewest; blocks <= least(fewest + c->slots - 1, c->tiles); blocks++)
-		for (int64_t groups = 1; groups <= least(c->slots, c->strips); groups++) {
-			int64_t block = ceil_div(c->tiles, blocks), strip = ceil_div(c->strips, groups);
-			int64_t tasks = ceil_div(c->tiles, block) * ceil_div(c->strips, strip);
-			double work = (double)ceil_div(tasks, c->slots) * task_work(c, block, strip);
-			if (best > 0 && work >= best) continue;
-			best = work;
-			c->block = block;
-			c->strip = strip;
-		}
-	c->blocks = c->block ? ceil_div(c->tiles, c->block) : 0;
-	c->groups = c->strip ? ceil_div(c->strips, c->strip) : 0;
-	return best;
-}
-
-/* An odd number of vectors from a point to the next: an even one could put all points into a few sets of L1. */
-static size_t point_elements(const winograd *c, int64_t vectors) { return (size_t)((vectors | 1) * c->kernels->lanes); }
-static size_t aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
-
 static og_status plan_memory(winograd *c, const backend_node *node, backend_kernel *out)
 {
-	const size_t points = WINOGRAD_POINTS * sizeof(float);
-	double vectors = ((double)c->in_blocks + WINOGRAD_VECTORS + 2.0) * (double)(c->block * c->slots) +
-	                 (double)c->channels * (double)c->out_blocks;
-	if (vectors * c->kernels->lanes * (double)points > 0x1p62)
+	const size_t points = (size_t)c->p.n * sizeof(float);
+	double vectors = ((double)c->p.in_blocks + WINOGRAD_VECTORS + 2.0) * (double)(c->p.block * c->slots) +
+	                 (double)c->p.channels * (double)c->p.out_blocks;
+	if (vectors * c->p.kernels->lanes * (double)points > 0x1p62)
 		return base_fail(OG_UNSUPPORTED, "node '%s': it is too large for Winograd convolution; make it smaller",
 		                 node->name);
-	c->x_point = (ptrdiff_t)point_elements(c, c->in_blocks * c->block);
-	c->m_point = (ptrdiff_t)point_elements(c, WINOGRAD_VECTORS * c->block);
-	c->x_bytes = aligned((size_t)c->x_point * points);
-	c->m_bytes = aligned((size_t)c->m_point * points);
+	c->x_point = cpu_points_apart(&c->p, c->p.in_blocks * c->p.block);
+	c->x_bytes = cpu_whole_lines((size_t)c->x_point * points);
+	c->m_bytes = cpu_whole_lines((size_t)c->p.m_point * points);
 	c->slot_bytes = c->x_bytes + c->m_bytes + cpu_strips_bytes(c->tail);
 	out->workspace_bytes = c->slot_bytes * (size_t)c->slots;
-	out->packed_bytes = (size_t)(c->channels * c->out_blocks * c->kernels->lanes) * points;
+	out->packed_bytes = (size_t)(c->p.channels * c->p.out_blocks * c->p.kernels->lanes * kinds(c)) * sizeof(float);
 	return OG_OK;
+}
+
+/* Points that have the same weights are multiplied one after the other. */
+static void sort_points(winograd *c)
+{
+	for (int kind = 0, n = 0; kind < kinds(c); kind++)
+		for (int point = 0; point < c->p.n; point++)
+			if (kind_of(c, point) == kind) c->order[n++] = point;
 }
 
 og_status cpu_winograd(backend_kernel *out, const cpu_request *r)
 {
 	const backend_node *node = r->node;
-	if (!cpu_is_tactic(r, "conv.winograd") || !takes(r)) return OG_NO;
+	int number = 0;
+	while (number < WINOGRAD_FORMS && !cpu_is_tactic(r, ways[number].tactic)) number++;
+	if (number == WINOGRAD_FORMS || !takes(r, &ways[number])) return OG_NO;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1];
 	const backend_layout *layouts = cpu_layouts(r, LAYOUT_CHANNELS, LAYOUT_CHANNELS);
 	winograd *c = arena_alloc(r->a, sizeof *c);
 	NEED(c && layouts);
-	c->kernels = r->kernels;
+	c->way = &ways[number];
+	c->form = &r->kernels->winograd->form[number];
+	c->p = (cpu_points){ .kernels = r->kernels, .n = c->form->points * c->form->points, .most_tiles = c->way->most_tiles,
+	                     .channels = x->dims[1], .in_blocks = cpu_ceil_div(x->dims[1], r->kernels->lanes),
+	                     .input_work = c->way->work, .output_work = c->way->work,
+	                     .out_blocks = cpu_ceil_div(weights->dims[0], r->kernels->lanes) };
+	sort_points(c);
 	window_of(&c->w, node->attr, x, node->out, weights);
-	c->channels = x->dims[1];
 	c->outputs = weights->dims[0];
-	c->in_blocks = ceil_div(c->channels, r->kernels->lanes);
-	c->out_blocks = ceil_div(c->outputs, r->kernels->lanes);
-	c->strips = ceil_div(c->out_blocks, WINOGRAD_VECTORS);
-	c->rows = ceil_div(c->w.out[1], OUTPUTS);
-	c->columns = ceil_div(c->w.out[2], OUTPUTS);
-	c->tiles = x->dims[0] * c->rows * c->columns;
+	c->rows = cpu_ceil_div(c->w.out[1], c->form->outputs);
+	c->columns = cpu_ceil_div(c->w.out[2], c->form->outputs);
+	c->p.tiles = x->dims[0] * c->rows * c->columns;
 	c->bias = cpu_has(node, 2);
 	c->weights = weights->data;
-	double direct = (double)og_count(node->out) * (double)c->channels * KERNEL * KERNEL;
+	double direct = (double)og_count(node->out) * (double)c->p.channels * KERNEL * KERNEL;
 	c->slots = cpu_slots(direct / 4.0, r->threads);
-	double work = plan_tasks(c);
+	double work = cpu_points_plan(&c->p, c->slots);
 	TRY(cpu_strips_make(&c->tail, r, LAYOUT_CHANNELS));
 	*out = (backend_kernel){ .tactic = r->tactic, .run = winograd_execute, .pack = winograd_pack, .packs_input = 1u << 1,
 	                         .in_layout = layouts, .out_layout = LAYOUT_CHANNELS, .per_sample = true,

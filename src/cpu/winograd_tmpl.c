@@ -133,6 +133,89 @@ static void output(const float *m, ptrdiff_t point, const float *bias, float *y,
 #undef POINT
 }
 
+/* ---- other forms: columns first, then rows, through memory ------------------------------------ */
+
+typedef void line_fn(const v *from, v *to);
+
+EXPR void input_of(const int cells, const int points, line_fn *line, const float *x, ptrdiff_t x_row, float *to, ptrdiff_t point)
+{
+	v half[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_CELLS], from[WINOGRAD_MOST_CELLS], made[WINOGRAD_MOST_POINTS];
+	for (int i = 0; i < cells; i++) {
+		UNROLL_TILES for (int j = 0; j < cells; j++) from[j] = v_load(x + j * x_row + i * OG_LANES);
+		line(from, made);
+		UNROLL_TILES for (int j = 0; j < points; j++) half[j][i] = made[j];
+	}
+	for (int i = 0; i < points; i++) {
+		line(half[i], made);
+		UNROLL_TILES for (int j = 0; j < points; j++) v_store(to + (i * points + j) * point, made[j]);
+	}
+}
+
+EXPR void output_of(const int points, const int outputs, line_fn *line, const float *m, ptrdiff_t point, const float *bias,
+                    float *y, ptrdiff_t y_row)
+{
+	v half[WINOGRAD_MOST_OUTPUTS][WINOGRAD_MOST_POINTS], from[WINOGRAD_MOST_POINTS], made[WINOGRAD_MOST_OUTPUTS];
+	for (int i = 0; i < points; i++) {
+		UNROLL_TILES for (int j = 0; j < points; j++) from[j] = v_load(m + (j * points + i) * point);
+		line(from, made);
+		UNROLL_TILES for (int j = 0; j < outputs; j++) half[j][i] = made[j];
+	}
+	for (int i = 0; i < outputs; i++) {
+		line(half[i], made);
+		UNROLL_TILES for (int j = 0; j < outputs; j++) v_store(y + i * y_row + j * OG_LANES, made[j] + v_load(bias));
+	}
+}
+
+EXPR void points_2(const v *x, v *to)
+{
+	to[0] = x[2] - x[0];
+	to[1] = x[2] + x[1];
+	to[2] = x[2] - x[1];
+	to[3] = x[3] - x[1];
+}
+
+EXPR void outputs_2(const v *m, v *y)
+{
+	y[0] = m[0] + m[1] + m[2];
+	y[1] = m[1] - m[2] + m[3];
+}
+
+#define C WINOGRAD_C
+#define D WINOGRAD_D
+
+EXPR void points_apart(const v *x, v *to)
+{
+	v low = add_times(x[4], -C * C, x[0]), middle = add_times(x[6], -C * C, x[2]), high = add_times(x[8], -C * C, x[4]);
+	v odd = add_times(x[4], -D, x[2]), even = add_times(x[6], -D, x[4]);
+	to[0] = add_times(middle, -D, low);
+	to[1] = add_times(even, C, odd);
+	to[2] = add_times(even, -C, odd);
+	to[3] = middle;
+	to[4] = add_times(high, -D, middle);
+	for (int i = 0; i < 4; i++) to[5 + i] = x[2 * i + 1];
+}
+
+EXPR void outputs_apart(const v *m, v *y)
+{
+	v sum = m[1] + m[2], less = m[1] - m[2];
+	y[0] = m[0] + sum + m[3] + m[5];
+	y[1] = add_times(add_times(m[6], D, m[3]), C, less);
+	y[2] = add_times(add_times(m[7], D * D, m[3]), C * C, sum);
+	y[3] = add_times(add_times(m[4] + m[8], D * D * D, m[3]), C * C * C, less);
+}
+
+#define FORM(name, cells, points, outputs) \
+	static void input_##name(const float *x, ptrdiff_t x_row, float *to, ptrdiff_t point) \
+	{ \
+		input_of(cells, points, points_##name, x, x_row, to, point); \
+	} \
+	static void output_##name(const float *m, ptrdiff_t point, const float *bias, float *y, ptrdiff_t y_row) \
+	{ \
+		output_of(points, outputs, outputs_##name, m, point, bias, y, y_row); \
+	}
+FORM(2, 4, 4, 2)
+FORM(apart, 9, 9, 4)
+
 /* ---- slots ---------------------------------------------------------------------------------- */
 
 #define UP_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
@@ -153,7 +236,11 @@ void CPU_NAME(cpu_winograd_, OG_ISA)(cpu_kernels *k)
 {
 #define SLOT(tiles) { product_##tiles##x1, product_##tiles##x2 },
 	static winograd_product_fn *const products[][WINOGRAD_VECTORS] = { SIZES(SLOT) };
-	static const winograd_kernels kernels = { MOST_TILES, products, input, output };
+	static const winograd_kernels kernels = { MOST_TILES, products, {
+		[WINOGRAD_4] = { 6, 6, 4, input, output },
+		[WINOGRAD_2] = { 4, 4, 2, input_2, output_2 },
+		[WINOGRAD_4_APART] = { 9, 9, 4, input_apart, output_apart },
+	} };
 #undef SLOT
 	k->winograd = &kernels;
 }

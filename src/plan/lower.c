@@ -206,7 +206,12 @@ static og_status step_of(lowering *l, plan_step *out, const graph_node *node)
 
 /* A node on its way: its mark points here. All are known before the first kernel is chosen, since how a step's output
  * should lie depends on the steps behind it. */
-typedef struct lowered_node { bool view; plan_step step; } lowered_node;
+typedef struct lowered_node lowered_node;
+struct lowered_node {
+	bool view;
+	lowered_node *into;                      /* the one behind, whose step is of both; or NULL */
+	plan_step step;
+};
 
 static og_status begin_node(lowering *l, lowered_node *to, graph_node *node)
 {
@@ -227,11 +232,24 @@ static void find_readers(tactics_readers *r, const graph_node *node)
 		const graph_node *user = v->uses[i].node;
 		if (user->owner != node->owner) continue;
 		const lowered_node *reader = user->mark;
+		if (reader->into) reader = reader->into;
 		bool seen = false;
 		for (int k = 0; k < r->n; k++) seen |= r->step[k] == &reader->step;
 		r->plain |= reader->view;
 		if (!seen && !reader->view) r->step[r->n++] = &reader->step;
 	}
+}
+
+/* Makes the node's step a part of the one behind it, where that is the only reader and the backend has a kernel for both. */
+static og_status join_node(lowering *l, lowered_node *n, const graph_node *node)
+{
+	const graph_value *v = node->n_out == 1 ? node->out[0] : NULL;
+	if (n->view || !v || v->is_output || v->n_uses != 1 || v->uses[0].node->owner != node->owner) return OG_OK;
+	lowered_node *behind = v->uses[0].node->mark;
+	bool done = false;
+	if (!behind->view) TRY(lower_join(l, &behind->step, &n->step, &done));
+	if (done) n->into = behind;
+	return OG_OK;
 }
 
 static og_status finish_node(lowering *l, lowered_node *n, const graph_node *node)
@@ -253,8 +271,11 @@ static og_status lower_nodes(lowering *l, const graph *g, lowered_node *nodes, b
 	lowered_node *at = nodes;
 	for (graph_node *n = g->first; n; n = n->next) TRY(begin_node(l, at++, n));
 	at = nodes;
-	for (const graph_node *n = g->first; n; n = n->next) {
-		TRY(finish_node(l, at++, n));
+	for (const graph_node *n = g->first; n; n = n->next) TRY(join_node(l, at++, n));
+	at = nodes;
+	for (const graph_node *n = g->first; n; n = n->next, at++) {
+		if (at->into) continue;
+		TRY(finish_node(l, at, n));
 		if (last) forget_constants(n);
 	}
 	return OG_OK;
@@ -397,7 +418,7 @@ static og_status lower_graph(lowering *l, const graph *g, bool last)
 og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, const plan_form *form,
                      plan_precision precision, tactics *t)
 {
-	lowering l = { .p = plan_create(device, threads), .inputs = form->inputs, .tactics = t };
+	lowering l = { .p = plan_create(device, threads), .apart = form->apart, .inputs = form->inputs, .tactics = t };
 	NEED(l.p);
 	l.p->slab = form->slab;
 	l.p->batch = form->slab ? form->batch : 0;

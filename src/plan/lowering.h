@@ -14,6 +14,7 @@ typedef struct lowering {
 	same_value *same;                    /* one for each value; `in` of the first ones only; -1: not made */
 	size_t cap_values, cap_same, cap_steps;
 	const graph_node *node;              /* being lowered, for messages */
+	bool apart;                          /* no two steps become one */
 	backend_layout inputs;               /* that float32 inputs are brought into */
 } lowering;
 
@@ -40,6 +41,9 @@ og_status lower_extend(lowering *, int *v, int rank);
 og_status lower_step_alloc(og_plan *, plan_step *, const char *name, int n_in, int n_out);
 /* Chooses the step's kernel, packs, puts inputs and outputs into the layouts it wants, and adds it to the plan. */
 og_status lower_step_finish(lowering *, plan_step *, const tactics_readers *);
+/* Makes *second, whose input 0 is the output of *first and nobody else's, a step of both, where the backend has a kernel for
+ * that; *done tells. Neither is finished yet. */
+og_status lower_join(lowering *, plan_step *second, const plan_step *first, bool *done);
 /* A step that copies value `from` to value `to`, which lies otherwise. */
 og_status lower_reorder(lowering *, int from, int to);
 

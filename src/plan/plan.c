@@ -51,6 +51,31 @@ bool plan_owns(const og_plan *p, const void *data)
 	return false;
 }
 
+/* Weights of `with` that are the same; NULL: there are none. */
+static const void *find_same(const og_plan *with, const void *packed, size_t bytes)
+{
+	for (int i = 0; i < with->n_steps; i++) {
+		const plan_step *s = &with->steps[i];
+		if (s->packed && s->kernel.packed_bytes == bytes && !memcmp(s->packed, packed, bytes)) return s->packed;
+	}
+	return NULL;
+}
+
+void plan_share(og_plan *p, const og_plan *with)
+{
+	for (int i = 0; i < p->n_steps; i++) {
+		plan_step *s = &p->steps[i];
+		const void *same = s->packed ? find_same(with, s->packed, s->kernel.packed_bytes) : NULL;
+		size_t k = 0;
+		while (same && k < p->n_blocks && p->blocks[k] != s->packed) k++;
+		if (!same || k == p->n_blocks) continue;
+		base_free(p->blocks[k]);
+		p->blocks[k] = p->blocks[--p->n_blocks];
+		p->weights_bytes -= s->kernel.packed_bytes;
+		s->packed = same;
+	}
+}
+
 int plan_root(const og_plan *p, int v)
 {
 	while (p->values[v].alias >= 0) v = p->values[v].alias;

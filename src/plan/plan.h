@@ -43,6 +43,7 @@ typedef struct plan_step {
 	const og_op *op;                     /* NULL: a program only, or without program too a reorder */
 	const og_attr_value *attr;
 	program *tail;
+	const backend_node *parts;           /* of two steps that became one, or NULL: see backend_node */
 	og_tensor *in_types, *out_types;     /* what backend_node needs */
 	backend_layout *in_layouts, out_layout;      /* once the step is finished, those of its values */
 	backend_kernel kernel;
@@ -86,9 +87,11 @@ og_plan *plan_create(const backend *, int threads);  /* NULL: no memory */
 void *plan_block(og_plan *, size_t bytes);
 /* Takes over a block; frees it when there is no memory. */
 og_status plan_own(og_plan *, void *block);
+/* Takes packed weights that are the same from another plan, which must outlive p, in the place of its own. No session runs p. */
+void plan_share(og_plan *p, const og_plan *with);
 /* True when data is one of its blocks. */
 bool plan_owns(const og_plan *, const void *data);
-/* The step as the backend sees it. */
+/* The step as the backend sees it. Of a step in parts, in[k] of the value between is -1 and in_types[k] its type. */
 void plan_step_node(backend_node *, const plan_step *);
 /* The type of an input or output as callers know it: of the whole batch. */
 og_tensor plan_type(const og_plan *, int v);
@@ -117,6 +120,7 @@ const backend *plan_backend(const char *name);
 typedef struct plan_form {
 	int64_t batch, slab;                 /* as in og_plan */
 	backend_layout inputs;               /* that float32 inputs are brought into before a step reads them */
+	bool apart;                          /* no two steps become one */
 	bool last;                           /* the model is not lowered again: memory of what is packed may go */
 } plan_form;
 

@@ -106,8 +106,32 @@ static og_tensor *as_declared(arena *a, const og_tensor *types, int n, og_dtype 
 	return to;
 }
 
+/* Each part by itself. What a part reads lies in the step's types: what is between, too. */
+static og_status check_parts(const char **bad, const plan_step *s, const og_plan *p, og_model *scratch)
+{
+	*bad = "a step of two has inputs and outputs that are not theirs";
+	const backend_node *part = s->parts;
+	if (s->op || s->tail || s->n_out != 1 || s->n_in != part[0].n_in + part[1].n_in || part[0].n_in < 1 || part[1].n_in < 1) return OG_OK;
+	if (s->in[part[0].n_in] >= 0) return OG_OK;
+	for (int k = 0, from = 0; k < 2; from += part[k++].n_in) {
+		plan_step own = { .n_in = part[k].n_in, .n_anchor_in = part[k].n_anchor_in, .n_out = 1, .in = s->in + from, .out = s->out,
+		                  .op = part[k].op, .attr = part[k].attr, .tail = (program *)(uintptr_t)part[k].tail, .in_types = s->in_types + from,
+		                  .out_types = k ? s->out_types : (og_tensor *)(uintptr_t)part[k].out };
+		if (!own.op) return OG_OK;
+		const char *wrong;
+		TRY(plan_check_types(&wrong, &own, p, scratch));
+		if (wrong) {
+			*bad = wrong;
+			return OG_OK;
+		}
+	}
+	*bad = NULL;
+	return OG_OK;
+}
+
 og_status plan_check_types(const char **bad, const plan_step *s, const og_plan *p, og_model *scratch)
 {
+	if (s->parts) return check_parts(bad, s, p, scratch);
 	*bad = NULL;
 	const og_tensor *in = as_declared(p->a, s->in_types, s->n_in, p->precision.storage),
 	                *out = as_declared(p->a, s->out_types, s->n_out, p->precision.storage);
@@ -145,6 +169,7 @@ const char *plan_check_memory(const og_plan *p, const plan_step *s)
 		if (s->in[k] < 0 || !p->values[s->in[k]].bytes) continue;
 		const plan_value *root = &p->values[plan_root(p, s->in[k])];
 		bool packed = k < 32 && s->kernel.packs_input >> k & 1;
+		if (root->place == PLAN_NOWHERE) return "a step reads what lies nowhere";
 		if (root->place == PLAN_CONSTANT && !root->type.data && !packed) return "a constant that a step reads is not there";
 	}
 	for (int k = 0; k < s->n_out; k++) {

@@ -218,6 +218,36 @@ static void take_numbers(reader *r, int *out, int n, int low)
 	for (int i = 0; i < n; i++) out[i] = take_int(r, low, r->p->n_values - 1);
 }
 
+static const og_attr_value *take_attributes(reader *r, const og_op *op)
+{
+	int n = plan_count_attributes(op);
+	og_attr_value *attr = room(r, (size_t)n, sizeof *attr);
+	for (int i = 0; i < n && !r->bad; i++) take_attribute(r, &attr[i]);
+	return attr;
+}
+
+/* A step's two parts: plan_check_types sees to their counts. */
+static void take_parts(reader *r, plan_step *s)
+{
+	backend_node *part = room(r, 2, sizeof *part);
+	for (int i = 0; i < 2 && !r->bad; i++) {
+		backend_node *n = &part[i];
+		og_tensor *type = room(r, 1, sizeof *type);
+		n->name = s->name;
+		n->n_in = take_int(r, 1, s->n_in);
+		n->n_anchor_in = take_int(r, 1, n->n_in);
+		n->n_out = 1;
+		n->op = take_op(r);
+		n->attr = take_attributes(r, n->op);
+		n->tail = take_program(r, n->n_anchor_in, n->n_in);
+		if (type) take_tensor(r, type);
+		n->out = type;
+	}
+	if (r->bad) return;
+	s->parts = part;
+	if (part[0].n_in < s->n_in) s->in_types[part[0].n_in] = *part[0].out;
+}
+
 static void take_step(reader *r, plan_step *s)
 {
 	s->name = take_string(r);
@@ -235,15 +265,13 @@ static void take_step(reader *r, plan_step *s)
 	take_numbers(r, s->in, s->n_in, -1);
 	take_numbers(r, s->out, s->n_out, -1);
 	s->op = take_op(r);
-	int n_attr = plan_count_attributes(s->op);
-	og_attr_value *attr = room(r, (size_t)n_attr, sizeof *attr);
-	for (int i = 0; i < n_attr && !r->bad; i++) take_attribute(r, &attr[i]);
-	s->attr = attr;
+	s->attr = take_attributes(r, s->op);
 	s->tail = take_program(r, s->n_anchor_in, s->n_in);
+	if (take_int(r, 0, 1)) take_parts(r, s);
 	uint64_t packed = take_u64(r);
 	s->packed = packed ? take_weights(r, packed) : NULL;
 	s->bytes = take_double(r);
-	if (r->bad || !s->name || !s->label || !tactic || (!s->op && !s->tail && (s->n_in != 1 || s->n_out != 1))) {
+	if (r->bad || !s->name || !s->label || !tactic || (!s->op && !s->tail && !s->parts && (s->n_in != 1 || s->n_out != 1))) {
 		wrong(r, "a step is incomplete");
 		return;
 	}
@@ -279,7 +307,7 @@ static void take_value(reader *r, plan_value *v)
 	if (v->layout != LAYOUT_PLAIN && (v->type.rank > LAYOUT_MAX_RANK || (v->type.dtype != OG_F32 && v->type.dtype != r->p->precision.storage))) wrong(r, "a value cannot have its layout");
 	v->bytes = r->bad ? 0 : layout_bytes(&v->type, v->layout, r->p->backend->lanes());
 	if (v->bytes > PTRDIFF_MAX) wrong(r, "a shape is too large");
-	v->place = (plan_place)take_int(r, PLAN_INPUT, PLAN_ARENA);
+	v->place = (plan_place)take_int(r, PLAN_NOWHERE, PLAN_ARENA);
 	v->slot = take_int(r, 0, INT32_MAX);
 	v->alias = take_int(r, -1, r->p->n_values - 1);
 	v->offset = take_u64(r);

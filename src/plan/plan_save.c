@@ -84,6 +84,17 @@ static void put_program(writer *w, const program *p)
 	}
 }
 
+/* What of a part is not in its step. */
+static void put_part(writer *w, const backend_node *n)
+{
+	put_int(w, n->n_in);
+	put_int(w, n->n_anchor_in);
+	put_op(w, n->op);
+	for (int i = 0; i < plan_count_attributes(n->op); i++) put_attribute(w, &n->attr[i]);
+	put_program(w, n->tail);
+	put_tensor(w, n->out);
+}
+
 static void put_step(writer *w, const plan_step *s)
 {
 	put_string(w, s->name);
@@ -97,6 +108,8 @@ static void put_step(writer *w, const plan_step *s)
 	put_op(w, s->op);
 	for (int i = 0; i < plan_count_attributes(s->op); i++) put_attribute(w, &s->attr[i]);
 	put_program(w, s->tail);
+	put_int(w, s->parts != NULL);
+	for (int i = 0; s->parts && i < 2; i++) put_part(w, &s->parts[i]);
 	put_u64(w, s->packed ? s->kernel.packed_bytes : 0);
 	if (s->packed) put_weights(w, s->kernel.packed_bytes);
 	put_double(w, s->bytes);

@@ -5,7 +5,7 @@ void plan_step_node(backend_node *n, const plan_step *s)
 {
 	*n = (backend_node){ .name = s->name, .op = s->op, .attr = s->attr, .n_in = s->n_in, .n_anchor_in = s->n_anchor_in,
 	                     .n_out = s->n_out, .in = s->in_types, .out = s->out_types, .tail = s->tail,
-	                     .in_layout = s->in_layouts, .out_layout = s->out_layout };
+	                     .in_layout = s->in_layouts, .out_layout = s->out_layout, .parts = s->parts };
 }
 
 og_status plan_prepare(og_plan *p, plan_step *s, const char *tactic)

@@ -125,6 +125,12 @@ static char *describe(const tactics *t, const backend_node *n, const char *tacti
 	for (int k = 0; k < n->n_in; k++) describe_tensor(&out, &n->in[k], in_layout ? in_layout[k] : LAYOUT_PLAIN);
 	for (int k = 0; k < n->n_out; k++) describe_tensor(&out, &n->out[k], n->out_layout);
 	if (n->tail) describe_tail(&out, n->tail);
+	for (int k = 0; n->parts && k < 2; k++) {
+		describe_op(&out, n->parts[k].op);
+		describe_attributes(&out, &n->parts[k]);
+		describe_tensor(&out, n->parts[k].out, LAYOUT_PLAIN);
+		if (n->parts[k].tail) describe_tail(&out, n->parts[k].tail);
+	}
 	return text_take(&out);
 }
 

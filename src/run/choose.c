@@ -265,6 +265,7 @@ og_status og_plan_build(og_plan **out, const og_model *model, const og_build_opt
 	if (status == OG_OK) status = closed;
 	graph_model_destroy(c.whole);
 	arena_destroy(c.a);
+	if (status == OG_OK && c.o.share) plan_share(c.best, c.o.share);
 	if (status == OG_OK) *out = c.best;
 	else og_plan_free(c.best);
 	return status;
