@@ -22,13 +22,13 @@ ifneq ($(DEBUG),)
 OPT := -O1 -g -DOG_DEBUG
 else
 OPT += -DNDEBUG
-# What does not run while a network runs is compiled for size: folders, and the level of machines without AVX2.
+# Compiled for size: all but the folders whose loops run while a network runs, and the level of machines without AVX2.
 SMALL := -Os
 ifneq ($(findstring clang,$(shell $(CC) --version)),)
 SMALL += -Wno-pass-failed
 endif
 endif
-SMALL_IN := kit report surgery api cuda onnx graph schema optimize
+FAST_IN := base cpu bridge
 BASE := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -I$(B) $(OPT) $(SAN) $(WARN) -fPIC -fvisibility=hidden \
         -ffp-contract=off -fno-asynchronous-unwind-tables -pthread -MMD -MP $(CFLAGS)
 # op files: wrapping integers; strips larger than the base ABI's vectors stay inside one file
@@ -49,12 +49,15 @@ FORMULAS := $(shell grep -lE 'EXPR|KERNELS|ROWS|DEVICE' $(OPS))
 TEMPLATES := $(wildcard src/cpu/*_tmpl.c)
 # what goes into op libraries refers to the library's own list of ops, so it is an archive of its own
 KIT := $(filter-out %/peer_onnxruntime.c,$(wildcard src/bridge/*.c))
-SRC := $(filter-out $(OPS) $(TEMPLATES) $(KIT),$(wildcard src/*/*.c))
+# the backend of Triton Inference Server: a library of its own around the whole of Opgraft
+SERVE := $(wildcard src/serve/*.c)
+SRC := $(filter-out $(OPS) $(TEMPLATES) $(KIT) $(SERVE),$(wildcard src/*/*.c))
 CLI := $(wildcard cli/*.c)
 UNIT := $(wildcard tests/unit/test_*.c)
 TOOLS := $(wildcard tests/tools/*.c)
 
 KIT_OBJ := $(KIT:%.c=$(B)/%.o)
+SERVE_OBJ := $(SERVE:%.c=$(B)/%.o)
 OBJ := $(SRC:%.c=$(B)/%.o) $(OPS:%.c=$(B)/%.o) \
        $(foreach i,$(ISAS) ref,$(B)/ops_$(i).o) \
        $(foreach i,$(ISAS),$(TEMPLATES:%.c=$(B)/%.$(i).o))
@@ -63,13 +66,14 @@ TOOLS_BIN := $(TOOLS:tests/tools/%.c=$(B)/tests/%)
 
 MAKEFLAGS += --no-builtin-rules
 JOBS ?= $(shell nproc)
-.PHONY: all lib units demo test docs install uninstall clean help setup-test fuzz bench FORCE
-all: $(B)/opgraft $(B)/libopgraft.so $(B)/libopgraft_kit.a $(B)/include $(B)/opgraft.pc
+.PHONY: all lib units demo test test-tensorflow docs install uninstall clean help setup-test fuzz bench FORCE
+all: $(B)/opgraft $(B)/libopgraft.so $(B)/libopgraft_kit.a $(B)/libtriton_opgraft.so $(B)/include $(B)/opgraft.pc
 
 help:
 	@echo "make            the library and the command, in $(B)/"
 	@echo "make demo       build, then tell the LeNet-5 story on real digits"
 	@echo "make test       set up what the tests need, run them all"
+	@echo "make test-tensorflow   what needs the real TensorFlow, in an environment of its own"
 	@echo "make docs       write docs/ops.md and docs/conformance.md anew"
 	@echo "make bench      networks beside other runtimes, into docs/results.md (QUICK=1: a part of it)"
 	@echo "make fuzz       fuzz the readers for a minute each (clang)"
@@ -101,7 +105,7 @@ $(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: $(wildcard src/cuda/*.cuh sr
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(OPFLAGS) $(if $(filter $<,$(FORMULAS)),$(SMALL),-DOP_NO_TEXT) -c -o $@ $<
+	$(CC) $(BASE) $(OPFLAGS) $(SMALL) $(if $(filter $<,$(FORMULAS)),,-DOP_NO_TEXT) -c -o $@ $<
 $(foreach i,$(ISAS) ref,$(B)/ops_$(i).o): $(B)/ops_%.o: $(B)/ops_all.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(OPFLAGS) $(LANES_$*) -c -o $@ $<
@@ -113,7 +117,7 @@ endef
 $(foreach i,$(ISAS),$(eval $(call template_rule,$(i))))
 $(B)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(if $(filter $(SMALL_IN:%=src/%/),$(dir $<)),$(SMALL)) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
+	$(CC) $(BASE) $(if $(filter $(FAST_IN:%=src/%/),$(dir $<)),,$(SMALL)) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -c -o $@ $<
@@ -137,13 +141,19 @@ $(B)/opgraft.pc: FORCE
 $(B)/libopgraft_kit.a: $(KIT_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $(KIT_OBJ)
+# Its undefined symbols are the server's. It stays loaded, since op libraries do.
+$(B)/libtriton_opgraft.so: $(SERVE_OBJ) $(B)/libopgraft.a
+	$(CC) $(SAN) -shared -Wl,-soname,libtriton_opgraft.so -Wl,-z,nodelete -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,--gc-sections -o $@ \
+		$(SERVE_OBJ) $(B)/libopgraft.a $(LIBS)
 lib: $(B)/libopgraft.a $(B)/libopgraft_kit.a
 
 # ---- tests and tools ----------------------------------------------------------------------------
 units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels $(B)/tools/check_rows $(B)/tools/check_onnxruntime_cuda $(B)/tools/check_tensor
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft_kit.a $(B)/libopgraft.a
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(B)/libopgraft_kit.a $(B)/libopgraft.a -lcmocka $(LIBS)
+	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(UNIT_OBJ) $(B)/libopgraft_kit.a $(B)/libopgraft.a -lcmocka $(LIBS)
+$(B)/tests/unit/test_serve: UNIT_OBJ := $(SERVE_OBJ)
+$(B)/tests/unit/test_serve: $(SERVE_OBJ)
 $(B)/tests/%: tests/tools/%.c $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -o $@ $< $(B)/libopgraft.a $(LIBS)
@@ -172,6 +182,16 @@ test: setup-test
 	$(MAKE) -j$(JOBS) all units
 	$(PY) -m pytest -q -ra --durations=10 tests
 
+# What compares with the real TensorFlow, which is large: in a Python environment of its own.
+TENSORFLOW_VENV := build/venv-tensorflow
+$(TENSORFLOW_VENV)/.ready: tests/tensorflow/requirements.txt
+	python3 -m venv $(TENSORFLOW_VENV)
+	$(TENSORFLOW_VENV)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+test-tensorflow: $(TENSORFLOW_VENV)/.ready
+	$(MAKE) -j$(JOBS) all units
+	$(TENSORFLOW_VENV)/bin/python -m pytest -q -ra --durations=10 tests/tensorflow
+
 docs: setup-test all $(B)/tools/opsdoc
 	$(B)/tools/opsdoc > docs/ops.md
 	$(PY) tools/conformance.py --build $(B) --out docs/conformance.md
@@ -196,11 +216,14 @@ bench: all $(B)/bench/kernels $(B)/bench/calls.so $(BENCH_VENV)/.ready
 # inputs stay in build/fuzz. A file may ask for more memory than there is: that has to be refused.
 FUZZ_SECONDS ?= 60
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TENSORFLOW := frozen.pb frozen.pbtxt library.pb functions/saved_model.pb variables_ref/saved_model.pb \
+                   variables_ref/variables/variables.index keras/variables/variables.index
 FUZZ_SEEDS := $(patsubst tests/fuzz/seeds/%.txt,%,$(wildcard tests/fuzz/seeds/*.txt))
 fuzz:
 	$(MAKE) B=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined lib build/fuzz/opgraft $(FUZZERS:%=build/fuzz/fuzz_%)
 	mkdir -p $(FUZZERS:%=build/fuzz/corpus_%)
 	cp tests/graph/*.txt tests/fuzz/seeds/*.txt build/fuzz/corpus_text/
+	for f in $(FUZZ_TENSORFLOW); do cp tests/tensorflow/read/$$f build/fuzz/corpus_tf/$$(echo $$f | tr / -); done
 	for s in $(FUZZ_SEEDS); do \
 		build/fuzz/opgraft graft tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_onnx/$$s -q --map Relu=Swish && \
 		build/fuzz/opgraft build tests/fuzz/seeds/$$s.txt -o build/fuzz/corpus_plan/$$s -q --threads 1 && \
@@ -229,7 +252,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h $(DESTDIR)$(PREFIX)/share/opgraft
 
 %.d: ;
--include $(OBJ:.o=.d) $(KIT_OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)
+-include $(OBJ:.o=.d) $(KIT_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)
 
 clean:
 	rm -rf $(B)

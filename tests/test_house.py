@@ -10,9 +10,12 @@ from onnx import TensorProto, helper
 
 from conftest import BUILD, ROOT
 
-ENTRIES = {"getCreators", "setLoggerFinder", "RegisterCustomOps"}      # of op libraries, named by those who load them
+# of op libraries and of the backend for Triton, named by those who load them
+BACKEND = {f"TRITONBACKEND_{name}" for name in ("Initialize", "Finalize", "ModelInitialize", "ModelFinalize", "ModelInstanceInitialize",
+                                                "ModelInstanceFinalize", "ModelInstanceExecute")}
+ENTRIES = {"getCreators", "setLoggerFinder", "RegisterCustomOps"} | BACKEND
 FOLDERS = ["base", "graph", "ops", "schema", "onnx", "tf", "surgery", "optimize", "backend", "cpu", "cuda", "plan", "run", "bridge",
-           "kit", "report", "api"]
+           "kit", "report", "api", "serve"]
 BUILT = {"ops.inc"}          # headers that make writes
 SOURCES = sorted(path for path in (ROOT / "src").glob("*/*") if path.suffix in (".c", ".h"))
 HEADERS = sorted((ROOT / "include").glob("**/*.h"))
@@ -99,6 +102,10 @@ def test_the_shared_library_shows_og_only():
     names = [name for _, name in symbols("-D", BUILD / "libopgraft.so")]
     assert "og_version" in names
     assert [name for name in names if not name.startswith("og_")] == []
+
+
+def test_the_backend_shows_what_the_server_calls():
+    assert {name for _, name in symbols("-D", BUILD / "libtriton_opgraft.so")} == BACKEND
 
 
 def compile_alone(compiler, header, *flags):

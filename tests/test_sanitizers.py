@@ -12,7 +12,7 @@ from conftest import BUILD, LENET5, ROOT
 pytestmark = pytest.mark.skipif(BUILD != ROOT / "build", reason="another build is being tested")
 
 UNITS = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
-THREADED = ["test_thread", "test_plan", "test_cpu"]
+THREADED = ["test_thread", "test_plan", "test_cpu", "test_serve"]
 EVERY = 5                    # one node test of so many
 ENVIRONMENT = {**os.environ, "OPGRAFT_SAMPLE": "16",
                "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=86:allocator_may_return_null=1",
