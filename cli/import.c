@@ -6,7 +6,22 @@
 
 enum { MOST = 64 };
 
-typedef struct wanted { og_binding inputs[MOST]; const char *outputs[MOST]; char *names[MOST]; int n_inputs, n_outputs; } wanted;
+typedef struct wanted {
+	og_binding inputs[MOST]; int n_inputs;
+	const char *outputs[MOST]; int n_outputs;
+	char *names[2 * MOST]; int n_names;          /* to be freed */
+} wanted;
+
+/* A copy without ":0", which is TensorFlow's way to say the first output. NULL: no memory, which was told. */
+static char *copy_name(wanted *w, const char *name)
+{
+	size_t n = strlen(name);
+	char *own = malloc(n + 1);
+	if (!own) return cli_tell(OG_NO_MEMORY, "there is no memory for the names"), NULL;
+	strcpy(own, name);
+	if (n > 2 && !strcmp(own + n - 2, ":0")) own[n - 2] = '\0';
+	return w->names[w->n_names++] = own;
+}
 
 /* "1x224x224x3", with ? for a dimension that stays open. */
 static bool read_shape(const char *s, og_binding *b)
@@ -22,19 +37,20 @@ static bool read_shape(const char *s, og_binding *b)
 	return false;
 }
 
-/* NAME or NAME:SHAPE. "conv:0" is TensorFlow's way to say "conv". */
+/* NAME or NAME:SHAPE. A number behind a colon alone is an output's: "split:1". */
 static bool read_input(const cli_args *a, const char *value, wanted *w)
 {
-	og_binding *b = &w->inputs[w->n_inputs];
-	char *name = w->names[w->n_inputs] = malloc(strlen(value) + 1);
-	if (!name) return cli_tell(OG_NO_MEMORY, "there is no memory for the names"), false;
-	strcpy(name, value);
-	*b = (og_binding){ .name = name, .rank = -1 };
-	w->n_inputs++;
-	char *colon = strrchr(name, ':');
-	if (!colon || !strcmp(colon, ":0")) return true;
-	if (!read_shape(colon + 1, b)) return cli_usage(a, "--input takes NAME or NAME:1x224x224x3, not '%s'", value), false;
-	*colon = '\0';
+	og_binding b = { .rank = -1 };
+	char *name = copy_name(w, value), *colon = name ? strrchr(name, ':') : NULL;
+	if (!name) return false;
+	if (colon && colon[1 + strspn(colon + 1, "0123456789")]) {
+		if (!read_shape(colon + 1, &b))
+			return cli_usage(a, "--input takes NAME or NAME:1x224x224x3, not '%s'", value), false;
+		*colon = '\0';
+		if (!(name = copy_name(w, name))) return false;
+	}
+	b.name = name;
+	w->inputs[w->n_inputs++] = b;
 	return true;
 }
 
@@ -42,12 +58,12 @@ static bool read_options(const cli_args *a, wanted *w)
 {
 	const char *value;
 	for (int k = 0; (value = cli_option_nth(a, "--input", k)); k++) {
-		if (k == MOST) return cli_usage(a, "more than %d inputs can't be given", MOST), false;
+		if (2 * k == MOST) return cli_usage(a, "more than %d inputs can't be given", MOST / 2), false;
 		if (!read_input(a, value, w)) return false;
 	}
 	for (int k = 0; (value = cli_option_nth(a, "--output", k)); k++) {
 		if (k == MOST) return cli_usage(a, "more than %d outputs can't be given", MOST), false;
-		w->outputs[w->n_outputs++] = value;
+		if (!(w->outputs[w->n_outputs++] = copy_name(w, value))) return false;
 	}
 	return true;
 }
@@ -69,12 +85,14 @@ static og_status import(const cli_args *a, const wanted *w, const char *path)
 	og_model *model;
 	char *text = NULL;
 	const og_import_options options = {
-		.size = sizeof options, .inputs = w->inputs, .n_inputs = w->n_inputs, .outputs = w->outputs, .n_outputs = w->n_outputs,
+		.size = sizeof options, .inputs = w->inputs, .n_inputs = w->n_inputs, .outputs = w->outputs,
+		.n_outputs = w->n_outputs,
 		.signature = cli_option_value(a, "--signature"), .tag = cli_option_value(a, "--tag"),
 	};
 	og_status status = og_model_import_tensorflow(&model, a->files[0], &options);
 	if (status == OG_OK) status = og_model_save(model, path);
-	if (status == OG_OK && (a->json || !a->quiet)) status = og_model_describe(&text, model, a->json ? OG_JSON : OG_TEXT);
+	if (status == OG_OK && (a->json || !a->quiet))
+		status = og_model_describe(&text, model, a->json ? OG_JSON : OG_TEXT);
 	if (text) printf("%s%s", text, a->json ? "\n" : "");
 	og_text_free(text);
 	og_model_free(model);
@@ -93,15 +111,16 @@ static int run(const cli_args *a)
 		og_status done = import(a, &w, path);
 		status = done == OG_OK ? 0 : cli_fail(done);
 	}
-	for (int k = 0; k < w.n_inputs; k++) free(w.names[k]);
+	for (int k = 0; k < w.n_names; k++) free(w.names[k]);
 	return status;
 }
 
 const cli_verb cli_verb_import = {
 	.name = "import", .usage = "FROZEN.pb|FOLDER -o MODEL.onnx", .what = "a TensorFlow graph as an ONNX model",
-	.more = "Takes a frozen graph (binary .pb or text .pbtxt), a .meta file with its checkpoint\n"
-	        "or a SavedModel folder. Names stay; inputs and outputs keep TensorFlow's layout,\n"
-	        "between them convolutions have channels in front. docs/tensorflow.md has the rest.\n\n"
+	.more = "Takes a frozen graph (binary .pb or text .pbtxt), a .meta file with its\n"
+	        "checkpoint or a SavedModel folder. Names stay; inputs and outputs keep\n"
+	        "TensorFlow's layout, between them convolutions have channels in front.\n"
+	        "docs/tensorflow.md has the rest.\n\n"
 	        "Examples:\n"
 	        "  opgraft import frozen.pb -o net.onnx\n"
 	        "  opgraft import frozen.pb -o net.onnx --input x:1x224x224x3 --output logits\n"

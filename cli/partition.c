@@ -9,8 +9,8 @@ static int run(const cli_args *a)
 	og_model *model = NULL;
 	char *list = NULL, *out = NULL;
 	const char *libraries[CLI_MAX_ARGS], *nodes = cli_option_value(a, "--nodes");
-	og_partition_options o = { .size = sizeof o, .runtime = cli_option_value(a, "--for"), .fallback = cli_option_value(a, "--fallback"),
-	                           .folder = cli_option_value(a, "-o"), .libraries = libraries };
+	og_partition_options o = { .size = sizeof o, .runtime = cli_option_value(a, "--for"),
+	                           .fallback = cli_option_value(a, "--fallback"), .folder = cli_option_value(a, "-o"), .libraries = libraries };
 	if (!cli_files(a, 1, 1, "a model file")) return OG_USAGE;
 	if (!o.runtime) return cli_usage(a, "--for tensorrt, onnxruntime, opgraft or reference is needed");
 	if (!cli_option_int(a, "--min-nodes", 1, 1 << 30, &o.min_nodes)) return OG_USAGE;

@@ -200,7 +200,8 @@ static og_status read_inputs(const cli_args *a, const og_manifest *m, og_tensor 
 static og_status run_pieces(const cli_args *a, og_manifest *m, og_tensor *const *inputs, og_tensor **outputs)
 {
 	const char *libraries[CLI_MAX_ARGS];
-	og_manifest_options o = { .size = sizeof o, .device = cli_option_value(a, "--device"), .precision = cli_option_value(a, "--precision"),
+	og_manifest_options o = { .size = sizeof o, .device = cli_option_value(a, "--device"),
+	                          .precision = cli_option_value(a, "--precision"),
 	                          .no_fuse = cli_option_value(a, "--no-fuse") != NULL, .batching = cli_option_value(a, "--batching"),
 	                          .timing = OG_TIMING_CACHED, .timing_cache = "", .libraries = libraries };
 	if (!cli_option_int(a, "--threads", 1, 256, &o.threads)) return OG_USAGE;
@@ -237,7 +238,8 @@ static og_status run_manifest(const cli_args *a)
 	if (status != OG_OK) return status;
 	int n_in = og_manifest_inputs(m), n_out = og_manifest_outputs(m);
 	og_tensor **inputs = calloc((size_t)n_in + 1, sizeof *inputs);
-	answer got = { .names = calloc((size_t)n_out + 1, sizeof *got.names), .tensors = calloc((size_t)n_out + 1, sizeof *got.tensors), .n = n_out };
+	answer got = { .names = calloc((size_t)n_out + 1, sizeof *got.names),
+	               .tensors = calloc((size_t)n_out + 1, sizeof *got.tensors), .n = n_out };
 	if (!inputs || !got.names || !got.tensors) status = OG_NO_MEMORY;
 	for (int k = 0; k < n_out && status == OG_OK; k++) {
 		status = og_manifest_output(m, k, &v);

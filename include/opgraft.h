@@ -333,7 +333,7 @@ typedef struct og_partition_options {
 	 * not here takes all others. NULL: none. */
 	const char *refuse;
 	const char *folder;          /* where to write the pieces and manifest.json; NULL: nothing is written */
-	const char *const *libraries; int n_libraries;   /* op libraries that the runtimes load */
+	const char *const *libraries; int n_libraries;   /* op libraries that other runtimes load; Opgraft's own: og_ops_load */
 } og_partition_options;
 /* Says which nodes a runtime can take and why not the others, and cuts the network into pieces that can run one after
  * the other: as many nodes as it takes go to the runtime, and no cut that does so has fewer pieces. What hangs on constants only

@@ -3,6 +3,7 @@ and what is refused. tests/tensorflow/ has the same against TensorFlow itself, a
 import collections
 import functools
 import json
+import re
 
 import numpy as np
 import onnx
@@ -88,3 +89,176 @@ def test_an_op_gives_what_tensorflow_gave(tmp_path, name):
     for runner in (run_model, onnxruntime_values):
         for y, got in zip(outputs, runner(tmp_path, path, feeds, outputs) or []):
             assert close(got, values[y]), f"{runner.__name__}, {y}: {got} but TensorFlow has {values[y]}"
+
+
+@pytest.mark.parametrize("group", recorded()[1])
+def test_all_that_nobody_reads_is_an_output(tmp_path, group):
+    wanted = {name for case in recorded()[1][group].values() for name in case if not is_input(name)}
+    assert {y["name"] for y in ok_json("import", FOLDER / f"{group}.pb", "-o", tmp_path / "all.onnx")["outputs"]} == wanted
+
+
+def test_every_converter_is_tested():
+    """tests/tensorflow/ has the ops that come with variables only."""
+    assert set(ok("import", "--list").split()) - set(recorded()[0]["ops"]) == {"ResourceGather"}
+
+
+def test_the_page_lists_what_is_taken():
+    page = (ROOT / "docs" / "tensorflow.md").read_text()
+    listed = re.search(r"<!-- ops -->\n(.*?)<!-- end -->", page, re.DOTALL)[1].split()
+    assert listed == ok("import", "--list").split()
+
+
+# ---- graphs in text form ---------------------------------------------------------------------------
+
+def attribute(value):
+    if isinstance(value, bool):
+        return f"b: {str(value).lower()}"
+    if isinstance(value, int):
+        return f"i: {value}"
+    if isinstance(value, float):
+        return f"f: {value}"
+    if isinstance(value, str):
+        return value if value.startswith("type:") else f's: "{value}"'
+    if isinstance(value, list):
+        return "list { " + " ".join(f"i: {n}" for n in value) + " }"
+    kind = {"float32": "DT_FLOAT", "int32": "DT_INT32"}[value.dtype.name]
+    data = "".join(f"\\{byte:03o}" for byte in value.tobytes())
+    shape = " ".join(f"dim {{ size: {n} }}" for n in value.shape)
+    return f'tensor {{ dtype: {kind} tensor_shape {{ {shape} }} tensor_content: "{data}" }}'
+
+
+def node(name, op, *inputs, **attributes):
+    words = [f'name: "{name}" op: "{op}"', *(f'input: "{x}"' for x in inputs)]
+    words += [f'attr {{ key: "{key}" value {{ {attribute(value)} }} }}' for key, value in attributes.items()]
+    return f"node {{ {' '.join(words)} }}\n"
+
+
+def placeholder(name, *shape):
+    dims = " ".join(f"dim {{ size: {n} }}" for n in shape)
+    return (f'node {{ name: "{name}" op: "Placeholder" attr {{ key: "dtype" value {{ type: DT_FLOAT }} }} '
+            f'attr {{ key: "shape" value {{ shape {{ {dims} }} }} }} }}\n')
+
+
+def constant(name, value):
+    return node(name, "Const", dtype="type: DT_FLOAT" if value.dtype == np.float32 else "type: DT_INT32", value=value)
+
+
+def convolution(name, x, filters, **more):
+    return constant(f"{name}/filter", filters) + node(name, "Conv2D", x, f"{name}/filter", **{
+        "T": "type: DT_FLOAT", "strides": [1, 1, 1, 1], "padding": "SAME", "data_format": "NHWC", **more})
+
+
+def write(folder, *parts):
+    path = folder / "graph.pbtxt"
+    path.write_text("".join(parts))
+    return path
+
+
+FILTERS = np.arange(3 * 3 * 2 * 2, dtype=np.float32).reshape(3, 3, 2, 2) / 10
+
+
+def two_layers(folder):
+    return write(folder, placeholder("x", -1, 8, 8, 2), convolution("conv1", "x", FILTERS), node("act1", "Relu", "conv1", T="type: DT_FLOAT"),
+                 convolution("conv2", "act1", FILTERS), node("act2", "Relu", "conv2"))
+
+
+def test_names_and_layouts_stay(tmp_path):
+    path, _ = imported(tmp_path, two_layers(tmp_path))
+    graph = onnx.load(path).graph
+    names = {n.name: n.op_type for n in graph.node}
+    assert {name: names[name] for name in ("conv1", "act1", "conv2", "act2")} == {
+        "conv1": "Conv", "act1": "Relu", "conv2": "Conv", "act2": "Relu"}
+    assert list(names.values()).count("Transpose") == 2             # in and out
+    about = ok_json("info", path)
+    assert [x["shape"] for x in about["inputs"]] == [["N", 8, 8, 2]] and [y["shape"] for y in about["outputs"]] == [["N", 8, 8, 2]]
+
+
+def layered(folder, first, padding):
+    """Convolution, bias, pool and normalisation with channels first or last."""
+    def order(n, c, h, w):
+        return [n, c, h, w] if first else [n, h, w, c]
+    kind = "NCHW" if first else "NHWC"
+    rows = np.arange(8, dtype=np.float32).reshape(4, 2) / 8 + 0.5
+    return write(folder, placeholder("x", *order(-1, 2, 9, 8)),
+                 convolution("conv", "x", FILTERS, strides=order(1, 1, 2, 1), padding=padding, data_format=kind), constant("b", rows[0]),
+                 node("bias", "BiasAdd", "conv", "b", data_format=kind), node("act", "Relu", "bias"),
+                 node("pool", "MaxPool", "act", ksize=order(1, 1, 2, 3), strides=order(1, 1, 2, 2), padding=padding, data_format=kind),
+                 *(constant(f"p{k}", row) for k, row in enumerate(rows)),
+                 node("y", "FusedBatchNormV3", "pool", "p0", "p1", "p2", "p3", epsilon=0.001, is_training=False, data_format=kind))
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_channels_first_are_taken_as_they_are(tmp_path, padding):
+    """TensorFlow computes such convolutions on a GPU only, so what it says of the other layout is compared with."""
+    x = np.random.default_rng(0).normal(0, 1, (3, 9, 8, 2)).astype(np.float32)
+    last, _ = imported(tmp_path, layered(tmp_path, False, padding))
+    wanted = run_model(tmp_path, last, {"x": x}, ["y"])[0]
+    first, _ = imported(tmp_path, layered(tmp_path, True, padding))
+    assert "Transpose" not in {n.op_type for n in onnx.load(first).graph.node}
+    got = run_model(tmp_path, first, {"x": np.ascontiguousarray(x.transpose(0, 3, 1, 2))}, ["y"])[0]
+    assert close(got.transpose(0, 2, 3, 1), wanted)
+
+
+def test_inputs_and_outputs_as_told(tmp_path):
+    graph = two_layers(tmp_path)
+    about = ok_json("import", graph, "-o", tmp_path / "a.onnx", "--input", "x:3x8x8x2", "--output", "act1")
+    assert [x["shape"] for x in about["inputs"]] == [[3, 8, 8, 2]]
+    assert [(y["name"], y["shape"]) for y in about["outputs"]] == [("act1", [3, 8, 8, 2])]
+    about = ok_json("import", graph, "-o", tmp_path / "b.onnx", "--input", "act1:0:1x?x8x2")
+    assert [x["name"] for x in about["inputs"]] == ["act1"] and about["ops"]["Conv"] == 1
+    assert ok("import", graph, "-o", tmp_path / "c.onnx", "-q") == ""
+    assert "conv9" in refused(5, "import", graph, "-o", tmp_path / "d.onnx", "--output", "conv9")
+    for wrong in ("x:1x8x8", "x:1x9x8x2"):
+        assert "'x'" in refused(2, "import", graph, "-o", tmp_path / "d.onnx", "--input", wrong)
+    refused(2, "import", graph, "-o", tmp_path / "d.onnx", "--input", "x:1xx8")
+    refused(2, "import", graph)
+    assert not (tmp_path / "d.onnx").exists()
+
+
+def test_an_unknown_op_is_named_with_what_to_do(tmp_path):
+    graph = write(tmp_path, placeholder("x", 2, 3), node("act", "Relu", "x"), node("odd", "Frobnicate", "act", beta=1.5), node("y", "Neg", "odd"))
+    sentence = refused(4, "import", graph, "-o", tmp_path / "a.onnx")
+    assert all(word in sentence for word in ("'odd'", "Frobnicate", "--ops", "--output act"))
+    ok("import", graph, "-o", tmp_path / "a.onnx", "--output", "act", "-q")
+
+
+def test_an_op_of_a_library_is_taken_by_its_name(tmp_path):
+    source, library = tmp_path / "scaled_cube.c", tmp_path / "scaled_cube.so"
+    source.write_text("""#include "opgraft/op.h"
+EXPR v scaled_cube(v x, float scale) { return x * x * x * scale; }
+MAP(scaled_cube, 1, 1)
+OP(scaled_cube, .name = "ScaledCube", .domain = "mine", .since = 1, .doc = "The third power, scaled.", .inputs = "x:T", .outputs = "y:T",
+   .types = "T=f32", ATTRS(OG_FLOAT("scale", 1)), MAPS(scaled_cube))
+""")
+    ok("op", "build", source, "-o", library, "--no-cuda", "-q", timeout=600)
+    graph = write(tmp_path, placeholder("x", 2, 3), node("cube", "ScaledCube", "x", scale=0.5, T="type: DT_FLOAT"))
+    assert "ScaledCube" in refused(4, "import", graph, "-o", tmp_path / "a.onnx")
+    ok("import", graph, "-o", tmp_path / "a.onnx", "--ops", library, "-q")
+    x = np.linspace(-2, 2, 6, dtype=np.float32).reshape(2, 3)
+    np.save(tmp_path / "x.npy", x)
+    ok("run", tmp_path / "a.onnx", "--ops", library, "--input", f"x={tmp_path}/x.npy", "--output", f"cube={tmp_path}/y.npy", "-q")
+    assert np.allclose(np.load(tmp_path / "y.npy"), x ** 3 / 2)
+
+
+@pytest.mark.parametrize("parts, words", [
+    ([placeholder("x", 2, 3), constant("w", np.zeros((4, 5), np.float32)), node("y", "MatMul", "x", "w")], ["'y' (MatMul)"]),
+    ([placeholder("x", 2, 3), node("a", "AddV2", "x", "b"), node("b", "Relu", "a"), node("y", "Neg", "b")], ["cycl"]),
+    ([placeholder("x", 2, 3), node("y", "Relu", "z")], ["'z'"]),
+    ([placeholder("x", 2, 8, 8, 3), convolution("y", "x", FILTERS)], ["'y' (Conv2D)", "3 channels"]),
+    ([placeholder("x", 2, 8, 8, 2), convolution("y", "x", FILTERS, strides=[1, 1])], ["'y' (Conv2D)", "strides"]),
+    ([placeholder("x", 2, 3), constant("p", np.array([0, 0], np.int32)), node("y", "Transpose", "x", "p")], ["'y' (Transpose)"]),
+    ([placeholder("x", 2, 3), constant("p", np.array([4, 4], np.int32)), node("y", "Reshape", "x", "p")], ["'y' (Reshape)"]),
+    ([placeholder("x", 2, 3), constant("a", np.array(5, np.int32)), node("y", "Mean", "x", "a")], ["'y' (Mean)", "axis 5"]),
+    ([placeholder("x", 2, 3), node("y", "AddV2", "x")], ["'y'"]),
+    (["node { name: "], []), (["what is this"], []),
+], ids=["shapes", "cycle", "missing", "channels", "strides", "permutation", "elements", "axis", "inputs", "cut off", "no graph"])
+def test_a_wrong_graph_is_status_3(tmp_path, parts, words):
+    sentence = refused(3, "import", write(tmp_path, *parts), "-o", tmp_path / "a.onnx")
+    assert all(word in sentence for word in ["graph.pbtxt", *words]), sentence
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_what_only_a_run_can_tell_is_refused(tmp_path):
+    graph = write(tmp_path, placeholder("x", -1, -1, -1, 2), convolution("y", "x", FILTERS, strides=[1, 2, 2, 1], dilations=[1, 2, 2, 1]))
+    assert "--input" in refused(4, "import", graph, "-o", tmp_path / "a.onnx")
+    ok("import", graph, "-o", tmp_path / "a.onnx", "--input", "x:1x9x9x2", "-q")

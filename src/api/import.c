@@ -17,7 +17,8 @@ static og_status wanted_inputs(wanted *w, arena *a, const og_import_options *o)
 		const og_binding *in = &o->inputs[k];
 		w->names[k] = in->name;
 		if (in->rank < 0) continue;
-		if (in->rank > OG_MAX_RANK) return base_fail(OG_USAGE, "input '%s' can't have %d dimensions", in->name, in->rank);
+		if (in->rank > OG_MAX_RANK)
+			return base_fail(OG_USAGE, "input '%s' can't have %d dimensions", in->name, in->rank);
 		convert_fixed *fixed = &w->fixed[w->n_fixed++];
 		fixed->name = in->name;
 		fixed->shape.rank = in->rank;

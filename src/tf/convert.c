@@ -1,4 +1,5 @@
-/* convert.c -- the nodes of a TensorFlow graph one after the other: inputs, each op by its converter, names, outputs. */
+/* convert.c -- the nodes of a TensorFlow graph one after the other: inputs, each op by its converter, names,
+ * outputs. */
 #include "tf/convert.h"
 
 #include <assert.h>
@@ -161,7 +162,8 @@ int convert_int_list(convert *c, const tf_node *n, const char *name, int64_t *ou
 	const int64_t *ints = NULL;
 	size_t count = 0;
 	convert_failed(c, tf_ints(n, name, &ints, &count));
-	if (count > CONVERT_MAX_LIST) convert_refuse(c, "its attribute '%s' has more than %d entries", name, CONVERT_MAX_LIST);
+	if (count > CONVERT_MAX_LIST)
+		convert_refuse(c, "its attribute '%s' has more than %d entries", name, CONVERT_MAX_LIST);
 	if (c->status != OG_OK || !count) return 0;
 	memcpy(out, ints, count * sizeof *out);
 	return (int)count;
@@ -182,7 +184,8 @@ int convert_const_list(convert *c, int k, const char *what, int64_t *out)
 		return 0;
 	}
 	for (int i = 0; i < n; i++)
-		if (out[i] < 0) convert_refuse(c, "its %s is known only when it runs; fix the inputs' shapes with --input NAME:SHAPE", what);
+		if (out[i] < 0)
+			convert_refuse(c, "its %s is known only when it runs; fix the inputs' shapes with --input NAME:SHAPE", what);
 	return c->status == OG_OK ? n : 0;
 }
 
@@ -212,9 +215,24 @@ int convert_const_axis(convert *c, int k, int rank)
 int convert_rank(convert *c, const graph_value *v)
 {
 	if (c->status == OG_OK && v->rank < 0)
-		convert_refuse(c, "the number of dimensions of '%s' is not known; give the shape of the inputs with --input NAME:SHAPE",
-		               v->name);
+		convert_refuse(c, "the rank of '%s' is not known; give the shape of the inputs with --input NAME:SHAPE", v->name);
 	return c->status == OG_OK ? v->rank : 0;
+}
+
+/* ---- names ---------------------------------------------------------------------------------------------- */
+
+/* Gives a value a name that another one may have, which then gets a fresh one; an input keeps its own. */
+static og_status claim_name(convert *c, graph_value *v, const char *name)
+{
+	graph_value *other = graph_value_find(c->g, name);
+	if (other == v) return OG_OK;
+	if (other) {
+		char *fresh = graph_fresh_name(c->g, name);
+		NEED(fresh);
+		if (other->is_input || other->is_output) return graph_value_rename(v, fresh);
+		TRY(graph_value_rename(other, fresh));
+	}
+	return graph_value_rename(v, name);
 }
 
 /* ---- inputs of the graph -------------------------------------------------------------------------------- */
@@ -268,7 +286,8 @@ static og_status fix_shapes(tf_graph *t, const convert_fixed *fixed, int n)
 	for (int k = 0; k < n; k++) {
 		tf_port *port = NULL;
 		for (int i = 0; i < t->n_inputs; i++)
-			if (!strcmp(t->inputs[i].name, fixed[k].name) || !strcmp(t->inputs[i].value.node->name, fixed[k].name)) port = &t->inputs[i];
+			if (!strcmp(t->inputs[i].name, fixed[k].name) || !strcmp(t->inputs[i].value.node->name, fixed[k].name))
+				port = &t->inputs[i];
 		if (!port) return base_fail(OG_USAGE, "there is no input '%s' to give a shape to", fixed[k].name);
 		TRY(fix_shape(port, &fixed[k]));
 	}
@@ -282,9 +301,10 @@ static og_status add_input(convert *c, const tf_port *port)
 	og_dtype dtype = port->dtype;
 	if (dtype == OG_NONE) TRY(tf_type(port->value.node, "dtype", &dtype));
 	if (dtype == OG_NONE || dtype == OG_STRING)
-		return base_fail(OG_UNSUPPORTED, "input '%s' holds no numbers; say which values are the inputs with --input NAME", port->name);
+		return base_fail(OG_UNSUPPORTED, "input '%s' holds no numbers; say what the inputs are with --input NAME", port->name);
 	TRY(open_dims(c, dims, port->name, &port->shape));
-	TRY(graph_value_add(&v, c->g, port->name, dtype, port->shape.rank, dims));
+	TRY(graph_value_add(&v, c->g, NULL, dtype, port->shape.rank, dims));
+	TRY(claim_name(c, v, port->name));
 	TRY(graph_input_add(c->g, v));
 	convert_output(c, 0, v);
 	return c->status;
@@ -300,7 +320,7 @@ static graph_value *constant(convert *c)
 	if (c->status != OG_OK) return v;
 	if (!t) return convert_wrong(c, "the constant has no value");
 	if (t->dtype == OG_NONE || t->dtype == OG_STRING)
-		return convert_refuse(c, "constants that are no numbers can't be taken; cut the network before what reads it with --output NAME");
+		return convert_refuse(c, "a constant of no numbers; cut the network before what reads it with --output NAME");
 	char *name = arena_printf(c->m->a, "%s:value", c->node->name);
 	convert_failed(c, name ? graph_constant_add(&v, c->g, name, t) : base_no_memory());
 	return c->status == OG_OK ? v : c->none;
@@ -324,7 +344,8 @@ static og_status copy_attribute(convert *c, const og_attr *declared, const tf_at
 	const char *name = declared->name;
 	bool number = declared->type == OG_ATTR_FLOAT;
 	switch (a->is_list ? TF_NOTHING : a->kind) {
-	case TF_INT: case TF_BOOL: return number ? graph_attr_set_float(n, name, (float)a->ints[0]) : graph_attr_set_int(n, name, a->ints[0]);
+	case TF_INT: case TF_BOOL:
+		return number ? graph_attr_set_float(n, name, (float)a->ints[0]) : graph_attr_set_int(n, name, a->ints[0]);
 	case TF_FLOAT: return graph_attr_set_float(n, name, a->floats[0]);
 	case TF_STRING: return graph_attr_set_string(n, name, (const char *)a->strings[0].p);
 	case TF_TYPE: return graph_attr_set_int(n, name, a->types[0]);
@@ -337,14 +358,20 @@ static og_status copy_attribute(convert *c, const og_attr *declared, const tf_at
 	return c->status;
 }
 
-static graph_value *custom(convert *c, const og_op *op)
+/* Begins a node that takes the inputs as they are. */
+static void begin_same(convert *c, const char *type)
 {
 	graph_value *in[CONVERT_MAX_LIST];
 	int n = c->node->n_in;
-	if (n > CONVERT_MAX_LIST) return convert_refuse(c, "it has more than %d inputs", CONVERT_MAX_LIST);
-	for (int k = 0; k < n; k++) in[k] = convert_in(c, k);
+	if (n > CONVERT_MAX_LIST) convert_refuse(c, "it has more than %d inputs", CONVERT_MAX_LIST);
+	for (int k = 0; k < n && c->status == OG_OK; k++) in[k] = convert_in(c, k);
+	convert_begin(c, type, in, n);
+}
+
+static graph_value *custom(convert *c, const og_op *op)
+{
 	convert_failed(c, graph_opset_require(c->m, schema_domain(op), op->since));
-	convert_begin(c, op->name, in, n);
+	begin_same(c, op->name);
 	if (c->status != OG_OK) return c->none;
 	c->begun->domain = schema_domain(op);
 	c->begun->op = op;
@@ -358,24 +385,8 @@ static graph_value *custom(convert *c, const og_op *op)
 static graph_value *unknown(convert *c)
 {
 	const char *before = c->node->n_in ? c->node->in[0].node->name : "NAME";
-	return convert_refuse(c, "Opgraft has no %s; give it an op library that has an op of this name with --ops, or cut the network "
-	                      "before it with --output %s", c->node->op, before);
-}
-
-/* ---- names ------------------------------------------------------------------------------------------------ */
-
-/* Gives a value a name that another one may have, which then gets a fresh one; an input keeps its own. */
-static og_status claim_name(convert *c, graph_value *v, const char *name)
-{
-	graph_value *other = graph_value_find(c->g, name);
-	if (other == v) return OG_OK;
-	if (other) {
-		char *fresh = graph_fresh_name(c->g, name);
-		NEED(fresh);
-		if (other->is_input || other->is_output) return graph_value_rename(v, fresh);
-		TRY(graph_value_rename(other, fresh));
-	}
-	return graph_value_rename(v, name);
+	return convert_refuse(c, "Opgraft has no %s; give it an op library that has an op of this name with --ops, or cut the "
+	                      "network before it with --output %s", c->node->op, before);
 }
 
 /* The node that did the work: behind it only the layout or the type was changed. */
@@ -407,22 +418,23 @@ static og_status name_outputs(convert *c)
 
 /* ---- the whole graph ----------------------------------------------------------------------------------------- */
 
+static graph_value *converted(convert *c)
+{
+	const convert_op *op = find_op(c->node->op);
+	const og_op *own = op ? NULL : library_op(c->node->op);
+	if (!strcmp(c->node->op, "Const")) return constant(c);
+	if (own) return custom(c, own);
+	if (!op) return unknown(c);
+	if (op->build) return op->build(c);
+	begin_same(c, op->onnx);
+	return convert_done(c);
+}
+
 static og_status convert_node(convert *c)
 {
 	const tf_port *port = input_port(c);
-	const convert_op *op = find_op(c->node->op);
-	const og_op *own = op ? NULL : library_op(c->node->op);
-	graph_value *v, *in[CONVERT_MAX_LIST];
-	int n = 0;
 	if (port) return add_input(c, port);
-	if (!strcmp(c->node->op, "Const")) v = constant(c);
-	else if (op && op->build) v = op->build(c);
-	else if (op && c->node->n_in <= CONVERT_MAX_LIST) {
-		for (n = 0; n < c->node->n_in; n++) in[n] = convert_in(c, n);
-		convert_begin(c, op->onnx, in, n);
-		v = convert_done(c);
-	} else v = own ? custom(c, own) : unknown(c);
-	convert_output(c, 0, v);
+	convert_output(c, 0, converted(c));
 	if (c->status == OG_OK) convert_failed(c, name_outputs(c));
 	return c->status;
 }
@@ -446,7 +458,7 @@ static og_status convert_all(convert *c)
 		TRY(convert_node(c));
 	}
 	for (int k = 0; k < t->n_outputs; k++) TRY(add_output(c, &t->outputs[k]));
-	return t->n_outputs ? OG_OK : base_fail(OG_BAD_FILE, "the graph makes nothing; name what it should make with --output NAME");
+	return t->n_outputs ? OG_OK : base_fail(OG_BAD_FILE, "the graph makes nothing; say what it should with --output NAME");
 }
 
 og_status convert_graph(og_model *m, tf_graph *from, const convert_fixed *fixed, int n_fixed)

@@ -1,12 +1,13 @@
 /* convert.h -- from a TensorFlow graph to a graph of ONNX's ops.
  *
- * The nodes are converted in order. A converter is a function that builds the values of a node's outputs from those of its
- * inputs, as an expression: MAKE("Mul", x, MAKE("Sigmoid", x)). It need not check anything: the first failure stays in
- * c->status, from then on nothing is built, and every call returns c->none, a value without type that is in no graph.
+ * The nodes are converted in order. A converter is a function that builds the values of a node's outputs from
+ * those of its inputs, as an expression: MAKE("Mul", x, MAKE("Sigmoid", x)). It need not check anything: the
+ * first failure stays in c->status, from then on nothing is built, and every call returns c->none, a value
+ * without type that is in no graph.
  *
- * What is built knows its type at once (the ops' shape rules are asked), and a node of constants becomes a constant at once.
- * Sizes that a graph computes (Shape, StridedSlice, Pack, ...) are followed as symbols as well: Reshape to
- * [Shape(x)[0], 1024] is one node with a constant. */
+ * What is built knows its type at once (the ops' shape rules are asked), and a node of constants becomes a
+ * constant at once. Sizes that a graph computes (Shape, StridedSlice, Pack, ...) are followed as symbols as
+ * well: Reshape to [Shape(x)[0], 1024] is one node with a constant. */
 #ifndef CONVERT_H
 #define CONVERT_H
 
@@ -17,9 +18,10 @@ enum { CONVERT_OPSET = 17, CONVERT_MAX_LIST = 256 };
 /* What the user says of an input; a dimension of -1 stays as it is. */
 typedef struct convert_fixed { const char *name; tf_shape shape; } convert_fixed;
 
-/* Converts the whole graph into m, which is empty but for what tf_read put there. Values are called as TensorFlow's: "conv1"
- * is output 0 of that node, "split:1" output 1; what lies within a node "conv1:Transpose". OG_UNSUPPORTED names op and
- * node, and what to do; OG_BAD_FILE: types and shapes contradict each other; OG_USAGE: a fixed shape fits no input. */
+/* Converts the whole graph into m, which is empty but for what tf_read put there. Values are called as
+ * TensorFlow's: "conv1" is output 0 of that node, "split:1" output 1; what lies within a node "conv1:Transpose".
+ * OG_UNSUPPORTED names op and node, and what to do; OG_BAD_FILE: types and shapes contradict each other;
+ * OG_USAGE: a fixed shape fits no input. */
 og_status convert_graph(og_model *m, tf_graph *from, const convert_fixed *fixed, int n_fixed);
 
 /* The k-th op that there is a converter for, in order of names; NULL: there are no more. */
@@ -50,9 +52,9 @@ CONVERT_GROUPS(X)
 #undef X
 
 /* ---- failing ---- */
-/* "node 'x' (Conv2D): " and the sentence; returns c->none. */
-graph_value *convert_refuse(convert *, const char *format, ...) __attribute__((format(printf, 2, 3)));   /* OG_UNSUPPORTED */
-graph_value *convert_wrong(convert *, const char *format, ...) __attribute__((format(printf, 2, 3)));    /* OG_BAD_FILE */
+/* "node 'x' (Conv2D): " and the sentence, with OG_UNSUPPORTED or OG_BAD_FILE; returns c->none. */
+graph_value *convert_refuse(convert *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+graph_value *convert_wrong(convert *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Keeps a failure that something else told. */
 void convert_failed(convert *, og_status);
 
@@ -67,7 +69,8 @@ const char *convert_string(convert *, const tf_node *, const char *name, const c
 og_dtype convert_type(convert *, const char *name, og_dtype otherwise);
 /* Copies a list of at most CONVERT_MAX_LIST; 0: absent or empty. */
 int convert_int_list(convert *, const tf_node *, const char *name, int64_t *out);
-/* Elements of an input that has to be a constant of integers, at most CONVERT_MAX_LIST; `what` names it in sentences. */
+/* Elements of an input that has to be a constant of integers, at most CONVERT_MAX_LIST; `what` names it in
+ * sentences. */
 int convert_const_list(convert *, int k, const char *what, int64_t *out);
 int64_t convert_const_int(convert *, int k, const char *what);   /* one element */
 /* An axis given as a constant input, from 0; for a value of that rank, which has to be known. */
@@ -81,7 +84,8 @@ int convert_axis(convert *, int64_t axis, int rank);
 int convert_readers(const tf_node *);
 
 /* ---- building ---- */
-/* A node with n inputs (NULL: left out), to which attributes may be added until convert_done, which returns output 0. */
+/* A node with n inputs (NULL: left out), to which attributes may be added until convert_done, which returns
+ * output 0. */
 void convert_begin(convert *, const char *type, graph_value *const *in, int n);
 void convert_set_int(convert *, const char *name, int64_t);
 void convert_set_float(convert *, const char *name, float);
@@ -91,7 +95,8 @@ graph_value *convert_done(convert *);
 /* The same for a node of n_out outputs, all of them to out[]. */
 void convert_done_all(convert *, graph_value **out, int n_out);
 #define BEGIN(type, ...) \
-	convert_begin(c, type, (graph_value *[]){ __VA_ARGS__ }, (int)(sizeof((graph_value *[]){ __VA_ARGS__ }) / sizeof(void *)))
+	convert_begin(c, type, (graph_value *[]){ __VA_ARGS__ }, \
+	              (int)(sizeof((graph_value *[]){ __VA_ARGS__ }) / sizeof(graph_value *)))
 #define MAKE(type, ...) (BEGIN(type, __VA_ARGS__), convert_done(c))
 
 graph_value *convert_list(convert *, const int64_t *, int n);    /* constant i64[n] */
@@ -110,15 +115,16 @@ graph_value *convert_concat(convert *, graph_value *const *, int n, int axis);
 graph_value *convert_shape(convert *, graph_value *);            /* i64 */
 /* n pieces along an axis; sizes NULL: equal ones. */
 void convert_split(convert *, graph_value *, int axis, const int64_t *sizes, graph_value **out, int n);
-/* Gives the convolution that made x, converted from that node, a constant bias; x is then this node's. NULL: it can't be. */
+/* Gives the convolution that made x, converted from that node, a constant bias; x is then this node's. NULL: it
+ * can't be. */
 graph_value *convert_bias_into(convert *, const tf_node *, graph_value *x, graph_value *bias);
 /* Reshapes to sizes that a value of integers has; to a list, in which GRAPH_DIM_UNKNOWN may stand once for the rest. */
 graph_value *convert_reshape(convert *, graph_value *, graph_value *shape);
 graph_value *convert_reshape_to(convert *, graph_value *, const og_dim *dims, int n);
 
 /* ---- sizes that are known (convert_sizes.c) ---- */
-/* Elements of a value of integers with at most CONVERT_MAX_LIST: numbers, symbols or GRAPH_DIM_UNKNOWN. False: it is no such
- * value, or nothing is known of it. */
+/* Elements of a value of integers with at most CONVERT_MAX_LIST: numbers, symbols or GRAPH_DIM_UNKNOWN. False:
+ * it is no such value, or nothing is known of it. */
 bool convert_sizes(const graph_value *, og_dim *dims, int *n);
 /* What a new node makes of sizes; where all of them are numbers, its output becomes a constant and the node goes. */
 void convert_follow(convert *, graph_node *);

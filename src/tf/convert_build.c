@@ -26,7 +26,8 @@ static graph_value *new_value(convert *c, const char *type)
 {
 	graph_value *v = NULL;
 	char *name = arena_printf(c->m->a, "%s:%s", c->node->name, type);
-	for (int k = 2; name && graph_value_find(c->g, name); k++) name = arena_printf(c->m->a, "%s:%s.%d", c->node->name, type, k);
+	for (int k = 2; name && graph_value_find(c->g, name); k++)
+		name = arena_printf(c->m->a, "%s:%s.%d", c->node->name, type, k);
 	convert_note *note = arena_alloc(c->from->a, sizeof *note);
 	convert_failed(c, name && note ? graph_value_add(&v, c->g, name, OG_NONE, -1, NULL) : base_no_memory());
 	if (c->status != OG_OK) return c->none;
@@ -131,7 +132,8 @@ void convert_done_all(convert *c, graph_value **out, int n_out)
 	if (c->status != OG_OK) return;
 	n->name = out[0]->name;
 	og_status status = finish(c, n);
-	if (c->status == OG_OK && status != OG_OK) c->status = base_fail_in(status, "node '%s' (%s)", c->node->name, c->node->op);
+	if (c->status == OG_OK && status != OG_OK)
+		c->status = base_fail_in(status, "node '%s' (%s)", c->node->name, c->node->op);
 	for (int k = 0; k < n_out && c->status != OG_OK; k++) out[k] = c->none;
 }
 
@@ -211,8 +213,8 @@ graph_value *convert_cast(convert *c, graph_value *v, og_dtype dtype)
 /* The permutation of a Transpose; false: it is none, or says none. */
 static bool permutation(const graph_node *n, int64_t *perm)
 {
-	const graph_attr *a = n && !strcmp(n->type, "Transpose") ? graph_attr_find(n, "perm") : NULL;
-	if (!a || a->n > OG_MAX_RANK) return false;
+	const graph_attr *a = n && !*n->domain && !strcmp(n->type, "Transpose") ? graph_attr_find(n, "perm") : NULL;
+	if (!a) return false;
 	memcpy(perm, a->ints, a->n * sizeof *perm);
 	return true;
 }
@@ -223,7 +225,8 @@ static graph_value *transposed_before(const graph_value *x, const int64_t *perm,
 	int64_t other[OG_MAX_RANK];
 	for (size_t k = 0; k < x->n_uses; k++) {
 		const graph_node *user = x->uses[k].node;
-		if (user->n_out && user->out[0] && permutation(user, other) && !memcmp(other, perm, (size_t)n * sizeof *perm)) return user->out[0];
+		if (user->n_out && user->out[0] && permutation(user, other) && !memcmp(other, perm, (size_t)n * sizeof *perm))
+			return user->out[0];
 	}
 	return NULL;
 }
@@ -233,6 +236,7 @@ graph_value *convert_transpose(convert *c, graph_value *x, const int *perm, int 
 	int64_t whole[OG_MAX_RANK], first[OG_MAX_RANK];
 	bool same = true;
 	if (c->status != OG_OK) return c->none;
+	if (x->rank >= 0 && x->rank != n) return convert_wrong(c, "'%s' has %d dimensions, not %d", x->name, x->rank, n);
 	for (int k = 0; k < n; k++) whole[k] = perm[k];
 	if (permutation(x->producer, first)) {
 		for (int k = 0; k < n; k++) whole[k] = first[perm[k]];
@@ -295,7 +299,8 @@ graph_value *convert_reshape_to(convert *c, graph_value *x, const og_dim *dims, 
 	return convert_done(c);
 }
 
-/* Sizes that the input has at the same place are taken from there (0), one may be the rest (-1). False: more are open. */
+/* Sizes that the input has at the same place are taken from there (0), one may be the rest (-1). False: more are
+ * open. */
 static bool spell_shape(const graph_value *x, og_dim *dims, int n)
 {
 	int open = 0, kept = 0, zero = 0;

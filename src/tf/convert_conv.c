@@ -4,14 +4,19 @@
 
 static bool is_depthwise(const tf_node *n) { return !strcmp(n->op, "DepthwiseConv2dNative"); }
 
-bool convert_is_convolution(const tf_node *n) { return is_depthwise(n) || !strcmp(n->op, "Conv2D") || !strcmp(n->op, "Conv3D"); }
+bool convert_is_convolution(const tf_node *n)
+{
+	return is_depthwise(n) || !strcmp(n->op, "Conv2D") || !strcmp(n->op, "Conv3D");
+}
 
-/* [spatial..., in, out] to [out, in, spatial...]; of a depthwise one [spatial..., in, times] to [in * times, 1, spatial...]. */
+/* [spatial..., in, out] to [out, in, spatial...]; of a depthwise one [spatial..., in, times] to [in * times, 1,
+ * spatial...]. */
 static graph_value *turn_filter(convert *c, const tf_node *n, graph_value *filter, int axes)
 {
 	int perm[OG_MAX_RANK];
 	bool depthwise = is_depthwise(n);
-	if (convert_rank(c, filter) != axes + 2) return convert_wrong(c, "its filter has %d dimensions, not %d", filter->rank, axes + 2);
+	if (convert_rank(c, filter) != axes + 2)
+		return convert_wrong(c, "its filter has %d dimensions, not %d", filter->rank, axes + 2);
 	perm[0] = depthwise ? axes : axes + 1;
 	perm[1] = depthwise ? axes + 1 : axes;
 	for (int k = 0; k < axes; k++) perm[2 + k] = k;
@@ -48,7 +53,8 @@ graph_value *convert_convolution(convert *c, const tf_node *n, graph_value *x, g
 	return convert_done(c);
 }
 
-/* The input of a Pad with zeros, spatial axes only, when that is what a convolution reads: its padding then does the same. */
+/* The input of a Pad with zeros, spatial axes only, when that is what a convolution reads: its padding then does
+ * the same. */
 static graph_value *without_pad(convert *c, tf_value from, convert_window *w)
 {
 	const tf_node *pad = from.node;
@@ -63,7 +69,8 @@ static graph_value *without_pad(convert *c, tf_value from, convert_window *w)
 	for (int d = 0; d < w->axes + 2; d++) {
 		int64_t before = graph_tensor_int(amounts, 2 * d), after = graph_tensor_int(amounts, 2 * d + 1);
 		bool spatial = d >= first && d < first + w->axes;
-		if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX || (!spatial && (before || after))) return convert_value(c, from);
+		if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX || (!spatial && (before || after)))
+			return convert_value(c, from);
 	}
 	for (int k = 0; k < w->axes; k++) {
 		w->before[k] = graph_tensor_int(amounts, 2 * (first + k));
@@ -77,10 +84,11 @@ static graph_value *convolution(convert *c)
 	convert_window w;
 	graph_value *x = convert_in(c, 0), *filter = convert_in(c, 1);
 	convert_window_begin(c, &w, c->node, convert_rank(c, x));
-	if (c->status != OG_OK || convert_rank(c, filter) != w.axes + 2) return convert_wrong(c, "its filter has %d dimensions", filter->rank);
+	if (c->status != OG_OK || convert_rank(c, filter) != w.axes + 2)
+		return convert_wrong(c, "its filter has %d dimensions", filter->rank);
 	for (int k = 0; k < w.axes; k++) {
 		w.kernel[k] = filter->dims[k];
-		if (w.kernel[k] < 0) return convert_refuse(c, "the size of its filter is not known");
+		if (w.kernel[k] < 0 || w.kernel[k] > INT32_MAX) return convert_refuse(c, "the size of its filter is not known");
 	}
 	x = without_pad(c, c->node->in[0], &w);
 	if (w.last) x = convert_channels_first(c, x);
@@ -104,9 +112,9 @@ graph_value *convert_bias_into(convert *c, const tf_node *from, graph_value *x, 
 /* ---- transposed ---- */
 
 /* Padding, and what is added behind, so that the result has the wanted size. */
-static void transposed_pads(convert *c, convert_window *w, const tf_node *n, const graph_value *x, const og_dim *wanted, int64_t *added)
+static void transposed_pads(convert *c, convert_window *w, const graph_value *x, const og_dim *wanted, int64_t *added)
 {
-	const char *padding = convert_string(c, n, "padding", "VALID");
+	const char *padding = convert_string(c, c->node, "padding", "VALID");
 	if (strcmp(padding, "SAME") && strcmp(padding, "VALID")) {
 		convert_refuse(c, "padding %s of a transposed convolution can't be taken", padding);
 		return;
@@ -139,18 +147,19 @@ static graph_value *transposed(convert *c)
 	graph_value *x = convert_in(c, 2), *filter = convert_in(c, 1), *shape = convert_in(c, 0);
 	convert_window_begin(c, &w, c->node, convert_rank(c, x));
 	if (w.last) x = convert_channels_first(c, x);
-	if (c->status != OG_OK || convert_rank(c, filter) != w.axes + 2) return convert_wrong(c, "its filter has %d dimensions", filter->rank);
+	if (c->status != OG_OK || convert_rank(c, filter) != w.axes + 2)
+		return convert_wrong(c, "its filter has %d dimensions", filter->rank);
 	bool known = convert_sizes(shape, sizes, &n) && (n == w.axes + 2 || n == w.axes);
 	for (int k = 0; k < w.axes; k++) {
 		int first = known && n == w.axes ? 0 : w.last ? 1 : 2;
 		w.kernel[k] = filter->dims[k];
 		wanted[k] = known ? sizes[first + k] : GRAPH_DIM_UNKNOWN;
 		perm[2 + k] = k;
-		if (w.kernel[k] < 0) return convert_refuse(c, "the size of its filter is not known");
+		if (w.kernel[k] < 0 || w.kernel[k] > INT32_MAX) return convert_refuse(c, "the size of its filter is not known");
 	}
 	perm[0] = w.axes + 1;
 	perm[1] = w.axes;
-	transposed_pads(c, &w, c->node, x, wanted, added);
+	transposed_pads(c, &w, x, wanted, added);
 	BEGIN("ConvTranspose", x, convert_transpose(c, filter, perm, w.axes + 2));
 	convert_window_set(c, &w);
 	for (int k = 0; k < w.axes; k++) any = any || added[k];

@@ -14,6 +14,12 @@ static graph_value *like(convert *c, const graph_value *x, double number)
 	return c->status == OG_OK ? convert_number(c, x->dtype, number) : c->none;
 }
 
+static graph_value *erfc_of(convert *c)
+{
+	graph_value *x = convert_in(c, 0);
+	return MAKE("Sub", like(c, x, 1), MAKE("Erf", x));
+}
+
 static graph_value *square(convert *c)
 {
 	graph_value *x = convert_in(c, 0);
@@ -169,15 +175,15 @@ static graph_value *cast(convert *c)
 	return c->status == OG_OK ? convert_cast(c, convert_in(c, 0), to) : c->none;
 }
 
-/* The bias goes along the channels: the last dimension, or the one behind the batch. A convolution before it takes it in, if nothing else
- * reads that. */
+/* The bias goes along the channels: the last dimension, or the one behind the batch. A convolution before it
+ * takes it in, if nothing else reads that. */
 static graph_value *bias_add(convert *c)
 {
 	graph_value *x = convert_in(c, 0), *bias = convert_in(c, 1);
 	const char *format = convert_string(c, c->node, "data_format", "NHWC");
-	graph_value *taken = convert_bias_into(c, c->node->in[0].node, x, bias);
+	graph_value *taken = c->status == OG_OK ? convert_bias_into(c, c->node->in[0].node, x, bias) : NULL;
 	if (taken) return taken;
-	if (format[1] != 'C') return MAKE("Add", x, bias);
+	if (!*format || format[1] != 'C') return MAKE("Add", x, bias);
 	for (int k = 2; k < convert_rank(c, x); k++) bias = convert_unsqueeze(c, bias, k - 1);
 	return MAKE("Add", x, bias);
 }
@@ -189,9 +195,10 @@ const convert_op convert_math_ops[] = {
 	{ "BiasAddV1", .build = bias_add }, { "Cast", .build = cast }, { "Ceil", .onnx = "Ceil" },
 	{ "ClipByValue", .build = clip_by_value }, { "Cos", .onnx = "Cos" }, { "Cosh", .onnx = "Cosh" },
 	{ "Div", .onnx = "Div" }, { "DivNoNan", .build = div_no_nan }, { "Elu", .onnx = "Elu" },
-	{ "Equal", .onnx = "Equal" }, { "Erf", .onnx = "Erf" }, { "Exp", .onnx = "Exp" }, { "Expm1", .build = expm1_of },
-	{ "Floor", .onnx = "Floor" }, { "FloorDiv", .build = floor_div }, { "FloorMod", .build = floor_mod },
-	{ "Greater", .onnx = "Greater" }, { "GreaterEqual", .onnx = "GreaterOrEqual" }, { "Inv", .onnx = "Reciprocal" },
+	{ "Equal", .onnx = "Equal" }, { "Erf", .onnx = "Erf" }, { "Erfc", .build = erfc_of }, { "Exp", .onnx = "Exp" },
+	{ "Expm1", .build = expm1_of }, { "Floor", .onnx = "Floor" }, { "FloorDiv", .build = floor_div },
+	{ "FloorMod", .build = floor_mod }, { "Greater", .onnx = "Greater" },
+	{ "GreaterEqual", .onnx = "GreaterOrEqual" }, { "Inv", .onnx = "Reciprocal" },
 	{ "IsFinite", .build = is_finite }, { "IsInf", .onnx = "IsInf" }, { "IsNan", .onnx = "IsNaN" },
 	{ "LeakyRelu", .build = leaky_relu }, { "Less", .onnx = "Less" }, { "LessEqual", .onnx = "LessOrEqual" },
 	{ "Log", .onnx = "Log" }, { "Log1p", .build = log1p_of }, { "LogicalAnd", .onnx = "And" },

@@ -8,7 +8,8 @@ static graph_value *transpose(convert *c)
 	unsigned seen = 0;
 	graph_value *x = convert_in(c, 0);
 	if (c->status != OG_OK) return c->none;
-	if (n > OG_MAX_RANK || (x->rank >= 0 && x->rank != n)) return convert_wrong(c, "it permutes %d dimensions of %d", n, x->rank);
+	if (n > OG_MAX_RANK || (x->rank >= 0 && x->rank != n))
+		return convert_wrong(c, "it permutes %d dimensions of %d", n, x->rank);
 	for (int k = 0; k < n; k++) {
 		perm[k] = convert_axis(c, list[k], n);
 		seen |= 1u << perm[k];
@@ -21,7 +22,8 @@ static graph_value *transpose(convert *c)
 static graph_value *join(convert *c, int first, int n, int axis_input)
 {
 	graph_value *in[CONVERT_MAX_LIST];
-	if (n < 1 || n > CONVERT_MAX_LIST) return convert_refuse(c, "it has %d inputs; 1 to %d can be taken", n, CONVERT_MAX_LIST);
+	if (n < 1 || n > CONVERT_MAX_LIST)
+		return convert_refuse(c, "it has %d inputs; 1 to %d can be taken", n, CONVERT_MAX_LIST);
 	for (int k = 0; k < n; k++) in[k] = convert_in(c, first + k);
 	return convert_concat(c, in, n, convert_const_axis(c, axis_input, convert_rank(c, in[0])));
 }
@@ -29,7 +31,10 @@ static graph_value *join(convert *c, int first, int n, int axis_input)
 static graph_value *concat(convert *c) { return join(c, 1, c->node->n_in - 1, 0); }
 static graph_value *concat_v2(convert *c) { return join(c, 0, c->node->n_in - 1, c->node->n_in - 1); }
 
-static graph_value *tile(convert *c) { return MAKE("Tile", convert_in(c, 0), convert_cast(c, convert_in(c, 1), OG_I64)); }
+static graph_value *tile(convert *c)
+{
+	return MAKE("Tile", convert_in(c, 0), convert_cast(c, convert_in(c, 1), OG_I64));
+}
 
 /* ---- padding ---- */
 
@@ -51,14 +56,18 @@ static graph_value *pad_symmetric(convert *c, graph_value *x)
 {
 	int64_t pairs[CONVERT_MAX_LIST];
 	int n = convert_const_list(c, 1, "paddings", pairs) / 2;
-	graph_value *back = convert_list(c, &(int64_t){ -1 }, 1);
+	graph_value *back = convert_list(c, &(int64_t){ -1 }, 1), *last = back;
+	graph_value *before_first = convert_list(c, &(int64_t){ INT64_MIN }, 1);
 	for (int axis = 0; axis < n && c->status == OG_OK; axis++) {
 		graph_value *part[3], *along = convert_list(c, &(int64_t){ axis }, 1);
 		int64_t before = pairs[2 * axis], after = pairs[2 * axis + 1];
 		int k = 0;
-		if (before) part[k++] = MAKE("Slice", x, convert_list(c, &(int64_t){ before - 1 }, 1), convert_list(c, &(int64_t){ INT64_MIN }, 1), along, back);
+		if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX)
+			return convert_wrong(c, "it pads by an amount outside 0 to %d", INT32_MAX);
+		if (before)
+			part[k++] = MAKE("Slice", x, convert_list(c, &(int64_t){ before - 1 }, 1), before_first, along, back);
 		part[k++] = x;
-		if (after) part[k++] = MAKE("Slice", x, back, convert_list(c, &(int64_t){ -after - 1 }, 1), along, back);
+		if (after) part[k++] = MAKE("Slice", x, last, convert_list(c, &(int64_t){ -after - 1 }, 1), along, back);
 		x = convert_concat(c, part, k, axis);
 	}
 	return x;

@@ -1,7 +1,8 @@
 /* convert_pool.c -- pools and normalisations over channels. */
 #include "tf/convert_window.h"
 
-static graph_value *pool_of(convert *c, const char *type, const int64_t *kernel, int n_kernel, const int64_t *strides, int n_strides)
+static graph_value *pool_of(convert *c, const char *type, const int64_t *kernel, int n_kernel, const int64_t *strides,
+                            int n_strides)
 {
 	convert_window w;
 	graph_value *x = convert_in(c, 0);
@@ -56,13 +57,15 @@ static graph_value *normalise_by_batch(convert *c, graph_value *x, graph_value *
 		offset = convert_unsqueeze(c, offset, k - 1);
 	}
 	graph_value *spread = MAKE("Sqrt", MAKE("Add", variance, convert_number(c, variance->dtype, (double)epsilon)));
-	return MAKE("Add", MAKE("Mul", MAKE("Div", d, spread), convert_cast(c, scale, d->dtype)), convert_cast(c, offset, d->dtype));
+	graph_value *scaled = MAKE("Mul", MAKE("Div", d, spread), convert_cast(c, scale, d->dtype));
+	return MAKE("Add", scaled, convert_cast(c, offset, d->dtype));
 }
 
 static graph_value *batch_norm(convert *c)
 {
 	graph_value *x = convert_in(c, 0), *scale = convert_in(c, 1), *offset = convert_in(c, 2);
-	bool last = strcmp(convert_string(c, c->node, "data_format", "NHWC"), "NCHW") && strcmp(convert_string(c, c->node, "data_format", ""), "NCDHW");
+	const char *format = convert_string(c, c->node, "data_format", "NHWC");
+	bool last = *format && format[1] != 'C';
 	float epsilon = convert_float(c, "epsilon", 1e-4f);
 	bool training = convert_bool(c, "is_training", true);
 	if (last) x = convert_channels_first(c, x);
@@ -82,7 +85,9 @@ static graph_value *batch_norm(convert *c)
 /* TensorFlow's alpha is for each channel in the window, ONNX's for all of them. */
 static graph_value *local_response(convert *c)
 {
-	int64_t size = 2 * convert_int(c, c->node, "depth_radius", 5) + 1;
+	int64_t radius = convert_int(c, c->node, "depth_radius", 5);
+	if (radius < 0 || radius > INT32_MAX) return convert_wrong(c, "its radius is %lld", (long long)radius);
+	int64_t size = 2 * radius + 1;
 	BEGIN("LRN", convert_channels_first(c, convert_in(c, 0)));
 	convert_set_int(c, "size", size);
 	convert_set_float(c, "alpha", convert_float(c, "alpha", 1) * (float)size);

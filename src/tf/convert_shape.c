@@ -19,7 +19,8 @@ static graph_value *shape(convert *c)
 static graph_value *shape_n(convert *c)
 {
 	og_dtype type = convert_type(c, "out_type", OG_I32);
-	for (int k = c->node->n_in - 1; k > 0; k--) convert_output(c, k, convert_cast(c, convert_shape(c, convert_in(c, k)), type));
+	for (int k = c->node->n_in - 1; k > 0; k--)
+		convert_output(c, k, convert_cast(c, convert_shape(c, convert_in(c, k)), type));
 	return convert_cast(c, convert_shape(c, convert_in(c, 0)), type);
 }
 
@@ -48,7 +49,8 @@ static graph_value *squeeze(convert *c)
 		open = open || x->dims[k] < 0;
 		if (x->dims[k] == 1) axes[n++] = k;
 	}
-	if (open) return convert_refuse(c, "which dimensions are 1 is known only when it runs; give the shape of the inputs with --input NAME:SHAPE");
+	if (open)
+		return convert_refuse(c, "which dimensions are 1 is not known; give the inputs' shapes with --input NAME:SHAPE");
 	return n ? MAKE("Squeeze", x, convert_list(c, axes, n)) : x;
 }
 
@@ -73,7 +75,8 @@ static graph_value *unpack(convert *c)
 	graph_value *x = convert_in(c, 0), *out[CONVERT_MAX_LIST];
 	int axis = convert_axis(c, convert_int(c, c->node, "axis", 0), convert_rank(c, x));
 	int64_t n = convert_int(c, c->node, "num", 0);
-	if (n < 1 || n > CONVERT_MAX_LIST) return convert_refuse(c, "it makes %lld outputs; 1 to %d can be taken", (long long)n, CONVERT_MAX_LIST);
+	if (n < 1 || n > CONVERT_MAX_LIST)
+		return convert_refuse(c, "it makes %lld outputs; 1 to %d can be taken", (long long)n, CONVERT_MAX_LIST);
 	convert_split(c, x, axis, NULL, out, (int)n);
 	for (int k = 0; k < n; k++) convert_output(c, k, convert_squeeze(c, out[k], axis));
 	return c->status == OG_OK ? convert_value(c, (tf_value){ c->node, 0 }) : c->none;

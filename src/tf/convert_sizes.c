@@ -72,6 +72,7 @@ static bool follow_slice(og_model *m, const graph_node *n, const sizes *in, size
 	int64_t count = in[0].n, step = n->n_in > 4 ? in[4].dim[0] : 1, from = in[1].dim[0], to = in[2].dim[0];
 	(void)m;
 	if (!n->in[1]->constant || !n->in[2]->constant || (n->n_in > 4 && !n->in[4]->constant) || step == 0) return false;
+	step = within(step, -CONVERT_MAX_LIST, CONVERT_MAX_LIST);
 	from = within(from < 0 ? from + count : from, step < 0 ? -1 : 0, step < 0 ? count - 1 : count);
 	to = within(to < 0 ? to + count : to, -1, count);
 	for (int64_t k = from; step > 0 ? k < to : k > to; k += step) out->dim[out->n++] = in[0].dim[k];
@@ -87,7 +88,8 @@ static bool follow_product(og_model *m, const graph_node *n, const sizes *in, si
 	return true;
 }
 
-/* Two lists of one length, or a list and one size. A constant below 0 is no size, but what is reckoned with it may be. */
+/* Two lists of one length, or a list and one size. A constant below 0 is no size, but what is reckoned with it
+ * may be. */
 static bool follow_each(og_model *m, const graph_node *n, const sizes *in, sizes *out, og_dim_op op)
 {
 	if (in[0].n != in[1].n && in[0].n != 1 && in[1].n != 1) return false;
@@ -95,14 +97,17 @@ static bool follow_each(og_model *m, const graph_node *n, const sizes *in, sizes
 	for (int k = 0; k < out->n; k++) {
 		og_dim a = in[0].dim[in[0].n == 1 ? 0 : k], b = in[1].dim[in[1].n == 1 ? 0 : k];
 		bool below = (n->in[0]->constant && a < 0) || (n->in[1]->constant && b < 0);
-		out->dim[k] = below || a == GRAPH_DIM_UNKNOWN || b == GRAPH_DIM_UNKNOWN ? GRAPH_DIM_UNKNOWN : graph_dim_do(m, op, a, b);
-		if (op == OG_DIM_SUB && a >= 0 && b > a) out->dim[k] = GRAPH_DIM_UNKNOWN;
+		bool open = below || a == GRAPH_DIM_UNKNOWN || b == GRAPH_DIM_UNKNOWN || (op == OG_DIM_SUB && a >= 0 && b > a);
+		out->dim[k] = open ? GRAPH_DIM_UNKNOWN : graph_dim_do(m, op, a, b);
 	}
 	return true;
 }
 
 #define EACH(name, op) \
-	static bool follow_##name(og_model *m, const graph_node *n, const sizes *in, sizes *out) { return follow_each(m, n, in, out, op); }
+	static bool follow_##name(og_model *m, const graph_node *n, const sizes *in, sizes *out) \
+	{ \
+		return follow_each(m, n, in, out, op); \
+	}
 EACH(add, OG_DIM_SUM)
 EACH(sub, OG_DIM_SUB)
 EACH(mul, OG_DIM_PROD)
@@ -152,7 +157,8 @@ void convert_follow(convert *c, graph_node *n)
 	}
 	if (!rule(c->m, n, in, &out) || (v->rank == 0 && out.n != 1)) return;
 	bool numbers = true;
-	for (int k = 0; k < out.n; k++) numbers = numbers && out.dim[k] >= 0 && out.dim[k] <= (v->dtype == OG_I32 ? INT32_MAX : INT64_MAX);
+	for (int k = 0; k < out.n; k++)
+		numbers = numbers && out.dim[k] >= 0 && out.dim[k] <= (v->dtype == OG_I32 ? INT32_MAX : INT64_MAX);
 	if (numbers) {
 		convert_failed(c, settle(c->m, n, &out));
 		return;

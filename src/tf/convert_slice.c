@@ -25,7 +25,12 @@ static int length(convert *c, int k)
 }
 
 /* The ranges of a Slice, collected. */
-typedef struct ranges { graph_value *from[OG_MAX_RANK], *to[OG_MAX_RANK]; int64_t axis[OG_MAX_RANK], step[OG_MAX_RANK]; int n; bool steps; } ranges;
+typedef struct ranges {
+	graph_value *from[OG_MAX_RANK], *to[OG_MAX_RANK];
+	int64_t axis[OG_MAX_RANK], step[OG_MAX_RANK];
+	int n;
+	bool steps;                          /* some are not 1 */
+} ranges;
 
 static void add_range(ranges *r, int axis, graph_value *from, graph_value *to, int64_t step)
 {
@@ -132,7 +137,8 @@ static graph_value *strided_slice(convert *c)
 static graph_value *reverse(convert *c)
 {
 	int64_t axes[CONVERT_MAX_LIST];
-	graph_value *x = convert_in(c, 0), *first = convert_list(c, &(int64_t){ INT64_MAX }, 1), *last = convert_list(c, &(int64_t){ INT64_MIN }, 1);
+	graph_value *x = convert_in(c, 0), *first = convert_list(c, &(int64_t){ INT64_MAX }, 1);
+	graph_value *last = convert_list(c, &(int64_t){ INT64_MIN }, 1);
 	ranges r = { .n = 0 };
 	int n = convert_const_list(c, 1, "axes", axes), count = convert_rank(c, x);
 	if (n > count) return convert_wrong(c, "it turns %d axes of %d", n, count);
@@ -156,7 +162,8 @@ void convert_split(convert *c, graph_value *x, int axis, const int64_t *sizes, g
 static graph_value *pieces(convert *c, graph_value *x, int axis, const int64_t *sizes, int64_t n)
 {
 	graph_value *out[CONVERT_MAX_LIST];
-	if (n < 1 || n > CONVERT_MAX_LIST) return convert_refuse(c, "it makes %lld outputs; 1 to %d can be taken", (long long)n, CONVERT_MAX_LIST);
+	if (n < 1 || n > CONVERT_MAX_LIST)
+		return convert_refuse(c, "it makes %lld outputs; 1 to %d can be taken", (long long)n, CONVERT_MAX_LIST);
 	convert_split(c, x, axis, sizes, out, (int)n);
 	for (int k = 1; k < n; k++) convert_output(c, k, out[k]);
 	return out[0];
@@ -178,10 +185,12 @@ static graph_value *split_v(convert *c)
 	if (c->status != OG_OK) return c->none;
 	rest = x->dims[axis];
 	for (int k = 0; k < n; k++) {
+		if (sizes[k] > INT32_MAX) return convert_wrong(c, "its piece %d has size %lld", k, (long long)sizes[k]);
 		if (sizes[k] < 0) open = k;
 		else rest -= sizes[k];
 	}
-	if (open >= 0 && (x->dims[axis] < 0 || rest < 0)) return convert_refuse(c, "how large its piece %d is can't be told", open);
+	if (open >= 0 && (x->dims[axis] < 0 || rest < 0))
+		return convert_refuse(c, "how large its piece %d is can't be told", open);
 	if (open >= 0) sizes[open] = rest;
 	return pieces(c, x, axis, sizes, n);
 }
@@ -192,7 +201,8 @@ static graph_value *gather_along(convert *c, int axis, int batch)
 {
 	graph_value *x = convert_in(c, 0), *at = convert_in(c, 1);
 	if (batch < 0) batch = at->rank >= 0 ? batch + at->rank : 0;
-	if (batch > 0 && batch != axis) return convert_refuse(c, "batch_dims %d with axis %d can't be taken; they have to be equal", batch, axis);
+	if (batch > 0 && batch != axis)
+		return convert_refuse(c, "batch_dims %d with axis %d can't be taken; they have to be equal", batch, axis);
 	if (!batch) {
 		BEGIN("Gather", x, at);
 		convert_set_int(c, "axis", axis);
@@ -233,8 +243,14 @@ static graph_value *scatter_nd(convert *c)
 	return scatter(c, zeros, convert_in(c, 0), values, "add");
 }
 
-static graph_value *scatter_update(convert *c) { return scatter(c, convert_in(c, 0), convert_in(c, 1), convert_in(c, 2), NULL); }
-static graph_value *scatter_add(convert *c) { return scatter(c, convert_in(c, 0), convert_in(c, 1), convert_in(c, 2), "add"); }
+static graph_value *scatter_update(convert *c)
+{
+	return scatter(c, convert_in(c, 0), convert_in(c, 1), convert_in(c, 2), NULL);
+}
+static graph_value *scatter_add(convert *c)
+{
+	return scatter(c, convert_in(c, 0), convert_in(c, 1), convert_in(c, 2), "add");
+}
 
 static graph_value *top_k(convert *c)
 {
@@ -258,9 +274,11 @@ static graph_value *one_hot(convert *c)
 {
 	graph_value *at = convert_in(c, 0), *on = convert_in(c, 2), *off = convert_in(c, 3);
 	int64_t axis = convert_int(c, c->node, "axis", -1);
-	int count = convert_rank(c, at), where = axis < 0 ? count : (int)axis;
+	int count = convert_rank(c, at);
 	graph_value *depth = convert_in(c, 1), *range;
-	if (c->status != OG_OK || where > count) return convert_wrong(c, "axis %lld is not one of an output of %d dimensions", (long long)axis, count + 1);
+	if (c->status != OG_OK || axis > count)
+		return convert_wrong(c, "axis %lld is not one of an output of %d dimensions", (long long)axis, count + 1);
+	int where = axis < 0 ? count : (int)axis;
 	range = MAKE("Range", convert_number(c, depth->dtype, 0), depth, convert_number(c, depth->dtype, 1));
 	range = convert_cast(c, range, at->dtype);
 	for (int k = where; k < count; k++) range = convert_unsqueeze(c, range, k - where + 1);

@@ -17,12 +17,14 @@ static bool read_blocks(convert *c, const tf_node *n, blocks *b)
 {
 	int64_t pairs[CONVERT_MAX_LIST];
 	int n_pairs;
-	if (n->n_in != 3 || !constant_list(c, n->in[1], b->size, &b->n) || !constant_list(c, n->in[2], pairs, &n_pairs)) return false;
+	if (n->n_in != 3 || !constant_list(c, n->in[1], b->size, &b->n) || !constant_list(c, n->in[2], pairs, &n_pairs))
+		return false;
 	if (n_pairs != 2 * b->n || b->n > 3) return false;
 	for (int k = 0; k < b->n; k++) {
 		b->before[k] = pairs[2 * k];
 		b->after[k] = pairs[2 * k + 1];
 		if (b->size[k] < 1 || b->before[k] < 0 || b->after[k] < 0) return false;
+		if (b->size[k] > INT32_MAX || b->before[k] > INT32_MAX || b->after[k] > INT32_MAX) return false;
 	}
 	return true;
 }
@@ -50,19 +52,22 @@ static graph_value *space_to_batch(convert *c)
 	int64_t pads[2 * OG_MAX_RANK] = { 0 };
 	bool padded = false;
 	if (c->status != OG_OK) return c->none;
-	if (!read_blocks(c, c->node, &b) || b.n >= rank) return convert_refuse(c, "its blocks and paddings have to be constants that fit the input");
+	if (!read_blocks(c, c->node, &b) || b.n >= rank)
+		return convert_refuse(c, "its blocks and paddings have to be constants that fit the input");
 	for (int k = 0; k < b.n; k++) {
 		pads[1 + k] = b.before[k];
 		pads[rank + 1 + k] = b.after[k];
 		padded = padded || b.before[k] || b.after[k];
 	}
 	if (padded) x = MAKE("Pad", x, convert_list(c, pads, 2 * rank));
-	if (c->status != OG_OK || rank + b.n > OG_MAX_RANK) return convert_refuse(c, "its blocks need more than %d dimensions", OG_MAX_RANK);
+	if (c->status != OG_OK || rank + b.n > OG_MAX_RANK)
+		return convert_refuse(c, "its blocks need more than %d dimensions", OG_MAX_RANK);
 	const graph_value *whole = x;
 	dims[n++] = whole->dims[0];
 	for (int k = 0; k < b.n; k++) {
 		og_dim size = whole->dims[1 + k];
-		if (size >= 0 && size % b.size[k]) return convert_wrong(c, "%lld does not divide into blocks of %lld", (long long)size, (long long)b.size[k]);
+		if (size >= 0 && size % b.size[k])
+			return convert_wrong(c, "%lld does not divide into blocks of %lld", (long long)size, (long long)b.size[k]);
 		dims[n++] = size < 0 ? size : size / b.size[k];
 		dims[n++] = b.size[k];
 	}
@@ -80,13 +85,15 @@ static graph_value *space_to_batch(convert *c)
 	return reshape_known(c, x, dims, rank);
 }
 
-/* [b * N, s, rest] to [b, ..., N, s, ..., rest], each block behind its axis, then [N, s * b, rest] without what is cut away. */
+/* [b * N, s, rest] to [b, ..., N, s, ..., rest], each block behind its axis, then [N, s * b, rest] without what
+ * is cut away. */
 static graph_value *batch_to_space_plain(convert *c, const blocks *b)
 {
 	graph_value *x = convert_in(c, 0);
 	int rank = convert_rank(c, x), n = 0, perm[OG_MAX_RANK], at = 0;
 	og_dim dims[OG_MAX_RANK + 3];
-	if (c->status != OG_OK || rank + b->n > OG_MAX_RANK || b->n >= rank) return convert_refuse(c, "its blocks need more than %d dimensions", OG_MAX_RANK);
+	if (c->status != OG_OK || rank + b->n > OG_MAX_RANK || b->n >= rank)
+		return convert_refuse(c, "its blocks need more than %d dimensions", OG_MAX_RANK);
 	const graph_value *small = x;
 	for (int k = 0; k < b->n; k++) dims[n++] = b->size[k];
 	dims[n++] = GRAPH_DIM_UNKNOWN;
@@ -100,15 +107,17 @@ static graph_value *batch_to_space_plain(convert *c, const blocks *b)
 	for (int k = 2 * b->n + 1; k < n; k++) perm[at++] = k;
 	x = convert_transpose(c, x, perm, n);
 	dims[0] = GRAPH_DIM_UNKNOWN;
-	for (int k = 1; k < rank; k++) dims[k] = k <= b->n && small->dims[k] >= 0 ? small->dims[k] * b->size[k - 1] : small->dims[k];
+	for (int k = 1; k < rank; k++)
+		dims[k] = k <= b->n && small->dims[k] >= 0 ? small->dims[k] * b->size[k - 1] : small->dims[k];
 	x = reshape_known(c, x, dims, rank);
 	for (int k = 0; k < b->n; k++)
-		if (b->before[k] || b->after[k]) x = convert_slice(c, x, 1 + k, b->before[k], b->after[k] ? -b->after[k] : INT64_MAX);
+		if (b->before[k] || b->after[k])
+			x = convert_slice(c, x, 1 + k, b->before[k], b->after[k] ? -b->after[k] : INT64_MAX);
 	return x;
 }
 
-/* How TensorFlow 1 spelled a dilated convolution: space to batch, the convolution, batch to space; a bias may be between. Returns NULL
- * where it is not that. */
+/* How TensorFlow 1 spelled a dilated convolution: space to batch, the convolution, batch to space; a bias may be
+ * between. Returns NULL where it is not that. */
 static graph_value *dilated(convert *c, const blocks *crop)
 {
 	blocks pad;
@@ -124,7 +133,8 @@ static graph_value *dilated(convert *c, const blocks *crop)
 	graph_value *x = convert_value(c, space->in[0]), *filter = convert_value(c, conv->in[1]);
 	convert_window_begin(c, &w, conv, convert_rank(c, x));
 	const char *padding = convert_string(c, conv, "padding", "VALID");
-	if (c->status != OG_OK || !w.last || w.axes != pad.n || strcmp(padding, "VALID") || filter->rank != w.axes + 2) return NULL;
+	if (c->status != OG_OK || !w.last || w.axes != pad.n || strcmp(padding, "VALID") || filter->rank != w.axes + 2)
+		return NULL;
 	for (int k = 0; k < w.axes; k++) {
 		if (pad.size[k] != crop->size[k] || w.stride[k] != 1 || w.dilation[k] != 1 || filter->dims[k] < 0) return NULL;
 		w.kernel[k] = filter->dims[k];
@@ -142,7 +152,8 @@ static graph_value *batch_to_space(convert *c)
 	blocks b;
 	graph_value *x = convert_in(c, 0);
 	if (c->status != OG_OK) return x;
-	if (!read_blocks(c, c->node, &b)) return convert_refuse(c, "its blocks and crops have to be constants that fit the input");
+	if (!read_blocks(c, c->node, &b))
+		return convert_refuse(c, "its blocks and crops have to be constants that fit the input");
 	graph_value *made = dilated(c, &b);
 	return made || c->status != OG_OK ? made : batch_to_space_plain(c, &b);
 }

@@ -9,10 +9,12 @@ void convert_window_spatial(convert *c, const convert_window *w, const char *wha
 		convert_wrong(c, "its attribute '%s' has %d entries for %d dimensions", what, n, w->axes + 2);
 		return;
 	}
-	if (list[batch] != 1 || list[channels] != 1) convert_refuse(c, "its '%s' goes over samples or channels, which ONNX has no word for", what);
+	if (list[batch] != 1 || list[channels] != 1)
+		convert_refuse(c, "its '%s' goes over samples or channels, which ONNX has no word for", what);
 	for (int k = 0; k < w->axes; k++) {
 		out[k] = list[first + k];
-		if (out[k] < 1 || out[k] > INT32_MAX) convert_wrong(c, "its attribute '%s' has entry %lld", what, (long long)out[k]);
+		if (out[k] < 1 || out[k] > INT32_MAX)
+			convert_wrong(c, "its attribute '%s' has entry %lld", what, (long long)out[k]);
 	}
 }
 
@@ -44,18 +46,24 @@ static void pad_explicitly(convert *c, convert_window *w, const tf_node *n)
 		return;
 	}
 	for (int k = 0; k < w->axes; k++) {
-		w->before[k] += list[2 * (first + k)];
-		w->after[k] += list[2 * (first + k) + 1];
+		int64_t before = list[2 * (first + k)], after = list[2 * (first + k) + 1];
+		if (before < 0 || after < 0 || before > INT32_MAX || after > INT32_MAX) {
+			convert_wrong(c, "its attribute 'explicit_paddings' has an entry outside 0 to %d", INT32_MAX);
+			return;
+		}
+		w->before[k] += before;
+		w->after[k] += after;
 	}
 }
 
-/* As many windows as strides fit, and as much padding as these need: one more behind than in front where it is odd. It does not depend
- * on the size where the stride is 1. */
+/* As many windows as strides fit, and as much padding as these need: one more behind than in front where it is
+ * odd. It does not depend on the size where the stride is 1. */
 static void pad_same(convert *c, convert_window *w, const graph_value *x)
 {
 	bool dilated = false, padded = false;
 	for (int k = 0; k < w->axes; k++) {
-		int64_t reach = (w->kernel[k] - 1) * w->dilation[k] + 1, stride = w->stride[k], size = x->rank > 2 + k ? x->dims[2 + k] : -1;
+		int64_t reach = (w->kernel[k] - 1) * w->dilation[k] + 1, stride = w->stride[k];
+		int64_t size = x->rank > 2 + k ? x->dims[2 + k] : -1;
 		dilated = dilated || w->dilation[k] != 1;
 		padded = padded || w->before[k] || w->after[k];
 		if (stride > 1 && size < 0) {

@@ -19,8 +19,8 @@ typedef struct convert_window {
 void convert_window_begin(convert *, convert_window *, const tf_node *, int rank);
 /* Fills the spatial entries of a list with one entry for each dimension. `list` of n 0: all 1. */
 void convert_window_spatial(convert *, const convert_window *, const char *what, const int64_t *list, int n, int64_t *out);
-/* Padding by the node's attributes for an input of that size, [N, C, spatial...], with kernel sizes set; what is there already was
- * put around the input before. */
+/* Padding by the node's attributes for an input of that size, [N, C, spatial...], with kernel sizes set; what is
+ * there already was put around the input before. */
 void convert_window_pad(convert *, convert_window *, const tf_node *, const graph_value *x);
 /* Attributes of the node begun. */
 void convert_window_set(convert *, const convert_window *);

@@ -8,6 +8,7 @@
  *     reads a resource (ReadVariableOp) has become Identity. Other ops that take a resource (ResourceGather) see a Const.
  *   - Inputs are nodes of op Placeholder, also where the user cut the graph at another node; their attributes "dtype" and
  *     "shape" are there where the file says them. A PlaceholderWithDefault that is no input has become Identity.
+ *   - Switch and Merge whose condition is known have become Identity, and the branch that is never taken is gone.
  *   - Control inputs are gone: nothing that a value depends on comes through them.
  * Types are ONNX's: a TensorFlow type that ONNX has no word for (resource, variant, 4-bit ones) is OG_NONE. Quantised integers
  * are the integers that hold them. Attributes that have their default may be absent from a file: whoever asks says the default. */

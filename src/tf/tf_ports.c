@@ -238,7 +238,7 @@ static void unmark(const tf_list *list)
 	for (size_t k = 0; k < list->n; k++) list->p[k]->mark = NULL;
 }
 
-/* Those that depend on a placeholder, if any does; constants that nobody reads are no answer. */
+/* Those that depend on a placeholder, if any does; constants that nobody reads are no answer. There may be none. */
 static og_status default_outputs(tf_reader *r, tf_instance *main)
 {
 	tf_graph *g = r->g;
@@ -253,8 +253,7 @@ static og_status default_outputs(tf_reader *r, tf_instance *main)
 		if (!source && (node->mark || !any)) g->outputs[g->n_outputs++] = g->outputs[k];
 	}
 	unmark(r->list);
-	if (g->n_outputs > 0) return OG_OK;
-	return base_fail(OG_BAD_FILE, "nothing in it is computed that could be an output; name the outputs");
+	return OG_OK;
 }
 
 /* By its name in the main graph; false: it is not there, or inside a function. */
@@ -305,6 +304,21 @@ static og_status set_outputs(tf_reader *r, tf_instance *main, const wants *outpu
 		TRY(set_port(&g->outputs[k], &outputs->p[k], v));
 	}
 	return OG_OK;
+}
+
+/* An output that a known condition leaves without value is none, and must not be one that was asked for. */
+static og_status keep_live_outputs(const tf_reader *r, bool asked)
+{
+	tf_graph *g = r->g;
+	int n = 0;
+	for (int k = 0; k < g->n_outputs; k++) {
+		tf_port *p = &g->outputs[k];
+		if (tf_follow_switch(&p->value)) g->outputs[n++] = *p;
+		else if (asked)
+			return base_fail(OG_BAD_FILE, "the output '%.128s' has never a value: it lies behind a condition that is never met", p->name);
+	}
+	g->n_outputs = n;
+	return n > 0 ? OG_OK : base_fail(OG_BAD_FILE, "nothing in it is computed that could be an output; name the outputs");
 }
 
 /* ---- what is needed ----------------------------------------------------------------------------- */
@@ -361,6 +375,9 @@ og_status tf_build(tf_reader *r, base_bytes meta, const tf_options *o)
 	TRY(tf_instance_main(r, &main));
 	TRY(make_cuts(r, &inputs, &cuts));
 	TRY(set_outputs(r, main, &outputs, &s.outputs));
+	tf_fold_switches(&list);
+	TRY(keep_live_outputs(r, outputs.n > 0));
+	unmark(&list);
 	mark_needed(r);
 	TRY(set_inputs(r, main, &inputs, cuts));
 	TRY(tf_bind_variables(r, main, &list));

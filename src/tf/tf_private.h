@@ -7,6 +7,7 @@
  *   tf_scope.c        the main graph and the functions as lists of nodes that know each other
  *   tf_outputs.c      which output "node:name:2" of a function's body is
  *   tf_functions.c    scopes -> one flat list of nodes
+ *   tf_switch.c       conditions that are known
  *   tf_variables.c    variables -> constants
  *   tf_objects.c      which key of the checkpoint a variable has by TensorFlow 2's objects
  *   tf_bundle.c       checkpoints: tensors by key
@@ -134,6 +135,12 @@ const tf_scope *tf_instance_called(const tf_instance *main, size_t node);
 /* ---- tf_ports.c --------------------------------------------------------------------------------- */
 /* The graph of the scopes that were opened. meta: MetaGraphDef with signatures; p NULL: a lone GraphDef. */
 og_status tf_build(tf_reader *, base_bytes meta, const tf_options *);
+
+/* ---- tf_switch.c -------------------------------------------------------------------------------- */
+/* Replaces Switch and Merge by Identity where the condition is known. Leaves marks on the nodes. */
+void tf_fold_switches(const tf_list *);
+/* With those marks: what has become of a value; false: it never comes. */
+bool tf_follow_switch(tf_value *);
 
 /* ---- tf_variables.c ----------------------------------------------------------------------------- */
 /* The place of a variable's value; what the mark of a variable that is needed points to once it is known. */

@@ -1,18 +1,14 @@
 /* tf_scope.c -- the main graph and the functions of a file, each as a list of nodes that know each other by number. */
 #include "tf/tf_private.h"
 
-enum { MAX_INPUTS = 1 << 20, MAX_OUTPUT = 1 << 20 };
+enum { MAX_INPUTS = 1 << 20, MAX_OUTPUT = 1 << 20, MAX_NAME = 2047 };
 
 /* ---- references --------------------------------------------------------------------------------- */
 
 size_t tf_scope_find(const tf_scope *s, const char *name, size_t n)
 {
-	char key[256];
-	if (n >= sizeof key) {               /* rare enough to be looked for one by one */
-		for (size_t k = 0; k < s->n_nodes; k++)
-			if (strncmp(s->nodes[k].name, name, n) == 0 && !s->nodes[k].name[n]) return k;
-		return SIZE_MAX;
-	}
+	char key[MAX_NAME + 1];
+	if (n > MAX_NAME) return SIZE_MAX;
 	memcpy(key, name, n);
 	key[n] = '\0';
 	return (size_t)(uintptr_t)map_get(&s->by_name, key) - 1;
@@ -68,6 +64,7 @@ static og_status read_labels(tf_reader *r, tf_raw *n)
 		if (f.number == TF_NODE_input && ++n->n_in > MAX_INPUTS) return base_fail(OG_BAD_FILE, "it has too many inputs");
 	} while (f.number != 0);
 	if (!n->name || !*n->name) return base_fail(OG_BAD_FILE, "it has no name");
+	if (strlen(n->name) > MAX_NAME) return base_fail(OG_UNSUPPORTED, "its name has more than %d characters", MAX_NAME);
 	return n->op && *n->op ? OG_OK : base_fail(OG_BAD_FILE, "it has no op");
 }
 

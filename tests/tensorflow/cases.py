@@ -80,7 +80,7 @@ class Make:
 group = "elementwise"
 GROUPS[group] = []
 
-@case("Abs", "Asinh", "Atan", "Ceil", "Cos", "Elu", "Erf", "Exp", "Expm1", "Floor", "Neg", "Relu", "Relu6", "Rint", "Round", "Selu",
+@case("Abs", "Asinh", "Atan", "Ceil", "Cos", "Elu", "Erf", "Erfc", "Exp", "Expm1", "Floor", "Neg", "Relu", "Relu6", "Rint", "Round", "Selu",
       "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Square", "Tanh", "Sinh", "Cosh")
 def unary(m, name):
     x = m.input(m.shape(0), low=-8 if name == "Relu6" else -3, high=8 if name == "Relu6" else 3)

@@ -4,6 +4,8 @@ import os
 import numpy as np
 import pytest
 
+pytest.importorskip("keras", reason="make test-tensorflow has it")  # "tensorflow" would find this folder
+
 from cases import CASES, build, tf
 from test_import import close, imported, onnxruntime_values, run_model
 
