@@ -16,7 +16,8 @@ static og_status member(const json_value **out, const json_value *in, const char
 	static const char *const kinds[] = { "null", "true or false", "a number", "a string", "a list", "an object" };
 	*out = in->kind == JSON_OBJECT ? json_member(in, key) : NULL;
 	if (*out && (*out)->kind == kind) return OG_OK;
-	return base_fail(OG_BAD_FILE, "its '%s' is %s; opgraft partition writes %s there", key, *out ? kinds[(*out)->kind] : "missing", kinds[kind]);
+	return base_fail(OG_BAD_FILE, "its '%s' is %s; opgraft partition writes %s there", key,
+	                 *out ? kinds[(*out)->kind] : "missing", kinds[kind]);
 }
 
 static og_status word(const char **out, const json_value *in, const char *key)
@@ -34,7 +35,8 @@ static int value_of(const og_manifest *m, const char *name) { return (int)(intpt
 static og_status add_value(og_manifest *m, const og_value_info *info, const char *what, int *number)
 {
 	if (value_of(m, info->name) >= 0) return base_fail(OG_BAD_FILE, "%s makes '%s', which is there already", what, info->name);
-	manifest_value *values = arena_grow(m->a, m->values, (size_t)m->n_values, &m->cap_values, (size_t)m->n_values + 1, sizeof *values);
+	const size_t n = (size_t)m->n_values;
+	manifest_value *values = arena_grow(m->a, m->values, n, &m->cap_values, n + 1, sizeof *values);
 	NEED(values);
 	m->values = values;
 	values[m->n_values] = (manifest_value){ .info = *info, .last = -1 };
@@ -54,7 +56,8 @@ static og_status read_shape(og_value_info *v, const json_value *shape)
 		if (size->kind == JSON_STRING) v->dim_names[d] = size->string;
 		else if (size->kind == JSON_NUMBER && size->number >= 0 && size->number <= 0x1p53 && size->number == floor(size->number))
 			v->dims[d] = (int64_t)size->number;
-		else if (size->kind != JSON_NULL) return base_fail(OG_BAD_FILE, "dimension %d of '%s' is neither a size nor a name", d, v->name);
+		else if (size->kind != JSON_NULL)
+			return base_fail(OG_BAD_FILE, "dimension %d of '%s' is neither a size nor a name", d, v->name);
 	}
 	return OG_OK;
 }
@@ -99,7 +102,8 @@ static og_status connect(og_manifest *m, manifest_piece *p, const json_value *in
 		TRY(check_name(in, info.name, p->file, "input"));
 		p->in[k] = value_of(m, info.name);
 		if (p->in[k] < 0)
-			return base_fail(OG_BAD_FILE, "%s reads '%s', which is no input of the network and which no piece before it makes", p->file, info.name);
+			return base_fail(OG_BAD_FILE, "%s reads '%s', which is no input of the network and which no piece before it makes",
+			                 p->file, info.name);
 		m->values[p->in[k]].last = m->n_pieces - 1;
 	}
 	for (int k = 0; k < p->n_out; k++) {
@@ -153,7 +157,8 @@ static og_status read_all(og_manifest *m, const json_value *root)
 	og_value_info v;
 	TRY(member(&version, root, "opgraft_manifest", JSON_NUMBER));
 	if (version->number != VERSION)
-		return base_fail(OG_BAD_FILE, "it is of version %g, and this is Opgraft %s, which reads version %d", version->number, OG_VERSION, VERSION);
+		return base_fail(OG_BAD_FILE, "it is of version %g, and this is Opgraft %s, which reads version %d", version->number,
+		                 OG_VERSION, VERSION);
 	TRY(member(&in, root, "inputs", JSON_ARRAY));
 	TRY(member(&out, root, "outputs", JSON_ARRAY));
 	TRY(member(&pieces, root, "pieces", JSON_ARRAY));

@@ -45,8 +45,8 @@ static og_status by_opgraft(const running *r)
 		if (runtime_binds(r->in[k]->dtype, r->in[k]->rank, r->in[k]->dims)) bindings[k].value = r->in[k];
 	}
 	const og_build_options o = { .size = sizeof o, .device = r->o->device, .precision = r->o->precision, .bindings = bindings,
-	                             .n_bindings = r->p->n_in, .threads = r->o->threads, .no_fuse = r->o->no_fuse, .timing = r->o->timing,
-	                             .timing_cache = r->o->timing_cache, .batching = r->o->batching };
+	                             .n_bindings = r->p->n_in, .threads = r->o->threads, .no_fuse = r->o->no_fuse,
+	                             .timing = r->o->timing, .timing_cache = r->o->timing_cache, .batching = r->o->batching };
 	TRY(og_plan_build(&plan, r->p->model, &o));
 	og_status status = run_plan(r, plan);
 	og_plan_free(plan);
@@ -58,7 +58,8 @@ static og_status by_opgraft(const running *r)
 static og_status by_onnxruntime(const running *r)
 {
 	og_peer *peer;
-	const og_peer_options o = { .size = sizeof o, .threads = r->o->threads, .libraries = r->o->libraries, .n_libraries = r->o->n_libraries };
+	const og_peer_options o = { .size = sizeof o, .threads = r->o->threads, .libraries = r->o->libraries,
+	                            .n_libraries = r->o->n_libraries };
 	TRY(og_peer_open_with(&peer, r->p->path, &o));
 	og_status status = og_peer_compute(peer, r->in, r->out);
 	og_peer_free(peer);
@@ -143,8 +144,8 @@ og_status og_manifest_run(og_manifest *m, const og_tensor *const *inputs, og_ten
 	og_manifest_options o = { 0 };
 	if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
 	running r = { .m = m, .o = &o, .a = arena_create() };
-	NEED(r.a);
 	for (int k = 0; k < m->n_outputs; k++) outputs[k] = NULL;
+	NEED(r.a);
 	for (int k = 0; k < m->n_pieces; k++) m->pieces[k].ran = NULL;
 	og_status status = run_all(&r, inputs, outputs);
 	for (int k = 0; k < m->n_values; k++) drop(&m->values[k].now);

@@ -21,7 +21,8 @@ static bool passes(const graph_value *v) { return v->dtype != OG_NONE && v->dtyp
 /* Hangs on nothing that comes in, and is the same each time. */
 static bool is_candidate(const partition *p, const graph_node *n)
 {
-	static const char *const random[] = { "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial" };
+	static const char *const random[] = { "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli",
+	                                      "Multinomial" };
 	for (size_t i = 0; i < sizeof random / sizeof *random; i++)
 		if (!strcmp(n->type, random[i])) return false;
 	if (!n->op) return false;
@@ -82,7 +83,7 @@ static og_status read_network(partition *p, const og_model *m)
 		p->nodes[p->n_nodes].node = n;
 		n->mark = (void *)(intptr_t)++p->n_nodes;
 	}
-	for (int i = 0; i < p->n_nodes; i++) p->nodes[i].candidate = is_candidate(p, p->nodes[i].node);
+	for (int i = 0; i < p->n_nodes; i++) p->nodes[i].candidate = p->nodes[i].constant = is_candidate(p, p->nodes[i].node);
 	TRY(find_edges(p));
 	int *unit = arena_array(p->a, (size_t)p->n_nodes + 1, sizeof *unit);
 	NEED(unit);
@@ -122,8 +123,8 @@ static og_status open_runtime(partition *p)
 	if (status != OG_MISSING || !p->o->refuse) return status;
 	close_host(&p->host);
 	p->listed = (runtime){ .name = is->name, .takes = takes_all };
-	p->host = (runtime_host){ .is = &p->listed, .assumed = "It is not here to be asked: it is taken for granted that it takes all nodes but "
-	                          "those listed" };
+	p->host = (runtime_host){ .is = &p->listed, .assumed = "It is not here to be asked: it is taken for granted that it takes all "
+	                          "nodes but those listed" };
 	snprintf(p->host.version, sizeof p->host.version, "%s", is->name);
 	return OG_OK;
 }
@@ -134,6 +135,7 @@ static void answer(partition *p, int unit, const char *why)
 	for (int i = 0; i < p->n_nodes; i++)
 		if (p->nodes[i].unit == unit) {
 			p->nodes[i].taken = !why;
+			p->nodes[i].constant = p->nodes[i].candidate && !why;
 			p->nodes[i].reason = why;
 		}
 }
@@ -159,23 +161,35 @@ static og_status ask_again(partition *p, int unit, const char **why)
 	return OG_OK;
 }
 
+/* Whether what is inside was shown to that runtime before; from now on it was. */
+static og_status remember(partition *p, const runtime_host *h, bool *known)
+{
+	uint64_t key = base_hash(h->is->name, strlen(h->is->name), 1);
+	for (int i = 0; i < p->n_nodes; i++)
+		if (p->nodes[i].inside && !p->nodes[i].constant) key = base_hash(&i, sizeof i, key);
+	*known = false;
+	for (size_t i = 0; i < p->n_shown && !*known; i++) *known = p->shown[i] == key;
+	if (*known) return OG_OK;
+	uint64_t *shown = arena_grow(p->a, p->shown, p->n_shown, &p->cap_shown, p->n_shown + 1, sizeof *shown);
+	NEED(shown);
+	p->shown = shown;
+	shown[p->n_shown++] = key;
+	return OG_OK;
+}
+
 static og_status ask_runtime(partition *p)
 {
 	const char *why;
-	bool listed = false;
-	for (int i = 0; i < p->n_nodes; i++) p->nodes[i].taken = p->nodes[i].inside = true;
+	for (int i = 0; i < p->n_nodes; i++) p->nodes[i].taken = true;
 	for (int i = 0; i < p->n_nodes && p->o->refuse; i++) {
 		TRY(partition_refused(p, p->nodes[i].node, &why));
-		if (!why) continue;
-		answer(p, p->nodes[i].unit, why);
-		listed = true;
+		if (why) answer(p, p->nodes[i].unit, why);
 	}
-	if (!p->n_nodes) return OG_OK;
-	if (!listed) {
-		TRY(partition_ask(p, &p->host, false, &why));
-		p->all_taken = !why;
-		if (!why) return OG_OK;
-	}
+	bool any = false;
+	for (int i = 0; i < p->n_nodes; i++) any |= p->nodes[i].inside = p->nodes[i].taken;
+	if (!any) return OG_OK;
+	TRY(partition_ask(p, &p->host, false, &why));
+	if (!why) return remember(p, &p->host, &any);
 	for (int i = 0; i < p->n_nodes; i++) {
 		if (!p->nodes[i].taken || !p->nodes[i].leads) continue;
 		TRY(partition_ask_unit(p, &p->host, p->nodes[i].unit, &why));
@@ -195,11 +209,12 @@ static og_status ask_fallback(partition *p)
 		TRY(partition_ask_unit(p, &p->fallback, n->unit, &why));
 		if (why)
 			return base_fail(OG_UNSUPPORTED, "node '%s' (%s) can run nowhere: %s: %s; %s: %s", graph_node_label(n->node), n->node->type,
-			                 p->host.version, n->reason, p->fallback.version, why);
+			                 p->host.version, n->reason ? n->reason : "its piece is too small", p->fallback.version, why);
 	}
 	return OG_OK;
 }
 
+/* The one that the user wants, or the first of these, from the present choice on, that takes all that is refused. */
 static og_status choose_fallback(partition *p)
 {
 	static const char *const best[] = { "opgraft", "onnxruntime", "reference" };
@@ -208,13 +223,14 @@ static og_status choose_fallback(partition *p)
 	if (wanted && !runtime_find(wanted)) return OG_USAGE;
 	if (wanted && !strcmp(wanted, p->host.is->name))
 		return base_fail(OG_USAGE, "%s cannot run what it refuses: name another runtime as the fallback", wanted);
-	for (size_t i = 0; i < (wanted ? 1 : sizeof best / sizeof *best) && status == OG_UNSUPPORTED; i++) {
-		const char *name = wanted ? wanted : best[i];
+	for (; p->choice < (wanted ? 1 : sizeof best / sizeof *best); p->choice++) {
+		const char *name = wanted ? wanted : best[p->choice];
 		if (!strcmp(name, p->host.is->name)) continue;
 		close_host(&p->fallback);
 		TRY(open_host(p, &p->fallback, runtime_find(name)));
 		if (p->fallback.assumed && !wanted) continue;
 		status = ask_fallback(p);
+		if (status != OG_UNSUPPORTED) break;
 	}
 	return status;
 }
@@ -224,8 +240,9 @@ static og_status choose_fallback(partition *p)
 /* Pieces of the units that are not constant. */
 static og_status cut(partition *p)
 {
-	int *number = arena_array(p->a, (size_t)p->n_units + 1, sizeof *number), *piece = arena_array(p->a, (size_t)p->n_units + 1, sizeof *piece);
-	bool *taken = arena_array(p->a, (size_t)p->n_units + 1, sizeof *taken);
+	const size_t n_units = (size_t)p->n_units + 1;
+	int *number = arena_array(p->a, n_units, sizeof *number), *piece = arena_array(p->a, n_units, sizeof *piece);
+	bool *taken = arena_array(p->a, n_units, sizeof *taken);
 	cluster_net net = { .edges = arena_array(p->a, p->net.n_edges + 1, sizeof *net.edges) };
 	if (!number || !piece || !taken || !net.edges) return base_no_memory();
 	for (int u = 0; u < p->n_units; u++) number[u] = -1;
@@ -239,8 +256,8 @@ static og_status cut(partition *p)
 	for (int i = 0; i < p->n_nodes; i++)
 		if (number[p->nodes[i].unit] >= 0) taken[number[p->nodes[i].unit]] = p->nodes[i].taken;
 	for (size_t i = 0; i < p->net.n_edges; i++) {
-		const cluster_edge *e = &p->net.edges[i];
-		if (number[e->from] >= 0 && number[e->to] >= 0) net.edges[net.n_edges++] = (cluster_edge){ number[e->from], number[e->to], false };
+		const cluster_edge e = { number[p->net.edges[i].from], number[p->net.edges[i].to], false };
+		if (e.from >= 0 && e.to >= 0) net.edges[net.n_edges++] = e;
 	}
 	TRY(cluster_pieces(&net, taken, piece, &p->n_pieces));
 	for (int i = 0; i < p->n_nodes; i++) {
@@ -303,22 +320,6 @@ static int count_units(const partition *p, int piece)
 	int n = 0;
 	for (int i = 0; i < p->n_nodes; i++) n += p->nodes[i].piece == piece && p->nodes[i].leads;
 	return n;
-}
-
-/* Whether this piece was shown to that runtime before. */
-static og_status remember(partition *p, const runtime_host *h, bool *known)
-{
-	uint64_t key = base_hash(h->is->name, strlen(h->is->name), 1);
-	for (int i = 0; i < p->n_nodes; i++)
-		if (p->nodes[i].inside) key = base_hash(&i, sizeof i, key);
-	*known = false;
-	for (size_t i = 0; i < p->n_shown && !*known; i++) *known = p->shown[i] == key;
-	if (*known) return OG_OK;
-	uint64_t *shown = arena_grow(p->a, p->shown, p->n_shown, &p->cap_shown, p->n_shown + 1, sizeof *shown);
-	NEED(shown);
-	p->shown = shown;
-	shown[p->n_shown++] = key;
-	return OG_OK;
 }
 
 /* *culprit: the first node of the unit because of which a piece is not taken, all units in front of it being taken; -1: the
@@ -390,13 +391,15 @@ static og_status show_pieces(partition *p, bool *done)
 {
 	int culprit = -1;
 	const char *why;
-	*done = p->all_taken;
-	for (int k = 0; k < p->n_pieces && !*done; k++) {
+	*done = false;
+	for (int k = 0; k < p->n_pieces; k++) {
 		TRY(show(p, k, &culprit, &why));
 		if (culprit < 0) continue;
-		if (p->pieces[k].host == &p->fallback)
-			return base_fail(OG_UNSUPPORTED, "node '%s' (%s) cannot be run by the fallback, %s: %s", graph_node_label(p->nodes[culprit].node),
-			                 p->nodes[culprit].node->type, p->fallback.version, why);
+		if (p->pieces[k].host == &p->fallback) {
+			p->choice++;
+			return base_fail(OG_UNSUPPORTED, "node '%s' (%s) cannot be run by the fallback, %s: %s",
+			                 graph_node_label(p->nodes[culprit].node), p->nodes[culprit].node->type, p->fallback.version, why);
+		}
 		why = partition_neutral(p, p->nodes[culprit].node, why);
 		NEED(why);
 		answer(p, p->nodes[culprit].unit, why);
@@ -406,7 +409,7 @@ static og_status show_pieces(partition *p, bool *done)
 	return OG_OK;
 }
 
-/* Until all pieces are taken. Each time round a node more is refused, so it ends. */
+/* Until all pieces are taken. Each time round a node more is refused, or a fallback less is left, so it ends. */
 static og_status settle(partition *p)
 {
 	bool done = false;
@@ -414,7 +417,8 @@ static og_status settle(partition *p)
 		TRY(choose_fallback(p));
 		TRY(cut(p));
 		TRY(drop_all_small(p));
-		TRY(show_pieces(p, &done));
+		og_status status = show_pieces(p, &done);
+		if (status != OG_OK && status != OG_UNSUPPORTED) return status;
 	}
 	return OG_OK;
 }
@@ -427,7 +431,8 @@ static og_status make_folder(partition *p)
 	p->made_folder = p->o->folder && !mkdir(p->o->folder, 0777);
 	if (p->o->folder && !p->made_folder && errno != EEXIST)
 		return base_fail(OG_MISSING, "%s: the folder cannot be made: %s", p->o->folder, strerror(errno));
-	char *folder = arena_printf(p->a, "%s/.opgraft-XXXXXX", p->o->folder ? p->o->folder : temporary && *temporary ? temporary : "/tmp");
+	if (!temporary || !*temporary) temporary = "/tmp";
+	char *folder = arena_printf(p->a, "%s/.opgraft-XXXXXX", p->o->folder ? p->o->folder : temporary);
 	NEED(folder);
 	if (!mkdtemp(folder)) return base_fail(OG_MISSING, "%s: no files can be made there: %s", folder, strerror(errno));
 	p->folder = folder;

@@ -10,7 +10,7 @@ typedef struct partition_node {
 	int unit;                            /* nodes of one unit stay together: what passes between them is no tensor */
 	bool leads;                          /* the first of its unit */
 	bool candidate;                      /* it hangs on constants only */
-	bool constant;                       /* and the runtime takes it: it comes with each piece that needs it */
+	bool constant;                       /* and the runtime has not refused it: it comes with each piece that needs it */
 	bool taken;                          /* by the runtime */
 	bool inside;                         /* the part that partition_part makes */
 	const char *reason;                  /* why not; NULL: it is taken, or is in too small a piece */
@@ -30,8 +30,8 @@ typedef struct partition {
 	og_model *m;                         /* a copy of ours, without what no output needs */
 	const og_partition_options *o;
 	runtime_host host, fallback;
+	size_t choice;                       /* of the fallbacks that may be chosen */
 	runtime listed;                      /* that takes what the user says, where the real one is not here */
-	bool all_taken;                      /* the whole network */
 	const char *folder;                  /* for temporary files */
 	bool made_folder;                    /* o->folder was not there before */
 	partition_node *nodes; int n_nodes;  /* in the order of the graph; node->mark is its number and 1 */
@@ -49,7 +49,8 @@ int partition_user(const graph_use *);
 /* The nodes that are inside, with the constants that they need, as a model, to be freed by graph_model_destroy. Its inputs and
  * outputs are listed in *names, in the arena. */
 og_status partition_part(og_model **out, partition *, partition_piece *names, arena *);
-/* What a runtime's answer for one node depends on: op, version, attributes, types; NULL: on more than can be said, or no memory. */
+/* What a runtime's answer for one node depends on: op, version, attributes, types; NULL: on more than can be said, or no
+ * memory. */
 const char *partition_signature(arena *, const graph_node *);
 /* Gives all names in a part of one node a neutral form, so that answers are the same for equal nodes. */
 og_status partition_rename(og_model *);

@@ -88,7 +88,8 @@ og_status partition_ask_unit(partition *p, runtime_host *h, int unit, const char
 		return OG_OK;
 	}
 	TRY(partition_ask(p, h, one >= 0, why));
-	if (*why && one < 0) NEED(*why = arena_printf(p->a, "with nodes that it cannot be parted from, as no tensors pass between them: %s", *why));
+	if (*why && one < 0)
+		NEED(*why = arena_printf(p->a, "with nodes that it cannot be parted from, as no tensors pass between them: %s", *why));
 	return key ? map_put(&p->asked, key, (void *)(uintptr_t)(*why ? *why : "")) : OG_OK;
 }
 
@@ -105,9 +106,10 @@ og_status partition_refused(partition *p, const graph_node *n, const char **why)
 		char *word = line + strspn(line, " \t"), *rest = word + strcspn(word, " \t");
 		if (*rest) *rest++ = '\0';
 		rest += strspn(rest, " \t");
-		for (size_t length = strlen(rest); length && (rest[length - 1] == ' ' || rest[length - 1] == '\t'); length--) rest[length - 1] = '\0';
+		for (char *last = rest + strlen(rest); last > rest && (last[-1] == ' ' || last[-1] == '\t');) *--last = '\0';
 		bool type = !strncmp(word, "op:", 3);
-		if (*word && base_glob(type ? word + 3 : word, type ? n->type : graph_node_label(n))) *why = *rest ? rest : "it is on your list";
+		if (*word && base_glob(type ? word + 3 : word, type ? n->type : graph_node_label(n)))
+			*why = *rest ? rest : "it is on your list";
 	}
 	return OG_OK;
 }

@@ -223,8 +223,8 @@ static void print_text(text *t, const partition *p)
 	int taken = count_nodes(p, true), constant = count_nodes(p, false), pieces = 0;
 	text line = { 0 };
 	for (int k = 0; k < p->n_pieces; k++) pieces += p->pieces[k].host == &p->host;
-	text_printf(&line, "%s takes %d of %d nodes: %d piece%s for %s", p->host.version, taken, p->n_nodes, pieces, pieces == 1 ? "" : "s",
-	            p->host.is->name);
+	text_printf(&line, "%s takes %d of %d nodes: %d piece%s for %s", p->host.version, taken, p->n_nodes, pieces,
+	            pieces == 1 ? "" : "s", p->host.is->name);
 	if (p->n_pieces > pieces) text_printf(&line, ", %d for %s", p->n_pieces - pieces, p->fallback.version);
 	if (constant && p->n_pieces > 1)
 		text_printf(&line, "; %d node%s on constants go%s with each piece that needs them", constant, constant == 1 ? "" : "s",

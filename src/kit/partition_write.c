@@ -26,7 +26,8 @@ static og_status write_piece(partition *p, int k)
 /* Gives a file its place, if it is there. */
 static og_status move(const partition *p, const char *name, const char *more)
 {
-	const char *from = arena_printf(p->a, "%s/%s%s", p->folder, name, more), *to = arena_printf(p->a, "%s/%s%s", p->o->folder, name, more);
+	const char *from = arena_printf(p->a, "%s/%s%s", p->folder, name, more);
+	const char *to = arena_printf(p->a, "%s/%s%s", p->o->folder, name, more);
 	if (!from || !to) return base_no_memory();
 	if (!rename(from, to) || (*more && errno == ENOENT)) return OG_OK;
 	return base_fail(OG_MISSING, "%s: cannot be written: %s", to, strerror(errno));

@@ -47,7 +47,8 @@ static og_status takes(runtime_host *h, og_model *m)
 {
 	const char *path;
 	og_peer *peer;
-	const og_peer_options o = { .size = sizeof o, .threads = 1, .only_asked = 1, .libraries = h->libraries, .n_libraries = h->n_libraries };
+	const og_peer_options o = { .size = sizeof o, .threads = 1, .only_asked = 1, .libraries = h->libraries,
+	                            .n_libraries = h->n_libraries };
 	if (h->assumed) return assume(m->main);
 	arena *a = arena_create();
 	NEED(a);

@@ -162,17 +162,20 @@ static og_status load_plugins(const tensorrt *t, void *library)
 		char *path = realpath(h->libraries[i], NULL);
 		void *loaded = path ? load(registry, path) : NULL;
 		free(path);
-		if (!loaded) return base_fail(OG_UNSUPPORTED, "%s: %s does not load it as a plugin library: %s", h->libraries[i], t->version, said);
+		if (!loaded)
+			return base_fail(OG_UNSUPPORTED, "%s: %s does not load it as a plugin library: %s", h->libraries[i], t->version, said);
 	}
 	return OG_OK;
 }
 
 static og_status open_tensorrt(tensorrt *t)
 {
-	static const char advice[] = "name the folder of its libraries in OPGRAFT_TENSORRT, or say with --nodes which nodes it cannot take";
+	static const char advice[] = "name the folder of its libraries in OPGRAFT_TENSORRT, or say with --nodes which nodes it cannot "
+	                             "take";
 	void *library, *parser;
 	const names *n = find(&library, &parser);
-	if (!n) return base_fail(OG_MISSING, "TensorRT with its ONNX parser was not found, and nobody else knows what it takes: %s", advice);
+	if (!n)
+		return base_fail(OG_MISSING, "TensorRT with its ONNX parser was not found, and nobody else knows what it takes: %s", advice);
 	int (*version)(void), (*parser_version)(void);
 	builder *(*create)(void *, int);
 	*(void **)&version = dlsym(library, "getInferLibVersion");
@@ -190,7 +193,8 @@ static og_status open_tensorrt(tensorrt *t)
 	t->b = create(&logger, v);
 	if (!t->b) return base_fail(OG_MISSING, "%s makes no builder: %s", t->version, said);
 	if (n->by_name && t->host->n_libraries && !dlopen(n->library, RTLD_LAZY))
-		return base_fail(OG_MISSING, "%s looks for %s when it comes to a plugin: put its folder into LD_LIBRARY_PATH", t->version, n->library);
+		return base_fail(OG_MISSING, "%s looks for %s when it comes to a plugin: put its folder into LD_LIBRARY_PATH", t->version,
+		                 n->library);
 	return load_plugins(t, library);
 }
 
@@ -325,7 +329,8 @@ static og_status start_child(child *c, runtime_host *h)
 {
 	int ends[2];
 	message m;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) return base_fail(OG_MISSING, "no socket can be had: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return base_fail(OG_MISSING, "no socket can be had: %s", strerror(errno));
 	*c = (child){ .pid = fork(), .fd = ends[0] };
 	if (c->pid == 0) {
 		close(ends[0]);
@@ -334,7 +339,8 @@ static og_status start_child(child *c, runtime_host *h)
 	}
 	close(ends[1]);
 	if (c->pid < 0) return base_fail(OG_MISSING, "no process can be started: %s", strerror(errno));
-	if (!fetch(c->fd, &m)) return base_fail(OG_MISSING, "TensorRT ends its process when it is loaded: a fault of its libraries, or of an op library");
+	if (!fetch(c->fd, &m))
+		return base_fail(OG_MISSING, "TensorRT ends its process when it is loaded: a fault of its libraries, or of an op library");
 	if (m.status != OG_OK) return base_fail((og_status)m.status, "%s", m.words);
 	snprintf(h->version, sizeof h->version, "%.*s", (int)sizeof h->version - 1, m.words);
 	return OG_OK;

@@ -3,8 +3,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "opgraft.h"
 #include "surgery/cluster.h"
 
 enum { MOST = 10 };
@@ -188,6 +191,60 @@ static void test_memory_that_runs_out(void **unused)
 	}
 }
 
+static const char text_form[] =
+	"model ir=8 {\"\" 17}\n"
+	"graph \"g\" {\n"
+	"  in x: f32[2,3]\n"
+	"  const w: f32[3] = {1, 2, 3}\n"
+	"  n = Neg(w) \"turn\"\n  a = Add(x, n) \"first\"\n  b: f32[2,3] = Tanh(a) \"middle\"\n  y: f32[2,3] = Mul(b, n) \"last\"\n"
+	"  out y\n"
+	"}\n";
+
+/* The n-th allocation fails, for every n up to the last: a status each time, and nothing left behind. */
+static void test_memory_of_the_whole(void **unused)
+{
+	char folder[] = "/tmp/opgraft-partition-XXXXXX", path[64], piece[80], *out;
+	float x[6] = { 1, -2, 3, -4, 5, -6 };
+	og_tensor in = { .dtype = OG_F32, .rank = 2, .dims = { 2, 3 }, .data = x }, *y;
+	const og_tensor *inputs[] = { &in };
+	og_model *m;
+	og_manifest *manifest;
+	(void)unused;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/manifest.json", folder);
+	const og_partition_options o = { .size = sizeof o, .runtime = "opgraft", .fallback = "reference", .refuse = "middle", .folder = folder };
+	assert_int_equal(og_model_load_memory(&m, text_form, strlen(text_form), NULL), OG_OK);
+	og_status status = OG_NO_MEMORY;
+	for (uint64_t k = 1; status != OG_OK; k++) {
+		base_fail_allocation(k);
+		status = og_partition(&out, m, &o, OG_JSON);
+		base_fail_allocation(0);
+		assert_true(status == OG_OK || (status == OG_NO_MEMORY && !out));
+	}
+	og_text_free(out);
+	og_model_free(m);
+	status = OG_NO_MEMORY;
+	for (uint64_t k = 1; status != OG_OK; k++) {
+		const og_manifest_options how = { .size = sizeof how, .threads = 1, .timing = OG_TIMING_OFF };
+		base_fail_allocation(k);
+		status = og_manifest_load(&manifest, path);
+		if (status == OG_OK) {
+			status = og_manifest_run(manifest, inputs, &y, &how);
+			assert_true(status == OG_OK || !y);
+			og_manifest_free(manifest);
+		}
+		base_fail_allocation(0);
+		assert_true(status == OG_OK || status == OG_NO_MEMORY || status == OG_BAD_FILE);
+	}
+	og_tensor_free(y);
+	for (int k = 0; k < 3; k++) {
+		snprintf(piece, sizeof piece, "%s/piece_%d_%s.onnx", folder, k, k == 1 ? "reference" : "opgraft");
+		assert_int_equal(unlink(piece), 0);
+	}
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_network),
 		cmocka_unit_test(test_nodes_go_where_they_are_read),
 		cmocka_unit_test(test_memory_that_runs_out),
+		cmocka_unit_test(test_memory_of_the_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
