@@ -188,7 +188,9 @@ bool carry_allows(const carry *c, const graph_node *n, const perm *p, const perm
 
 og_status carry_apply(const carry *c, graph_node *n, const perm *p, const perm *q)
 {
-	for (int k = 0; k < n->n_in; k++)
-		if (carry_bears(c, n, k) && carry_constant(n->in[k]) && !carry_side_stays(n->in[k], p)) TRY(carry_permute_constant(n, k, p));
+	for (int k = 0; k < n->n_in; k++) {
+		bool constant = carry_bears(c, n, k) && carry_constant(n->in[k]);
+		if (constant && !carry_side_stays(n->in[k], p)) TRY(carry_permute_constant(n, k, p));
+	}
 	return c->rule->apply(n, p, q);
 }

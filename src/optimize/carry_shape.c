@@ -155,7 +155,8 @@ static og_status apply_shape(graph_node *n, const perm *p, const perm *q)
 	graph_node *gather;
 	graph_value *y = n->out[0], *all;
 	carry_ints places = { 0 };
-	int64_t rank = p->rank, first = clamp_axis(carry_int(n, "start", 0), p->rank), past = clamp_axis(carry_int(n, "end", rank), p->rank);
+	int64_t rank = p->rank, first = clamp_axis(carry_int(n, "start", 0), p->rank);
+	int64_t past = clamp_axis(carry_int(n, "end", rank), p->rank);
 	for (int64_t d = first; d < past; d++) places.at[places.n++] = perm_place(p, (int)d);
 	graph_attr_remove(n, "start");
 	graph_attr_remove(n, "end");

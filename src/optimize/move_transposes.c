@@ -130,15 +130,16 @@ static og_status find_forms(move *m, const perm *form, bool back)
 
 /* ---- costs ------------------------------------------------------------------------------------ */
 
-/* Bytes first, then the number of nodes. A dimension that is not known counts as its usual size or 64. */
-static int64_t cost_of(const graph_value *v, const perm *p)
+/* The cost of a transpose of v, or of another form of it, which has these dimensions: bytes first, then the number of nodes. A
+ * dimension that is not known counts as its usual size or 64. */
+static int64_t cost_of(const graph_value *v, const og_dim *dims, const perm *p)
 {
 	const og_model *m = v->owner->model;
-	double bytes = (double)og_dtype_bytes(v->dtype) + 1;
+	double bytes = og_dtype_bytes(v->dtype) ? (double)og_dtype_bytes(v->dtype) : 1;
 	if (perm_is_identity(p)) return 0;
-	if (perm_keeps_bytes(p, v->dims)) return 1;
+	if (perm_keeps_bytes(p, dims)) return 1;
 	for (int k = 0; k < v->rank; k++) {
-		int64_t d = v->dims[k], symbol = -2 - d;
+		int64_t d = dims[k], symbol = -2 - d;
 		if (d < 0) d = symbol >= 0 && symbol < m->n_symbols && m->symbols[symbol].opt > 0 ? m->symbols[symbol].opt : 64;
 		bytes *= (double)d;
 	}
@@ -156,13 +157,12 @@ static perm between(const perm *t, const site *s, bool reads, bool makes)
 	return makes ? perm_then(&p, &s->out) : p;
 }
 
-/* The cost of t between forms of v, its input, which may be the other one already. */
 static int64_t cost_between(const graph_node *n, const perm *t, const site *s, bool reads, bool makes)
 {
 	perm p = between(t, s, reads, makes);
-	graph_value v = *n->in[0];
-	if (reads) perm_dims(v.dims, n->in[0]->dims, &s->in);
-	return cost_of(&v, &p);
+	og_dim other[OG_MAX_RANK];
+	perm_dims(other, n->in[0]->dims, &s->in);
+	return cost_of(n->in[0], reads ? other : n->in[0]->dims, &p);
 }
 
 /* ---- the choice as a cut ---------------------------------------------------------------------- */
@@ -243,7 +243,7 @@ static og_status add_value(move *m, const place *at)
 	const site *s = v->producer ? v->producer->mark : NULL;
 	int makes = s ? s->makes : FIXED, other, plain, n = 0;
 	bool as_is = v->is_output;
-	int64_t cost = cost_of(v, &at->form);
+	int64_t cost = cost_of(v, v->dims, &at->form);
 	for (size_t k = 0; k < v->n_uses; k++) {
 		int vertex = reader(m, &v->uses[k]);
 		as_is |= vertex == FIXED;
@@ -271,7 +271,8 @@ static og_status choose(move *m)
 {
 	perm t;
 	TRY(cut_start(&m->c, m->a));
-	for (graph_node *n = m->g->first; n; n = n->next) TRY(perm_of_node(&t, n) ? add_transpose(m, n, &t) : add_node(m, n));
+	for (graph_node *n = m->g->first; n; n = n->next)
+		TRY(perm_of_node(&t, n) ? add_transpose(m, n, &t) : add_node(m, n));
 	for (const place *at = m->first; at; at = at->next)
 		if (!perm_is_identity(&at->form)) TRY(add_value(m, at));
 	return cut_solve(&m->c);
