@@ -1,5 +1,5 @@
 """libtriton_opgraft.so in the real Triton Inference Server, driven by its official client; what no server can show (memory of a GPU,
-pieces of inputs, leaks in a thousand cycles) is tests/triton/host.c's."""
+pieces of inputs, leaks in a thousand cycles) is tests/unit/test_serve.c's."""
 import concurrent.futures
 import contextlib
 import json
@@ -237,7 +237,7 @@ def test_concurrent_clients_are_batched(server, lenet5, tmp_path):
     """Answers do not depend on what they were batched with: to the bit, where runs have one size."""
     load(server, "crowd", lenet5, config=PINNED + parameters(batches="1") + "dynamic_batching { max_queue_delay_microseconds: 2000 }\nmax_batch_size: 32\n")
     x = digits()[0]
-    alone = ok("build", lenet5, "--no-timing", "--threads", "1", "-o", tmp_path / "alone.plan")
+    ok("build", lenet5, "--no-timing", "--threads", "1", "-o", tmp_path / "alone.plan")
     want = np.concatenate([command(tmp_path, tmp_path / "alone.plan", {"image": x[k:k + 1]}, ["logits"])["logits"] for k in range(8)])
     client = server.grpc()
 

@@ -45,7 +45,8 @@ static void copy_in(const batch *b, const part *p)
 {
 	for (int k = 0; k < b->s->net->n_inputs; k++) {
 		size_t bytes = b->slot->shape->in_bytes[k];
-		if (bytes) memcpy((uint8_t *)b->slot->in[k] + (size_t)p->begin * bytes, p->q->in[k] + (size_t)p->at * bytes, (size_t)p->n * bytes);
+		uint8_t *to = (uint8_t *)b->slot->in[k] + (size_t)p->begin * bytes;
+		if (bytes) memcpy(to, p->q->in[k] + (size_t)p->at * bytes, (size_t)p->n * bytes);
 	}
 }
 
@@ -53,8 +54,8 @@ static void copy_out(const batch *b, const part *p)
 {
 	for (int k = 0; k < b->s->net->n_outputs; k++) {
 		size_t bytes = b->slot->shape->out_bytes[k];
-		if (bytes && p->q->out[k])
-			memcpy(p->q->out[k] + (size_t)p->at * bytes, (uint8_t *)b->slot->out[k] + (size_t)p->begin * bytes, (size_t)p->n * bytes);
+		const uint8_t *from = (const uint8_t *)b->slot->out[k] + (size_t)p->begin * bytes;
+		if (bytes && p->q->out[k]) memcpy(p->q->out[k] + (size_t)p->at * bytes, from, (size_t)p->n * bytes);
 	}
 }
 
@@ -89,7 +90,8 @@ static og_status run_direct(const batch *b, serve_request *q, og_session *sessio
 	const serve_shape *shape = b->slot->shape;
 	void **in = b->slot->direct, **out = in + net->n_inputs;
 	for (int k = 0; k < net->n_inputs; k++) in[k] = (void *)(uintptr_t)(q->in[k] + (size_t)q->done * shape->in_bytes[k]);
-	for (int k = 0; k < net->n_outputs; k++) out[k] = q->out[k] ? q->out[k] + (size_t)q->done * shape->out_bytes[k] : b->slot->out[k];
+	for (int k = 0; k < net->n_outputs; k++)
+		out[k] = q->out[k] ? q->out[k] + (size_t)q->done * shape->out_bytes[k] : b->slot->out[k];
 	return og_session_run(session, (const void *const *)in, out);
 }
 
@@ -129,8 +131,8 @@ static og_status run_next(batch *b)
 	int64_t most = b->s->net->most ? b->s->net->most : 1, left = b->left < most ? b->left : most;
 	int k = (b->copy ? shape->filled : shape->exact)[left];
 	if (k < 0)
-		return base_fail(OG_UNSUPPORTED, "memory of a GPU cannot be filled up to a run of %lld samples; send whole runs, or give the parameter "
-		                 "'batches' a 1", (long long)shape->sizes[0].samples);
+		return base_fail(OG_UNSUPPORTED, "memory of a GPU cannot be filled up to a run of %lld samples; send whole runs, or "
+		                 "give the parameter 'batches' a 1", (long long)shape->sizes[0].samples);
 	int64_t samples = shape->sizes[k].samples, n = samples < left ? samples : left;
 	uint64_t began = serve_now();
 	if (is_direct(b, q, samples)) TRY(run_direct(b, q, b->slot->sessions[k]));
@@ -190,6 +192,7 @@ og_status serve_execute(serve_instance *s, TRITONBACKEND_Request **requests, siz
 	for (size_t i = 0; i < n; i++)
 		if (s->requests[i].request) run_shape(s, &s->requests[i], n - i);
 	if (s->samples)
-		serve_told(TRITONBACKEND_ModelInstanceReportBatchStatistics(s->self, (uint64_t)s->samples, s->came, s->began, s->ended, serve_now()));
+		serve_told(TRITONBACKEND_ModelInstanceReportBatchStatistics(s->self, (uint64_t)s->samples, s->came, s->began, s->ended,
+		                                                            serve_now()));
 	return OG_OK;                            /* requests are answered: they are not the server's any more */
 }

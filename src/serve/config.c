@@ -22,7 +22,8 @@ static const json_value *list_of(const json_value *of, const char *key)
 	return v && (v->kind == JSON_ARRAY || v->kind == JSON_OBJECT) && v->count ? v : NULL;
 }
 
-og_status serve_config_settings(serve_settings *to, arena *a, const json_value *config, const char *folder, const char **unknown)
+og_status serve_config_settings(serve_settings *to, arena *a, const json_value *config, const char *folder,
+                                const char **unknown)
 {
 	const json_value *all = list_of(config, "parameters");
 	*unknown = NULL;
@@ -76,8 +77,9 @@ static og_status fail_dims(const serve_network *net, const serve_port *p, const 
 	text_add(&has, "]");
 	char *made = text_take(&has);
 	NEED(made);
-	og_status status = base_fail(OG_USAGE, "the configuration's dims of %s '%s' do not fit %s: they are %s%s", what, p->name, net->path, made,
-	                             net->most > 0 ? " (without the batch, since max_batch_size is not 0)" : " (all of them, since max_batch_size is 0)");
+	og_status status = base_fail(OG_USAGE, "the configuration's dims of %s '%s' do not fit %s: they are %s (%s)", what, p->name,
+	                             net->path, made, net->most > 0 ? "without the batch, since max_batch_size is not 0"
+	                                                            : "all of them, since max_batch_size is 0");
 	base_free(made);
 	return status;
 }
@@ -148,8 +150,8 @@ static og_status check_batch(const serve_network *net)
 {
 	const serve_settings *set = &net->settings;
 	if (net->most > 0 && net->batch < 0)
-		return base_fail(OG_USAGE, "max_batch_size is %lld, and the inputs and outputs of %s do not share a first dimension to be the batch; "
-		                 "set it to 0", (long long)net->most, net->path);
+		return base_fail(OG_USAGE, "max_batch_size is %lld, and the inputs and outputs of %s do not share a first dimension to "
+		                 "be the batch; set it to 0", (long long)net->most, net->path);
 	for (int k = 0; k < set->n_batches; k++)
 		if (net->batch != 0 || net->most < set->batches[k])
 			return base_fail(OG_USAGE, "parameter 'batches' asks for a plan of %lld samples, and %s", (long long)set->batches[k],
@@ -183,23 +185,18 @@ static og_status put_port(json *j, const serve_port *p, const serve_network *net
 {
 	int from = net->most > 0;
 	if (p->rank < 0)
-		return base_fail(OG_UNSUPPORTED, "%s: the number of dimensions of output '%s' is not known before inputs are; say its dims in "
-		                 "config.pbtxt", net->path, p->name);
+		return base_fail(OG_UNSUPPORTED, "%s: the number of dimensions of output '%s' is not known before inputs are; say its "
+		                 "dims in config.pbtxt", net->path, p->name);
 	json_begin(j, '{');
-	json_key(j, "name");
-	json_string(j, p->name);
-	json_key(j, "data_type");
-	json_string(j, type_name(p->type));
-	json_key(j, "dims");
-	json_begin(j, '[');
+	json_put_string(j, "name", p->name);
+	json_put_string(j, "data_type", type_name(p->type));
+	json_put(j, "dims", '[');
 	for (int i = from; i < p->rank; i++) json_int(j, p->dims[i]);
 	if (p->rank == from) json_int(j, 1);
 	json_end(j, ']');
 	if (p->rank == from && from) {
-		json_key(j, "reshape");
-		json_begin(j, '{');
-		json_key(j, "shape");
-		json_begin(j, '[');
+		json_put(j, "reshape", '{');
+		json_put(j, "shape", '[');
 		json_end(j, ']');
 		json_end(j, '}');
 	}
@@ -207,7 +204,8 @@ static og_status put_port(json *j, const serve_port *p, const serve_network *net
 	return OG_OK;
 }
 
-static og_status put_list(json *j, const char *key, const json_value *given, const serve_port *ports, int n, const serve_network *net)
+static og_status put_list(json *j, const char *key, const json_value *given, const serve_port *ports, int n,
+                          const serve_network *net)
 {
 	json_key(j, key);
 	if (given) {
@@ -240,32 +238,33 @@ static og_status complete_to(json *j, const serve_network *net, const json_value
 		json_key(j, config->items[i].key);
 		put(j, &config->items[i]);
 	}
-	json_key(j, "max_batch_size");
-	json_int(j, net->most);
+	json_put_int(j, "max_batch_size", net->most);
 	TRY(put_list(j, "input", list_of(config, "input"), net->inputs, net->n_inputs, net));
 	TRY(put_list(j, "output", list_of(config, "output"), net->outputs, net->n_outputs, net));
 	if (wants_batching(net, config)) {
-		json_key(j, "dynamic_batching");
-		json_begin(j, '{');
+		json_put(j, "dynamic_batching", '{');
 		json_end(j, '}');
 	}
 	json_end(j, '}');
 	return OG_OK;
 }
 
-og_status serve_config_check(serve_network *net, const json_value *config, bool complete, int64_t default_most, char **completed)
+og_status serve_config_check(serve_network *net, const json_value *config, bool complete, int64_t default_most,
+                             char **completed)
 {
 	const json_value *inputs = list_of(config, "input"), *outputs = list_of(config, "output");
 	const json_value *policy = json_member(config, "model_transaction_policy");
 	const json_value *decoupled = policy && policy->kind == JSON_OBJECT ? json_member(policy, "decoupled") : NULL;
 	*completed = NULL;
-	if (decoupled && decoupled->boolean) return base_fail(OG_UNSUPPORTED, "a network answers a request once; remove decoupled from the configuration");
+	if (decoupled && decoupled->boolean)
+		return base_fail(OG_UNSUPPORTED, "a network answers a request once; remove decoupled from the configuration");
 	net->instances = count_instances(config);
 	net->most = number_of(json_member(config, "max_batch_size"), 0);
 	if (complete && net->most == 0 && net->batch == 0 && !inputs && !outputs) net->most = default_most;
 	TRY(check_batch(net));
 	if ((!inputs || !outputs) && !complete)
-		return base_fail(OG_USAGE, "the configuration has no %s, and the server was told not to have it completed", inputs ? "output" : "input");
+		return base_fail(OG_USAGE, "the configuration has no %s, and the server was told not to have it completed",
+		                 inputs ? "output" : "input");
 	TRY(check_list(net->inputs, net->n_inputs, net, inputs, "input"));
 	TRY(check_list(net->outputs, net->n_outputs, net, outputs, "output"));
 	if (inputs) TRY(check_all_inputs(net, inputs));

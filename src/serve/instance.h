@@ -40,8 +40,8 @@ typedef struct serve_instance {
 	int64_t samples;                         /* done since they came */
 } serve_instance;
 
-og_status serve_instance_create(serve_instance **out, serve_network *, TRITONBACKEND_ModelInstance *, TRITONBACKEND_MemoryManager *pinned,
-                                const char *device);
+og_status serve_instance_create(serve_instance **out, serve_network *, TRITONBACKEND_ModelInstance *,
+                                TRITONBACKEND_MemoryManager *pinned, const char *device);
 void serve_instance_free(serve_instance *);          /* NULL is fine */
 /* The slot for inputs of these dims; made, in the place of the one that was not used for longest, when there is none. */
 og_status serve_slot_get(serve_slot **out, serve_instance *, const int64_t *const *dims);

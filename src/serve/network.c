@@ -102,7 +102,8 @@ static og_status make_ports(serve_network *net)
 	for (int k = 0; k < net->n_inputs; k++) {
 		TRY(net->plan ? og_plan_input(net->plan, k, &v) : og_model_input(net->model, k, &v));
 		TRY(make_port(&net->inputs[k], net, &v, "input"));
-		if (v.rank < 0) return base_fail(OG_UNSUPPORTED, "%s: input '%s' has no declared number of dimensions", net->path, v.name);
+		if (v.rank < 0)
+			return base_fail(OG_UNSUPPORTED, "%s: input '%s' has no declared number of dimensions", net->path, v.name);
 		if (net->plan && og_plan_bound(net->plan, k))
 			return base_fail(OG_UNSUPPORTED, "%s: the value of input '%s' was bound when the plan was built, and a server cannot "
 			                 "promise it; make it a constant of the model", net->path, v.name);
@@ -244,8 +245,8 @@ static og_status add_size(serve_shape *shape, const serve_network *net, og_plan 
 		t = (og_tensor){ .dtype = v.dtype, .rank = v.rank };
 		memcpy(t.dims, v.dims, sizeof t.dims);
 		if (net->most > 0 && (v.rank < 1 || v.dims[0] != samples))
-			return base_fail(OG_USAGE, "%s: output '%s' of %lld samples has no first dimension of this size; its batch is no batch: "
-			                 "set max_batch_size to 0", net->path, v.name, (long long)samples);
+			return base_fail(OG_USAGE, "%s: output '%s' of %lld samples has no first dimension of this size; its batch is no "
+			                 "batch: set max_batch_size to 0", net->path, v.name, (long long)samples);
 		if (net->most > 0) t.dims[0] = 1;
 		if (shape->n_sizes == 1) {
 			*to = og_tensor_bytes(&t);
@@ -253,7 +254,8 @@ static og_status add_size(serve_shape *shape, const serve_network *net, og_plan 
 			shape->out[j] = v;
 			memcpy(shape->out[j].dims, t.dims, sizeof t.dims);
 		} else if (*to != og_tensor_bytes(&t)) {
-			return base_fail(OG_UNSUPPORTED, "%s: the size of '%s' does not grow with the batch; set max_batch_size to 0", net->path, v.name);
+			return base_fail(OG_UNSUPPORTED, "%s: the size of '%s' does not grow with the batch; set max_batch_size to 0",
+			                 net->path, v.name);
 		}
 	}
 	og_session *s;
@@ -267,15 +269,16 @@ static og_status add_size(serve_shape *shape, const serve_network *net, og_plan 
 static og_status add_plan_of_file(serve_shape *shape, const serve_network *net)
 {
 	if (strcmp(og_plan_device(net->plan), shape->device))
-		return base_fail(OG_USAGE, "%s: is a plan for %s, and the instance is for %s; set the kind in instance_group, or build it with "
-		                 "opgraft build --device %s", net->path, og_plan_device(net->plan), shape->device, shape->device);
+		return base_fail(OG_USAGE, "%s: is a plan for %s, and the instance is for %s; set the kind in instance_group, or build "
+		                 "it with opgraft build --device %s", net->path, og_plan_device(net->plan), shape->device, shape->device);
 	return add_size(shape, net, net->plan, net->most > 0 ? net->batch : 1);
 }
 
 static og_status add_sizes(serve_shape *shape, const serve_network *net)
 {
 	og_memory memory = { 0 };
-	int64_t samples = net->most == 0 ? 1 : net->batch > 0 ? net->batch : net->settings.n_batches ? net->settings.batches[0] : 1;
+	int64_t least = net->settings.n_batches ? net->settings.batches[0] : 1;
+	int64_t samples = net->most == 0 ? 1 : net->batch > 0 ? net->batch : least;
 	if (net->plan) return add_plan_of_file(shape, net);
 	while (samples) {
 		og_plan *plan;

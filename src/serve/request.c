@@ -79,14 +79,17 @@ static og_status check_batch(serve_request *q, const serve_instance *s, const se
 	const serve_network *net = s->net;
 	if (samples <= 0) return base_fail(OG_USAGE, "input '%s' has no samples", p->name);
 	if (samples > net->most)
-		return base_fail(OG_USAGE, "input '%s' has %lld samples, and a batch has %lld at most", p->name, (long long)samples, (long long)net->most);
+		return base_fail(OG_USAGE, "input '%s' has %lld samples, and a batch has %lld at most", p->name, (long long)samples,
+		                 (long long)net->most);
 	if (q->samples && q->samples != samples)
-		return base_fail(OG_USAGE, "input '%s' has %lld samples, and another has %lld", p->name, (long long)samples, (long long)q->samples);
+		return base_fail(OG_USAGE, "input '%s' has %lld samples, and another has %lld", p->name, (long long)samples,
+		                 (long long)q->samples);
 	q->samples = samples;
 	return OG_OK;
 }
 
-static og_status check_shape(serve_request *q, const serve_instance *s, const serve_port *p, const int64_t *dims, uint32_t rank)
+static og_status check_shape(serve_request *q, const serve_instance *s, const serve_port *p, const int64_t *dims,
+                             uint32_t rank)
 {
 	int from = s->net->most > 0;
 	bool fit = rank == (uint32_t)p->rank || (serve_is_scalar(s->net, p) && rank == 1 && dims[0] == 1);
@@ -98,8 +101,8 @@ static og_status check_shape(serve_request *q, const serve_instance *s, const se
 }
 
 /* Where a piece of an input lies. */
-static og_status find_piece(serve_request *q, const serve_instance *s, TRITONBACKEND_Input *input, uint32_t k, const serve_port *p,
-                            const void **data, uint64_t *bytes)
+static og_status find_piece(serve_request *q, const serve_instance *s, TRITONBACKEND_Input *input, uint32_t k,
+                            const serve_port *p, const void **data, uint64_t *bytes)
 {
 	triton_memory memory = TRITON_CPU;
 	int64_t id = 0;
@@ -107,11 +110,12 @@ static og_status find_piece(serve_request *q, const serve_instance *s, TRITONBAC
 	if (memory != TRITON_GPU) return OG_OK;
 	q->on_device = true;
 	if (strcmp(s->device, "cpu") && id == 0) return OG_OK;
-	return base_fail(OG_UNSUPPORTED, "input '%s' lies in the memory of GPU %lld, and this instance runs on %s; send it in memory of the host",
-	                 p->name, (long long)id, strcmp(s->device, "cpu") ? "GPU 0" : "the CPU");
+	return base_fail(OG_UNSUPPORTED, "input '%s' lies in the memory of GPU %lld, and this instance runs on %s; send it in memory "
+	                 "of the host", p->name, (long long)id, strcmp(s->device, "cpu") ? "GPU 0" : "the CPU");
 }
 
-static og_status join_pieces(serve_request *q, const serve_instance *s, TRITONBACKEND_Input *input, uint32_t pieces, int k, uint64_t bytes)
+static og_status join_pieces(serve_request *q, const serve_instance *s, TRITONBACKEND_Input *input, uint32_t pieces, int k,
+                             uint64_t bytes)
 {
 	const serve_port *p = &s->net->inputs[k];
 	uint8_t *to = q->joined[k] = base_alloc(bytes + 1);
@@ -121,7 +125,8 @@ static og_status join_pieces(serve_request *q, const serve_instance *s, TRITONBA
 		const void *data;
 		uint64_t n;
 		TRY(find_piece(q, s, input, i, p, &data, &n));
-		if (q->on_device) return base_fail(OG_UNSUPPORTED, "input '%s' lies in a GPU's memory in %u pieces; send it in one", p->name, pieces);
+		if (q->on_device)
+			return base_fail(OG_UNSUPPORTED, "input '%s' lies in a GPU's memory in %u pieces; send it in one", p->name, pieces);
 		if (n > bytes - at) return base_fail(OG_USAGE, "input '%s' has more data than its shape says", p->name);
 		if (n) memcpy(to + at, data, n);
 		at += n;
@@ -134,24 +139,24 @@ static og_status read_input(serve_request *q, const serve_instance *s, int k)
 {
 	const serve_port *p = &s->net->inputs[k];
 	TRITONBACKEND_Input *input;
-	uint64_t bytes, n;
+	uint64_t bytes;
 	uint32_t rank, pieces;
 	int type;
-	const void *data;
-	if (serve_told(TRITONBACKEND_RequestInput(q->request, p->name, &input)) != OG_OK) return base_fail(OG_USAGE, "input '%s' is missing", p->name);
+	const void *data = NULL;
+	if (serve_told(TRITONBACKEND_RequestInput(q->request, p->name, &input)) != OG_OK)
+		return base_fail(OG_USAGE, "input '%s' is missing", p->name);
 	TRY(serve_told(TRITONBACKEND_InputProperties(input, NULL, &type, &q->dims[k], &rank, &bytes, &pieces)));
 	if (type != p->type) return base_fail(OG_USAGE, "input '%s' is not of type %s", p->name, og_dtype_name(p->dtype));
 	TRY(check_shape(q, s, p, q->dims[k], rank));
 	og_tensor t = { .dtype = p->dtype, .rank = p->rank };
 	memcpy(t.dims, q->dims[k], (size_t)p->rank * sizeof *t.dims);
 	size_t want = og_tensor_bytes(&t);
+	if (bytes == want && pieces == 1) TRY(find_piece(q, s, input, 0, p, &data, &bytes));
 	if (bytes != want)
 		return base_fail(OG_USAGE, "input '%s' has %llu bytes, and its shape takes %zu", p->name, (unsigned long long)bytes, want);
-	if (bytes == 0) return OG_OK;
-	if (pieces != 1) return join_pieces(q, s, input, pieces, k, bytes);
-	TRY(find_piece(q, s, input, 0, p, &data, &n));
+	if (pieces != 1) return bytes ? join_pieces(q, s, input, pieces, k, bytes) : OG_OK;
 	q->in[k] = data;
-	return n == want ? OG_OK : base_fail(OG_USAGE, "input '%s' has %llu bytes, and its shape takes %zu", p->name, (unsigned long long)n, want);
+	return OG_OK;
 }
 
 og_status serve_request_read(serve_request *q, const serve_instance *s)
@@ -186,8 +191,8 @@ static og_status prepare_output(serve_request *q, const serve_instance *s, const
 	if (memory != TRITON_GPU) return OG_OK;
 	q->on_device = true;
 	if (strcmp(s->device, "cpu") && id == 0) return OG_OK;
-	return base_fail(OG_UNSUPPORTED, "output '%s' is wanted in the memory of GPU %lld, and this instance runs on %s", p->name, (long long)id,
-	                 strcmp(s->device, "cpu") ? "GPU 0" : "the CPU");
+	return base_fail(OG_UNSUPPORTED, "output '%s' is wanted in the memory of GPU %lld, and this instance runs on %s", p->name,
+	                 (long long)id, strcmp(s->device, "cpu") ? "GPU 0" : "the CPU");
 }
 
 og_status serve_request_prepare(serve_request *q, const serve_instance *s, const serve_shape *shape)
@@ -212,7 +217,8 @@ void serve_request_answer(serve_request *q, const serve_instance *s, og_status s
 	if (!q->response && serve_told(TRITONBACKEND_ResponseNew(&q->response, q->request)) != OG_OK) q->response = NULL;
 	if (q->response) serve_told(TRITONBACKEND_ResponseSend(q->response, TRITON_RESPONSE_FINAL, error));
 	if (error) TRITONSERVER_ErrorDelete(error);
-	serve_told(TRITONBACKEND_ModelInstanceReportStatistics(s->self, q->request, status == OG_OK, s->came, q->began, q->ended, serve_now()));
+	serve_told(TRITONBACKEND_ModelInstanceReportStatistics(s->self, q->request, status == OG_OK, s->came, q->began, q->ended,
+	                                                       serve_now()));
 	serve_told(TRITONBACKEND_RequestRelease(q->request, TRITON_RELEASE_ALL));
 	for (int k = 0; k < s->net->n_inputs; k++) base_free(q->joined[k]);
 	q->request = NULL;

@@ -63,7 +63,7 @@ typedef struct serve_network {
 	og_model *model;                         /* NULL: `plan` is all there is */
 	og_plan *plan;
 	serve_port *inputs, *outputs; int n_inputs, n_outputs;
-	int64_t batch;                           /* samples of a run that the file fixes; 0: as many as there are; -1: it has no batch */
+	int64_t batch;                           /* samples of a run that the file fixes; 0: any number; -1: it has no batch */
 	int64_t most;                            /* samples of a batch, the server's max_batch_size; 0: a request is a run */
 	int instances;                           /* of the configuration */
 	serve_settings settings;
@@ -100,9 +100,11 @@ int serve_threads(const serve_network *);
 /* ---- the server's configuration ----------------------------------------------------------------- */
 
 /* Settings of "parameters"; a name that is not known is put into *unknown (the last one; NULL: none). */
-og_status serve_config_settings(serve_settings *, arena *, const json_value *config, const char *folder, const char **unknown);
+og_status serve_config_settings(serve_settings *, arena *, const json_value *config, const char *folder,
+                                const char **unknown);
 /* Checks the configuration against the network, and takes from it what the network needs (batch, instances). With `complete`
  * what it leaves open is filled in: *completed is then a whole configuration, to be freed with base_free; else NULL. */
-og_status serve_config_check(serve_network *, const json_value *config, bool complete, int64_t default_most, char **completed);
+og_status serve_config_check(serve_network *, const json_value *config, bool complete, int64_t default_most,
+                             char **completed);
 
 #endif

@@ -61,7 +61,7 @@ static void choose(int8_t *choice, double *least, const serve_shape *shape, int6
 	}
 }
 
-/* A plan that takes as long as smaller ones do together. */
+/* A plan that takes as long as smaller ones do together. None but the only one is for more samples than there may be. */
 static void drop_useless(serve_shape *shape, const serve_network *net, int8_t *choice, double *least)
 {
 	for (int k = shape->n_sizes - 1; k > 0; k--) {

@@ -10,10 +10,18 @@
 enum { DEFAULT_MOST = 64, SERVERS_DEFAULT_MOST = 4, LARGEST_MOST = 1 << 16 };
 
 /* What the command line says: --backend-config=opgraft,threads=2. */
-typedef struct backend { arena *a; serve_settings settings; int64_t default_most; TRITONBACKEND_MemoryManager *memory; } backend;
+typedef struct backend {
+	arena *a;
+	serve_settings settings;
+	int64_t default_most;
+	TRITONBACKEND_MemoryManager *memory;
+} backend;
 typedef struct model { arena *a; serve_network *net; const char *name; } model;
 
-static void tell(triton_level level, const char *sentence) { serve_told(TRITONSERVER_LogMessage(level, __FILE__, __LINE__, sentence)); }
+static void tell(triton_level level, const char *sentence)
+{
+	serve_told(TRITONSERVER_LogMessage(level, "opgraft", __LINE__, sentence));
+}
 
 /* A message of the server as a tree in the arena. */
 static og_status parse(const json_value **out, arena *a, TRITONSERVER_Message *message)
@@ -119,7 +127,8 @@ static og_status find_file(const char **out, arena *a, const char *folder, uint6
 		const char *path = arena_printf(a, "%s/%s", in, names[k]);
 		NEED(path);
 		if (access(path, F_OK)) continue;
-		if (found) return base_fail(OG_USAGE, "%s holds %s and %s; remove one, or name it in default_model_filename", in, found, names[k]);
+		if (found)
+			return base_fail(OG_USAGE, "%s holds %s and %s; remove one, or name it in default_model_filename", in, found, names[k]);
 		found = names[k];
 		*out = path;
 	}
@@ -169,7 +178,7 @@ static og_status open_model(model *m, TRITONBACKEND_Model *self, const backend *
 	TRY(read_config(&config, m->a, self));
 	TRY(serve_config_settings(&settings, m->a, config, folder, &unknown));
 	if (unknown) {
-		const char *sentence = arena_printf(m->a, "opgraft: model '%s': there is no parameter '%s'; it is not used", m->name, unknown);
+		const char *sentence = arena_printf(m->a, "model '%s': there is no parameter '%s'; it is not used", m->name, unknown);
 		if (sentence) tell(TRITON_WARN, sentence);
 	}
 	TRY(find_file(&path, m->a, folder, version, config));
@@ -223,11 +232,11 @@ static og_status find_device(const char **out, const serve_network *net, TRITONB
 	else if (kind == TRITON_KIND_GPU) *out = "cuda";
 	else *out = wanted ? wanted : net->plan ? og_plan_device(net->plan) : "cpu";
 	if (wanted && strcmp(wanted, *out))
-		return base_fail(OG_USAGE, "parameter 'device' is %s, and instance '%s' is of kind %s; change one of them, the kind in instance_group",
-		                 wanted, name, kind == TRITON_KIND_CPU ? "KIND_CPU" : "KIND_GPU");
+		return base_fail(OG_USAGE, "parameter 'device' is %s, and instance '%s' is of kind %s; change one of them, the kind in "
+		                 "instance_group", wanted, name, kind == TRITON_KIND_CPU ? "KIND_CPU" : "KIND_GPU");
 	if (kind == TRITON_KIND_GPU && id > 0)
-		return base_fail(OG_UNSUPPORTED, "instance '%s' is for GPU %d, and Opgraft runs on the first one that a process sees; set gpus: [ 0 ], or "
-		                 "hide the others by CUDA_VISIBLE_DEVICES", name, (int)id);
+		return base_fail(OG_UNSUPPORTED, "instance '%s' is for GPU %d, and Opgraft runs on the first one that a process sees; set "
+		                 "gpus: [ 0 ], or hide the others by CUDA_VISIBLE_DEVICES", name, (int)id);
 	return OG_OK;
 }
 
@@ -236,7 +245,8 @@ static void tell_sizes(const serve_instance *s, const char *name)
 {
 	const serve_shape *shape = s->slots[0].shape;
 	text t = { 0 };
-	text_printf(&t, "opgraft: %s on %s, %d threads: ", name, s->device, shape ? og_session_threads(s->slots[0].sessions[0]) : serve_threads(s->net));
+	int threads = shape ? og_session_threads(s->slots[0].sessions[0]) : serve_threads(s->net);
+	text_printf(&t, "%s on %s, %d threads: ", name, s->device, threads);
 	if (!shape) text_add(&t, "plans are made when shapes come");
 	for (int k = 0; shape && k < shape->n_sizes; k++) {
 		const serve_size *size = &shape->sizes[k];
@@ -269,7 +279,10 @@ static og_status open_instance(TRITONBACKEND_ModelInstance *self)
 	return status;
 }
 
-TRITONSERVER_Error *TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance *self) { return serve_error(open_instance(self)); }
+TRITONSERVER_Error *TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance *self)
+{
+	return serve_error(open_instance(self));
+}
 
 TRITONSERVER_Error *TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance *self)
 {
@@ -279,7 +292,8 @@ TRITONSERVER_Error *TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInsta
 	return error;
 }
 
-TRITONSERVER_Error *TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance *self, TRITONBACKEND_Request **requests, uint32_t n)
+TRITONSERVER_Error *TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance *self, TRITONBACKEND_Request **requests,
+                                                       uint32_t n)
 {
 	void *s = NULL;
 	TRITONSERVER_Error *error = TRITONBACKEND_ModelInstanceState(self, &s);

@@ -67,7 +67,8 @@ TRITON_CALL(TRITONBACKEND_BackendConfig)(TRITONBACKEND_Backend *, TRITONSERVER_M
 TRITON_CALL(TRITONBACKEND_BackendMemoryManager)(TRITONBACKEND_Backend *, TRITONBACKEND_MemoryManager **);
 TRITON_CALL(TRITONBACKEND_BackendState)(TRITONBACKEND_Backend *, void **);
 TRITON_CALL(TRITONBACKEND_BackendSetState)(TRITONBACKEND_Backend *, void *);
-TRITON_CALL(TRITONBACKEND_MemoryManagerAllocate)(TRITONBACKEND_MemoryManager *, void **, triton_memory, int64_t id, uint64_t bytes);
+TRITON_CALL(TRITONBACKEND_MemoryManagerAllocate)(TRITONBACKEND_MemoryManager *, void **, triton_memory, int64_t id,
+                                                 uint64_t bytes);
 TRITON_CALL(TRITONBACKEND_MemoryManagerFree)(TRITONBACKEND_MemoryManager *, void *, triton_memory, int64_t id);
 
 TRITON_CALL(TRITONBACKEND_ModelName)(TRITONBACKEND_Model *, const char **);
@@ -102,7 +103,8 @@ TRITON_CALL(TRITONBACKEND_RequestIsCancelled)(TRITONBACKEND_Request *, bool *) _
 /* Name, type, shape and size are the input's own; data lies in one buffer or more. */
 TRITON_CALL(TRITONBACKEND_InputProperties)(TRITONBACKEND_Input *, const char **name, int *type, const int64_t **shape,
                                            uint32_t *rank, uint64_t *bytes, uint32_t *buffers);
-TRITON_CALL(TRITONBACKEND_InputBuffer)(TRITONBACKEND_Input *, uint32_t k, const void **, uint64_t *bytes, triton_memory *, int64_t *id);
+TRITON_CALL(TRITONBACKEND_InputBuffer)(TRITONBACKEND_Input *, uint32_t k, const void **, uint64_t *bytes, triton_memory *,
+                                       int64_t *id);
 TRITON_CALL(TRITONBACKEND_ResponseNew)(TRITONBACKEND_Response **, TRITONBACKEND_Request *);
 TRITON_CALL(TRITONBACKEND_ResponseOutput)(TRITONBACKEND_Response *, TRITONBACKEND_Output **, const char *name, int type,
                                           const int64_t *shape, uint32_t rank);

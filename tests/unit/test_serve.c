@@ -26,7 +26,12 @@ static const char free_shape[] =
 /* ---- a model in a folder ---------------------------------------------------------------------------- */
 
 typedef struct place { char folder[64], file[96]; } place;
-typedef struct served { TRITONBACKEND_Backend backend; TRITONBACKEND_Model model; TRITONBACKEND_ModelInstance instance[2]; place at; } served;
+typedef struct served {
+	TRITONBACKEND_Backend backend;
+	TRITONBACKEND_Model model;
+	TRITONBACKEND_ModelInstance instance[2];
+	place at;
+} served;
 
 static place make_place(const char *name, const char *network)
 {
@@ -293,11 +298,12 @@ static void spoil(asked *q, int how)
 static void test_bad_requests_fail_alone(void **state)
 {
 	static const char *const words[] = {
-		"input 'x' is not of type f32", "the shape of input 'x' is [2,4], not [-1,3]", "the shape of input 'x' is [2], not", "has 20 bytes, and its shape takes 24",
-		"input 'x' has 1 samples, and another has 2", "has no samples", "has 100000 samples, and a batch has 64 at most", "has no samples",
-		"input 'x' is missing", "3 inputs, and the network takes 2", "lies in the memory of GPU 0, and this instance runs on the CPU",
-		"is wanted in the memory of GPU 0", "no output 'nothing'", "was cancelled", "reads index 17", "samples, and a batch has 64 at most", "has 25 bytes",
-		"reads index -5" };
+		"input 'x' is not of type f32", "the shape of input 'x' is [2,4], not [-1,3]", "the shape of input 'x' is [2], not",
+		"has 20 bytes, and its shape takes 24", "input 'x' has 1 samples, and another has 2", "has no samples",
+		"has 100000 samples, and a batch has 64 at most", "has no samples", "input 'x' is missing",
+		"3 inputs, and the network takes 2", "lies in the memory of GPU 0, and this instance runs on the CPU",
+		"is wanted in the memory of GPU 0", "no output 'nothing'", "was cancelled", "reads index 17",
+		"samples, and a batch has 64 at most", "has 25 bytes", "reads index -5" };
 	enum { WAYS = sizeof words / sizeof *words };
 	(void)state;
 	served s;
@@ -344,10 +350,10 @@ static void test_runs_take_the_least_time(void **state)
 	(void)state;
 	const serve_size three[] = { { 1, NULL, 10 }, { 4, NULL, 25 }, { 16, NULL, 45 } };
 	check_choice(three, 3, 3, (const int8_t[]){ 0, 0, 1, 1, 1, 2, 2, 2 }, (const int8_t[]){ 0, 0, 0, 1, 1, 1, 1, 1 }, 8, 3);
-	const serve_size eight[] = { { 3, NULL, 1 } };
-	check_choice(eight, 1, 1, (const int8_t[]){ 0, 0, 0, 0, 0, 0 }, (const int8_t[]){ -1, -1, 0, -1, -1, 0 }, 6, 1);
+	const serve_size whole[] = { { 3, NULL, 1 } };
+	check_choice(whole, 1, 1, (const int8_t[]){ 0, 0, 0, 0, 0, 0 }, (const int8_t[]){ -1, -1, 0, -1, -1, 0 }, 6, 1);
 	const serve_size useless[] = { { 1, NULL, 10 }, { 2, NULL, 19.9 }, { 4, NULL, 20 }, { 8, NULL, 40 } };
-	check_choice(useless, 4, 2, (const int8_t[]){ 0, 1, 1, 1, 1 }, (const int8_t[]){ 0, 0, 0, 1, 1 }, 5, 0);
+	check_choice(useless, 4, 2, (const int8_t[]){ 0, 1, 1, 1, 1, 1, 1, 1 }, (const int8_t[]){ 0, 0, 0, 1, 1, 1, 1, 1 }, 8, 0);
 }
 
 static og_plan *build_lenet5(int64_t batch, const og_plan *share)
