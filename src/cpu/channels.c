@@ -16,14 +16,11 @@ enum { TASKS_PER_SLOT = 8 };             /* where there is one at least, so that
 
 typedef struct channels {
 	const cpu_kernels *kernels;
-	window w;                            /* axis 0 has size 1; a pointwise convolution has one row */
-	int64_t images, groups, channels, outputs;   /* the last two of one group */
-	int64_t in_plane, out_plane;         /* windows' cells of a channel */
+	cpu_convolution of;                  /* its weights and bias for packing; a pointwise one has one row */
 	bool blocked, copied, joined;        /* the input is by channels; goes through the buffer, where rows are one row */
 	bool half;                           /* the last output block has half the lanes at most, and there are tiles for that */
 	int step;                            /* floats from a cell to the next */
 	int64_t in_blocks, out_blocks;       /* of one group; plain: a block is one channel */
-	const float *weights, *bias;         /* for packing; bias may be NULL */
 	int64_t packed_block;                /* floats of an output block's packed weights */
 	int vectors;                         /* output blocks of a tile */
 	const cpu_strips *tail;
@@ -41,8 +38,6 @@ typedef struct channels_slot { _Alignas(64) int64_t held; } channels_slot;      
 
 typedef struct channels_run { const channels *c; const backend_run *run; } channels_run;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- running -------------------------------------------------------------------------------- */
 
@@ -68,11 +63,11 @@ static const float *fill_planes(const channels *c, const window *planes, const f
 
 static strip open_strip(const channels *c, const float *x, int64_t at, int64_t number, channels_slot *slot)
 {
-	const window *w = &c->w;
+	const window *w = &c->of.w;
 	int64_t y = number / c->strips[1] % c->strips[0] * c->strip[0], column = number % c->strips[1] * c->strip[1];
-	int64_t rows = lesser(w->out[1] - y, c->strip[0]), columns = lesser(w->out[2] - column, c->strip[1]);
-	const float *image = x + at * c->in_blocks * c->in_plane * c->step;
-	strip s = { .lines = rows, .n = columns, .at = y * w->out[2] + column, .block = c->in_plane * c->step };
+	int64_t rows = cpu_lesser(w->out[1] - y, c->strip[0]), columns = cpu_lesser(w->out[2] - column, c->strip[1]);
+	const float *image = x + at * c->in_blocks * c->of.in_plane * c->step;
+	strip s = { .lines = rows, .n = columns, .at = y * w->out[2] + column, .block = c->of.in_plane * c->step };
 	if (!c->copied) {
 		s.x = image + (y * w->stride[1] * w->in[2] + column) * c->step;
 		return s;
@@ -97,16 +92,16 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 	const int64_t tiles = (s->n + most - 1) / most, small = s->n / tiles, more = s->n % tiles;
 	const int64_t enough = CPU_STRIP / lanes, all = s->lines * s->n;
 	const bool half = c->half && (block + vectors) % c->out_blocks == 0;
-	int64_t last = c->channels % lanes, from = 0, to = 0;
+	int64_t last = c->of.channels % lanes, from = 0, to = 0;
 	cpu_channels_tile t = { .block = s->block, .blocks = c->in_blocks, .last = last && c->blocked ? (int)last : lanes,
-	                        .tap = c->tap, .taps = c->w.kernel[1] * c->w.kernel[2], .weights = packed,
-	                        .y_vector = c->out_plane * lanes };
+	                        .tap = c->tap, .taps = c->of.w.kernel[1] * c->of.w.kernel[2], .weights = packed,
+	                        .y_vector = c->of.out_plane * lanes };
 	/* the next block's weights, which come from afar, a part with each tile; the cells, which come from afar the first time */
 	t.ahead = (int)(lanes * vectors * lanes / CPU_CHANNELS_LINE / (tiles * s->lines));
 	t.next = packed + vectors * c->packed_block;
 	t.x_next = !c->copied && t.taps == 1 && block % c->out_blocks == 0;
 	const float *other = c->tail ? cpu_strips_other(c->tail, r->run->in) : NULL;
-	if (other) other += (block * c->out_plane + s->at) * lanes;
+	if (other) other += (block * c->of.out_plane + s->at) * lanes;
 	for (int64_t line = 0; line < s->lines; line++) {
 		t.x = s->x + line * c->line;
 		for (int64_t k = 0; k < tiles; k++) {
@@ -114,14 +109,14 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 			t.y = y + to * lanes;
 			t.y_next = t.y + n * lanes;
 			t.other_next = other ? other + (to + n) * lanes : t.y_next;
-			t.positions_next = c->blocked ? (int)ceil_div(n, t.blocks * t.taps) : 0;
+			t.positions_next = c->blocked ? (int)cpu_ceil_div(n, t.blocks * t.taps) : 0;
 			(half ? c->kernels->channels_half : c->kernels->channels[c->blocked])[n][vectors](&t);
 			t.x += n * c->step;
 			t.next += t.ahead * t.blocks * t.taps * CPU_CHANNELS_LINE;
 			to += n;
 			if (!c->tail || (to - from < enough && to < all)) continue;
 			for (int j = 0; j < vectors; j++)
-				cpu_strips_run(c->tail, r->run->in, ((block + j) * c->out_plane + s->at + from) * lanes, (to - from) * lanes,
+				cpu_strips_run(c->tail, r->run->in, ((block + j) * c->of.out_plane + s->at + from) * lanes, (to - from) * lanes,
 				               y + j * t.y_vector + from * lanes, tail_buffers);
 			from = to;
 		}
@@ -135,14 +130,14 @@ static void channels_task(void *arg, int64_t task, int slot_number)
 	channels_slot *slot = (channels_slot *)((char *)r->run->workspace + (size_t)slot_number * c->slot_bytes);
 	float *tail_buffers = (float *)((char *)(slot + 1) + c->buffer_bytes);
 	int64_t number = task / c->chunks, at = number / c->strips[1] / c->strips[0];
-	int64_t first = task % c->chunks * c->chunk, last = lesser(first + c->chunk, c->out_blocks);
+	int64_t first = task % c->chunks * c->chunk, last = cpu_lesser(first + c->chunk, c->out_blocks);
 	strip s = open_strip(c, r->run->in[0]->data, at, number, slot);
 	if (c->tail) cpu_strips_begin(c->tail, r->run->in, tail_buffers);
 	for (int64_t k = first; k < last; k += c->vectors) {
-		int vectors = (int)lesser(last - k, c->vectors);
+		int vectors = (int)cpu_lesser(last - k, c->vectors);
 		int64_t block = at * c->out_blocks + k;
-		const float *packed = (const float *)r->run->packed + (at % c->groups * c->out_blocks + k) * c->packed_block;
-		float *y = (float *)r->run->out[0]->data + (block * c->out_plane + s.at) * c->kernels->lanes;
+		const float *packed = (const float *)r->run->packed + (at % c->of.groups * c->out_blocks + k) * c->packed_block;
+		float *y = (float *)r->run->out[0]->data + (block * c->of.out_plane + s.at) * c->kernels->lanes;
 		run_block(r, &s, block, vectors, packed, y, tail_buffers);
 	}
 }
@@ -152,7 +147,7 @@ static og_status channels_execute(const backend_kernel *k, const backend_run *ru
 	const channels *c = k->state;
 	for (int slot = 0; slot < c->slots; slot++)
 		((channels_slot *)((char *)run->workspace + (size_t)slot * c->slot_bytes))->held = -1;
-	int64_t tasks = c->images * c->groups * c->strips[0] * c->strips[1] * c->chunks;
+	int64_t tasks = c->of.images * c->of.groups * c->strips[0] * c->strips[1] * c->chunks;
 	cpu_tasks(run->threads, c->slots, tasks, channels_task, &(channels_run){ c, run });
 	return OG_OK;
 }
@@ -161,13 +156,13 @@ static og_status channels_execute(const backend_kernel *k, const backend_run *ru
 static void pack_tile(const channels *c, int64_t output, int64_t outputs, int vectors, float *to)
 {
 	const int lanes = c->kernels->lanes, width = c->blocked ? lanes : 1;
-	const int64_t taps = c->w.kernel[1] * c->w.kernel[2], all = vectors * lanes;
-	for (int64_t i = 0; i < all; i++) *to++ = c->bias && i < outputs ? c->bias[output + i] : 0.0f;
-	for (int64_t b = 0; b < c->channels; b += width)
+	const int64_t taps = c->of.w.kernel[1] * c->of.w.kernel[2], all = vectors * lanes;
+	for (int64_t i = 0; i < all; i++) *to++ = c->of.bias && i < outputs ? c->of.bias[output + i] : 0.0f;
+	for (int64_t b = 0; b < c->of.channels; b += width)
 		for (int64_t tap = 0; tap < taps; tap++)
-			for (int64_t k = b; k < b + width && k < c->channels; k++)
+			for (int64_t k = b; k < b + width && k < c->of.channels; k++)
 				for (int64_t i = 0; i < all; i++)
-					*to++ = i < outputs ? c->weights[((output + i) * c->channels + k) * taps + tap] : 0.0f;
+					*to++ = i < outputs ? c->of.weights[((output + i) * c->of.channels + k) * taps + tap] : 0.0f;
 }
 
 static og_status channels_pack(const backend_kernel *k, void *packed)
@@ -175,10 +170,10 @@ static og_status channels_pack(const backend_kernel *k, void *packed)
 	const channels *c = k->state;
 	const int lanes = c->kernels->lanes;
 	float *to = packed;
-	for (int64_t g = 0; g < c->groups; g++)
+	for (int64_t g = 0; g < c->of.groups; g++)
 		for (int64_t b = 0; b < c->out_blocks; b += c->vectors) {
-			int vectors = (int)lesser(c->out_blocks - b, c->vectors);
-			pack_tile(c, g * c->outputs + b * lanes, c->outputs - b * lanes, vectors, to);
+			int vectors = (int)cpu_lesser(c->out_blocks - b, c->vectors);
+			pack_tile(c, g * c->of.outputs + b * lanes, c->of.outputs - b * lanes, vectors, to);
 			to += vectors * c->packed_block;
 		}
 	return OG_OK;
@@ -189,48 +184,39 @@ static og_status channels_pack(const backend_kernel *k, void *packed)
 static void channels_of(channels *c, const cpu_request *r)
 {
 	const backend_node *node = r->node;
-	const og_tensor *x = &node->in[0], *weights = &node->in[1], *y = node->out;
-	window *w = &c->w;
-	window_of(w, node->attr, x, y, weights);
+	window *w = &c->of.w;
+	c->of = cpu_convolution_of(node);
 	c->kernels = r->kernels;
-	c->images = x->dims[0];
-	c->groups = node->attr[GROUP].i;
-	c->channels = weights->dims[1];
-	c->outputs = weights->dims[0] / c->groups;
-	c->in_plane = og_span(x, 2, x->rank);
-	c->out_plane = og_span(y, 2, y->rank);
-	c->weights = weights->data;
-	c->bias = cpu_has(node, 2) ? node->in[2].data : NULL;
-	c->blocked = cpu_in_layout(node, 0) != LAYOUT_PLAIN && x->dims[1] > 1;
+	c->blocked = cpu_in_layout(node, 0) != LAYOUT_PLAIN && node->in[0].dims[1] > 1;
 	c->step = c->blocked ? r->kernels->lanes : 1;
-	c->in_blocks = ceil_div(c->channels, c->step);
-	c->out_blocks = ceil_div(c->outputs, r->kernels->lanes);
+	c->in_blocks = cpu_ceil_div(c->of.channels, c->step);
+	c->out_blocks = cpu_ceil_div(c->of.outputs, r->kernels->lanes);
 	c->vectors = c->out_blocks > 1 ? CPU_CHANNELS_VECTORS : 1;
-	const int64_t last = c->outputs % r->kernels->lanes;
+	const int64_t last = c->of.outputs % r->kernels->lanes;
 	c->half = c->blocked && last && 2 * last <= r->kernels->lanes && r->kernels->channels_half[1][1];
 	bool pad = w->begin[1] || w->begin[2] || w->end[1] || w->end[2];
 	c->copied = pad || w->stride[2] > 1;
 	if (c->copied || w->stride[1] > 1 || w->kernel[1] * w->kernel[2] > 1) return;
-	w->in[2] = c->in_plane;
-	w->out[2] = c->out_plane;
+	w->in[2] = c->of.in_plane;
+	w->out[2] = c->of.out_plane;
 	w->in[1] = w->out[1] = 1;
 }
 
 /* How the buffer's planes are made, and where taps and rows lie there or in the input, for strips of so many windows. */
 static void place_planes(channels *c, const int64_t size[2], ptrdiff_t *tap)
 {
-	const window *w = &c->w;
+	const window *w = &c->of.w;
 	window *p = &c->planes;
 	int64_t extent[WINDOW_AXES] = { 1, window_extent(w, 1), window_extent(w, 2) };
 	*p = *w;
-	p->kernel[1] = lesser(w->stride[1], extent[1]);
+	p->kernel[1] = cpu_lesser(w->stride[1], extent[1]);
 	p->dilation[1] = 1;
-	p->out[1] = ceil_div((size[0] - 1) * w->stride[1] + extent[1], w->stride[1]);
+	p->out[1] = cpu_ceil_div((size[0] - 1) * w->stride[1] + extent[1], w->stride[1]);
 	p->out[2] = size[1];
 	if (!c->joined) {
-		p->kernel[2] = lesser(w->stride[2], extent[2]);
+		p->kernel[2] = cpu_lesser(w->stride[2], extent[2]);
 		p->dilation[2] = 1;
-		p->out[2] = ceil_div((size[1] - 1) * w->stride[2] + extent[2], w->stride[2]);
+		p->out[2] = cpu_ceil_div((size[1] - 1) * w->stride[2] + extent[2], w->stride[2]);
 	}
 	c->line = c->copied ? p->out[2] * c->step : w->stride[1] * w->in[2] * c->step;
 	for (int64_t k = 0; tap && k < w->kernel[1] * w->kernel[2]; k++) {
@@ -248,7 +234,7 @@ static void place_planes(channels *c, const int64_t size[2], ptrdiff_t *tap)
 /* Bytes of input that a strip reads: in the buffer, or where they lie. */
 static double strip_bytes(channels *c, int64_t rows, int64_t columns)
 {
-	const window *w = &c->w, *p = &c->planes;
+	const window *w = &c->of.w, *p = &c->planes;
 	double cells = (double)((rows - 1) * w->stride[1] + window_extent(w, 1)) *
 	               (double)((columns - 1) * w->stride[2] + window_extent(w, 2));
 	if (c->copied) {
@@ -261,23 +247,23 @@ static double strip_bytes(channels *c, int64_t rows, int64_t columns)
 /* Cuts windows into strips and output blocks into chunks: strips that stay in L2, tasks enough for the slots. */
 static void plan_tasks(channels *c)
 {
-	const window *w = &c->w;
+	const window *w = &c->of.w;
 	int axis = w->out[1] > 1 ? 0 : 1;
 	int64_t all = w->out[axis + 1], tile = c->kernels->channels_sums / c->vectors, unit = axis ? tile : 1;
-	int64_t tasks = c->slots > 1 ? TASKS_PER_SLOT * c->slots : 1, outer = c->images * c->groups;
-	int64_t groups = ceil_div(c->out_blocks, c->vectors), most = ceil_div(all, unit);
+	int64_t tasks = c->slots > 1 ? TASKS_PER_SLOT * c->slots : 1, outer = c->of.images * c->of.groups;
+	int64_t groups = cpu_ceil_div(c->out_blocks, c->vectors), most = cpu_ceil_div(all, unit);
 	double n = strip_bytes(c, w->out[1], w->out[2]) / STRIP_BYTES;
 	double wanted = (double)tasks / ((double)outer * (double)groups);
 	if (n < wanted) n = wanted;
 	int64_t strips = n < (double)most ? (int64_t)ceil(n) : most;
 	c->strip[0] = w->out[1];
 	c->strip[1] = w->out[2];
-	c->strip[axis] = ceil_div(most, strips) * unit;
-	c->strips[axis] = ceil_div(all, c->strip[axis]);
+	c->strip[axis] = cpu_ceil_div(most, strips) * unit;
+	c->strips[axis] = cpu_ceil_div(all, c->strip[axis]);
 	c->strips[1 - axis] = 1;
-	c->chunks = lesser(groups, ceil_div(tasks, outer * c->strips[axis]));
-	c->chunk = ceil_div(groups, c->chunks) * c->vectors;
-	c->chunks = ceil_div(c->out_blocks, c->chunk);
+	c->chunks = cpu_lesser(groups, cpu_ceil_div(tasks, outer * c->strips[axis]));
+	c->chunk = cpu_ceil_div(groups, c->chunks) * c->vectors;
+	c->chunks = cpu_ceil_div(c->out_blocks, c->chunk);
 }
 
 og_status cpu_channels(backend_kernel *out, const cpu_request *r)
@@ -290,13 +276,13 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 	channels *c = arena_alloc(r->a, sizeof *c);
 	NEED(c);
 	channels_of(c, r);
-	if (c->groups > 1 && (c->outputs % lanes || (c->blocked && c->channels % lanes))) return OG_NO;
-	double products = (double)(c->channels * c->w.kernel[1] * c->w.kernel[2]) * (double)c->out_plane;
-	double work = products * (double)c->outputs * (double)c->groups * (double)c->images;
+	if (c->of.groups > 1 && (c->of.outputs % lanes || (c->blocked && c->of.channels % lanes))) return OG_NO;
+	double products = (double)(c->of.channels * c->of.w.kernel[1] * c->of.w.kernel[2]) * (double)c->of.out_plane;
+	double work = products * (double)c->of.outputs * (double)c->of.groups * (double)c->of.images;
 	c->slots = cpu_slots(work, r->threads);
-	c->joined = c->copied && c->w.out[1] > 1 && c->w.out[2] < c->kernels->channels_sums / c->vectors;
+	c->joined = c->copied && c->of.w.out[1] > 1 && c->of.w.out[2] < c->kernels->channels_sums / c->vectors;
 	plan_tasks(c);
-	ptrdiff_t *tap = arena_array(r->a, (size_t)(c->w.kernel[1] * c->w.kernel[2]), sizeof *tap);
+	ptrdiff_t *tap = arena_array(r->a, (size_t)(c->of.w.kernel[1] * c->of.w.kernel[2]), sizeof *tap);
 	const backend_layout *layouts = cpu_layouts(r, c->blocked ? LAYOUT_CHANNELS : LAYOUT_PLAIN, LAYOUT_CHANNELS);
 	NEED(tap && layouts);
 	c->tap = tap;
@@ -304,15 +290,15 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 	TRY(cpu_strips_make(&c->tail, r, LAYOUT_CHANNELS));
 	double buffer = c->copied ? strip_bytes(c, c->strip[0], c->strip[1]) + 64.0 : 0.0;
 	size_t packed;
-	c->packed_block = (c->channels * c->w.kernel[1] * c->w.kernel[2] + 1) * lanes;
+	c->packed_block = (c->of.channels * c->of.w.kernel[1] * c->of.w.kernel[2] + 1) * lanes;
 	size_t block_bytes = (size_t)c->packed_block * sizeof(float);
-	if (buffer > 0x1p40 || !base_mul(block_bytes, (size_t)(c->groups * c->out_blocks), &packed))
+	if (buffer > 0x1p40 || !base_mul(block_bytes, (size_t)(c->of.groups * c->out_blocks), &packed))
 		return base_fail(OG_UNSUPPORTED, "node '%s': its weights or windows are too large; make them smaller",
 		                 node->name);
-	c->buffer_bytes = ((size_t)buffer + 63) & ~(size_t)63;
+	c->buffer_bytes = cpu_whole_lines((size_t)buffer);
 	c->slot_bytes = sizeof(channels_slot) + c->buffer_bytes + cpu_strips_bytes(c->tail);
 	int64_t summed = c->out_blocks * lanes - (c->half ? lanes / 2 : 0);
-	double padded = 2.0 * products * (double)(summed * c->groups * c->images);
+	double padded = 2.0 * products * (double)(summed * c->of.groups * c->of.images);
 	*out = (backend_kernel){ .tactic = r->tactic, .run = channels_execute, .pack = channels_pack, .packed_bytes = packed,
 	                         .packs_input = 1u << 1 | (cpu_has(node, 2) ? 1u << 2 : 0), .in_layout = layouts, .state = c,
 	                         .out_layout = LAYOUT_CHANNELS, .per_sample = true, .flops = 2.0 * work,

@@ -6,15 +6,9 @@
 void CPU_NAME(cpu_channels_, OG_ISA)(cpu_kernels *k) { k->channels_sums = 0; }
 #else
 
-#ifdef __clang__
-#define UNROLL_TILE UNROLL
-#else
-#define UNROLL_TILE _Pragma("GCC unroll 32")
-#endif
-
 /* Loops over a tile, unrolled. They run to the largest tile's size, since clang unrolls before it knows this one's. */
-#define EACH_POSITION(i) UNROLL_TILE for (int i = 0; i < CPU_CHANNELS_SUMS; i++) if (i < positions)
-#define EACH_VECTOR(j) UNROLL_TILE for (int j = 0; j < CPU_CHANNELS_VECTORS; j++) if (j < vectors - half)
+#define EACH_POSITION(i) UNROLL_ALL for (int i = 0; i < CPU_CHANNELS_SUMS; i++) if (i < positions)
+#define EACH_VECTOR(j) UNROLL_ALL for (int j = 0; j < CPU_CHANNELS_VECTORS; j++) if (j < vectors - half)
 
 /* The first half of the last vector: units of 256 bits take half the time for it. At 8 lanes there is no such gain. */
 #if OG_LANES == 16

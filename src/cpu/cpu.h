@@ -52,6 +52,15 @@ bool cpu_is(const backend_node *, const char *name);
 /* True when input k is there. */
 static inline bool cpu_has(const backend_node *n, int k) { return k < n->n_anchor_in && n->in[k].dtype != OG_NONE; }
 
+/* A convolution as its node has it. */
+typedef struct cpu_convolution {
+	window w;                            /* axis 0 has size 1 */
+	int64_t images, groups, channels, outputs;   /* the last two of one group */
+	int64_t in_plane, out_plane;         /* elements of a channel */
+	const float *weights, *bias;         /* NULL where they are no constants, or not there */
+} cpu_convolution;
+cpu_convolution cpu_convolution_of(const backend_node *);
+
 /* The largest tile with the fewest instructions for a product by samples of so many outputs and positions. */
 void cpu_samples_tile(const cpu_kernels *, int64_t outputs, int64_t positions, int *rows, int *vectors);
 

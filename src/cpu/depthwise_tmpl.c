@@ -81,21 +81,24 @@ EXPR void tile(const window *w, const lines *l, int64_t o, float *y, const int c
 	else tile_of(w, l, o, y, columns, kernel, stride, true);
 }
 
+/* Each size has one place, since all of it is unrolled there. */
 EXPR void row_of(const window *w, const lines *l, float *y, const int kernel, const int stride)
 {
-	int64_t out = w->out[2], o = 0;
-	for (; o + TILE <= out; o += TILE) tile(w, l, o, y, TILE, kernel, stride);
-	if (o == out) return;
-	if (out - o > SMALL_TILE && out >= TILE) {
-		tile(w, l, out - TILE, y, TILE, kernel, stride);
-		return;
+	const int64_t out = w->out[2];
+	for (int64_t o = 0; o < out;) {
+		const int64_t left = out - o;
+		if (left > SMALL_TILE && out >= TILE) {
+			if (left < TILE) o = out - TILE;
+			tile(w, l, o, y, TILE, kernel, stride);
+			o += TILE;
+		} else if (out >= SMALL_TILE) {
+			if (left < SMALL_TILE) o = out - SMALL_TILE;
+			tile(w, l, o, y, SMALL_TILE, kernel, stride);
+			o += SMALL_TILE;
+		} else {
+			tile(w, l, o++, y, 1, kernel, stride);
+		}
 	}
-	if (out < SMALL_TILE) {
-		for (; o < out; o++) tile(w, l, o, y, 1, kernel, stride);
-		return;
-	}
-	if (out - o > SMALL_TILE) tile(w, l, o, y, SMALL_TILE, kernel, stride);
-	tile(w, l, out - SMALL_TILE, y, SMALL_TILE, kernel, stride);
 }
 
 #define ROW(name, kernel, stride) \

@@ -58,14 +58,18 @@ static void run_tail(const expand *e, const backend_run *run, int k, int64_t at,
 static void copy_input(const expand *e, const float *x, int64_t first, int64_t rows, float *copy)
 {
 	const window *s = &e->s;
-	const int64_t left = s->begin[2], there = lesser(s->in[2], e->copy_row - left), need = (rows - 1) * s->stride[1] + s->kernel[1];
+	const int64_t left = s->begin[2], there = lesser(s->in[2], e->copy_row - left), right = e->copy_row - left - there, need = (rows - 1) * s->stride[1] + s->kernel[1];
 	for (int64_t c = 0; c < e->channels / (s->kernel[1] * s->kernel[2]); c++)
 		for (int64_t i = 0; i < need; i++) {
 			float *to = copy + (c * e->copy_rows + i) * e->copy_row;
 			int64_t y = first * s->stride[1] - s->begin[1] + i;
-			memset(to, 0, (size_t)e->copy_row * sizeof *to);
-			if (y >= 0 && y < s->in[1] && there > 0)
-				memcpy(to + left, x + (c * s->in[1] + y) * s->in[2], (size_t)there * sizeof *to);
+			if (y < 0 || y >= s->in[1]) {
+				memset(to, 0, (size_t)e->copy_row * sizeof *to);
+				continue;
+			}
+			memset(to, 0, (size_t)left * sizeof *to);
+			memcpy(to + left, x + (c * s->in[1] + y) * s->in[2], (size_t)there * sizeof *to);
+			memset(to + left + there, 0, (size_t)right * sizeof *to);
 		}
 }
 
@@ -245,7 +249,7 @@ static bool is_stem(const backend_node *n, const cpu_kernels *k)
 	window w;
 	window_of(&w, n->attr, &n->in[0], n->out, &n->in[1]);
 	return n->attr[GROUP].i == 1 && w.stride[2] == STEM_STRIDE && w.dilation[1] == 1 && w.dilation[2] == 1 &&
-	       og_span(&n->in[1], 1, 4) <= STEM_TAPS && w.out[2] >= k->expand_positions;
+	       og_span(&n->in[1], 1, 4) <= STEM_TAPS && w.out[2] >= k->expand_positions && w.begin[2] < w.kernel[2];
 }
 
 static bool serves(const backend_node *first, const backend_node *second, const cpu_kernels *k, bool loading)

@@ -7,10 +7,13 @@
 #define CPU_NAME_(a, b) a##b
 #define CPU_NAME(a, b) CPU_NAME_(a, b)
 
+/* Before a loop of few rounds, and of up to 32. */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_ALL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL_ALL _Pragma("GCC unroll 32")
 #endif
 
 /* a * b + c, fused where the machine can. */

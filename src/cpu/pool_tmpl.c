@@ -3,12 +3,6 @@
 #include "cpu/lanes.h"
 #include "ops/reduce.h"
 
-#ifdef __clang__
-#define UNROLL_SUMS _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL_SUMS _Pragma("GCC unroll 16")
-#endif
-
 EXPR v start_of(const bool max) { return v_splat(max ? -HUGE_VALF : 0.0f); }
 
 /* v_max, which as written takes twice the instructions with 16 lanes. */
@@ -129,23 +123,23 @@ static void pool(const cpu_pool *p, const float *x, int64_t depth, int64_t heigh
 EXPR void fold_of(const bool max, const float *x, const int64_t n, float *y)
 {
 	v sum[REDUCE_LANES], part[REDUCE_LANES];
-	UNROLL_SUMS
+	UNROLL_ALL
 	for (int w = 0; w < REDUCE_LANES; w++) sum[w] = start_of(max);
 	for (int64_t left = n; left > 0;) {
 		int64_t steps = left / REDUCE_LANES < REDUCE_CHUNK ? left / REDUCE_LANES : REDUCE_CHUNK;
-		UNROLL_SUMS
+		UNROLL_ALL
 		for (int w = 0; w < REDUCE_LANES; w++) part[w] = start_of(max);
 		for (int64_t i = 0; i < steps; i++, x += REDUCE_LANES * OG_LANES)
-			UNROLL_SUMS
+			UNROLL_ALL
 			for (int w = 0; w < REDUCE_LANES; w++) part[w] = join(max, part[w], v_load(x + w * OG_LANES));
 		left -= steps * REDUCE_LANES;
 		if (left < REDUCE_LANES) {
-			UNROLL_SUMS
+			UNROLL_ALL
 			for (int w = 0; w < REDUCE_LANES; w++)
 				if (w < left) part[w] = join(max, part[w], v_load(x + w * OG_LANES));
 			left = 0;
 		}
-		UNROLL_SUMS
+		UNROLL_ALL
 		for (int w = 0; w < REDUCE_LANES; w++) sum[w] = join(max, sum[w], part[w]);
 	}
 	UNROLL

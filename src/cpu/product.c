@@ -7,16 +7,14 @@ enum {
 	EVEN_TASKS = 16                      /* so many tasks for each thread are shared out evenly enough */
 };
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Columns of a strip, whole tiles of `tile` columns. A packed B that is read once is read in the order it lies. */
 static int64_t strip_columns(const cpu_product *p, int64_t tile)
 {
-	int64_t columns = at_most(STRIP_FLOATS / p->depth, MOST_STRIP);
+	int64_t columns = cpu_lesser(STRIP_FLOATS / p->depth, MOST_STRIP);
 	if (columns < LEAST_STRIP) columns = LEAST_STRIP;
 	if (p->tight) columns = tile;
-	return at_most(ceil_div(columns, tile), ceil_div(p->n, tile)) * tile;
+	return cpu_lesser(cpu_ceil_div(columns, tile), cpu_ceil_div(p->n, tile)) * tile;
 }
 
 void cpu_product_plan(cpu_product *p, const cpu_kernels *kernels, int64_t m, int64_t n, int64_t k, bool b_packed)
@@ -24,25 +22,25 @@ void cpu_product_plan(cpu_product *p, const cpu_kernels *kernels, int64_t m, int
 	*p = (cpu_product){ .kernels = kernels, .m = m, .n = n, .k = k,
 	                    .rows = 1, .vectors = 1, .depth = 1, .strip = 1, .chunk = 1 };
 	if (m == 0 || n == 0) return;
-	p->rows = (int)ceil_div(m, ceil_div(m, kernels->max_rows));
-	p->vectors = (int)at_most(at_most(kernels->max_sums / p->rows, CPU_MAX_VECTORS), ceil_div(n, kernels->lanes));
+	p->rows = (int)cpu_ceil_div(m, cpu_ceil_div(m, kernels->max_rows));
+	p->vectors = (int)cpu_lesser(cpu_lesser(kernels->max_sums / p->rows, CPU_MAX_VECTORS), cpu_ceil_div(n, kernels->lanes));
 	p->tight = b_packed && m <= p->rows;
-	if (k > 0) p->depth = p->tight ? k : ceil_div(k, ceil_div(k, CPU_DEPTH));
+	if (k > 0) p->depth = p->tight ? k : cpu_ceil_div(k, cpu_ceil_div(k, CPU_DEPTH));
 	p->strip = strip_columns(p, (int64_t)p->vectors * kernels->lanes);
-	p->strips = ceil_div(n, p->strip);
+	p->strips = cpu_ceil_div(n, p->strip);
 }
 
 void cpu_product_share(cpu_product *p, int64_t outer, int threads)
 {
-	int64_t blocks = ceil_div(p->m, p->rows);
-	p->chunks = outer * p->strips >= EVEN_TASKS * (int64_t)threads ? 1 : at_most(threads, blocks);
-	if (p->chunks > 0) p->chunk = ceil_div(blocks, p->chunks) * p->rows;
-	p->chunks = ceil_div(p->m, p->chunk);
+	int64_t blocks = cpu_ceil_div(p->m, p->rows);
+	p->chunks = outer * p->strips >= EVEN_TASKS * (int64_t)threads ? 1 : cpu_lesser(threads, blocks);
+	if (p->chunks > 0) p->chunk = cpu_ceil_div(blocks, p->chunks) * p->rows;
+	p->chunks = cpu_ceil_div(p->m, p->chunk);
 }
 
 size_t cpu_product_buffer(const cpu_product *p)
 {
-	return (((size_t)p->depth * (size_t)p->strip + CPU_MAX_LANES) * sizeof(float) + 63) & ~(size_t)63;
+	return cpu_whole_lines(((size_t)p->depth * (size_t)p->strip + CPU_MAX_LANES) * sizeof(float));
 }
 
 /* The tiles of a block of rows over n columns, which share out the vectors evenly. They begin at t's pointers. */
@@ -50,9 +48,9 @@ static void run_tiles(const cpu_product *p, cpu_tile *t, int rows, int64_t n)
 {
 	cpu_tile_fn *const *tile = t->tap ? p->kernels->taps[rows] : p->kernels->tile[rows];
 	int lanes = p->kernels->lanes;
-	int64_t left = ceil_div(n, lanes), tiles = ceil_div(left, p->vectors);
+	int64_t left = cpu_ceil_div(n, lanes), tiles = cpu_ceil_div(left, p->vectors);
 	for (; tiles > 0; tiles--) {
-		int vectors = (int)ceil_div(left, tiles);
+		int vectors = (int)cpu_ceil_div(left, tiles);
 		int64_t columns = (int64_t)vectors * lanes;
 		t->last = n < columns ? (int)(n - columns + lanes) : lanes;
 		tile[vectors](t);
@@ -92,15 +90,15 @@ static void start_tile(const cpu_product *p, const cpu_operands *o, cpu_tile *t,
 void cpu_product_run(const cpu_product *p, const cpu_operands *o, int64_t strip, int64_t chunk, float *buffer,
                      float *tail_buffers)
 {
-	int64_t i0 = chunk * p->chunk, i1 = at_most(i0 + p->chunk, p->m);
-	int64_t j0 = strip * p->strip, j1 = at_most(j0 + p->strip, p->n);
+	int64_t i0 = chunk * p->chunk, i1 = cpu_lesser(i0 + p->chunk, p->m);
+	int64_t j0 = strip * p->strip, j1 = cpu_lesser(j0 + p->strip, p->n);
 	if (o->tail) cpu_strips_begin(o->tail, o->in, tail_buffers);
 	for (int64_t k0 = 0; k0 == 0 || k0 < p->k; k0 += p->depth) {
-		int64_t k1 = at_most(k0 + p->depth, p->k);
+		int64_t k1 = cpu_lesser(k0 + p->depth, p->k);
 		ptrdiff_t ld = 0;
 		const float *b = k0 < k1 ? o->columns(o, k0, k1, j0, j1, buffer, &ld) : buffer;
 		for (int64_t i = i0; i < i1; i += p->rows) {
-			int rows = (int)at_most(p->rows, i1 - i);
+			int rows = (int)cpu_lesser(p->rows, i1 - i);
 			cpu_tile t = { .b = b, .b_k = ld, .tap = o->tap, .k = k1 - k0 };
 			start_tile(p, o, &t, i, j0, k0);
 			run_tiles(p, &t, rows, j1 - j0);
@@ -115,7 +113,7 @@ void cpu_product_run(const cpu_product *p, const cpu_operands *o, int64_t strip,
 size_t cpu_product_bytes_a(const cpu_product *p)
 {
 	size_t floats, bytes;
-	int64_t rows = ceil_div(p->m, p->rows) * p->rows;
+	int64_t rows = cpu_ceil_div(p->m, p->rows) * p->rows;
 	return base_mul((size_t)rows, (size_t)p->k, &floats) && base_mul(floats, sizeof(float), &bytes) ? bytes : SIZE_MAX;
 }
 
@@ -159,7 +157,7 @@ const float *cpu_matrix_columns(const cpu_matrix *b, const cpu_product *p, int64
 void cpu_product_pack_b(const cpu_product *p, const cpu_matrix *b, float *packed)
 {
 	for (int64_t s = 0; s < p->strips; s++) {
-		int64_t j = s * p->strip, end = at_most(j + p->strip, p->n), width = cpu_product_width(p, j, end);
+		int64_t j = s * p->strip, end = cpu_lesser(j + p->strip, p->n), width = cpu_product_width(p, j, end);
 		copy_matrix(b, 0, p->k, j, end, packed, width);
 		packed += width * p->k;
 	}

@@ -13,14 +13,13 @@ typedef struct reorder {
 
 typedef struct reorder_run { const reorder *r; const backend_run *run; } reorder_run;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /* Task: a stretch of one block of one outer index. */
 static void reorder_task(void *arg, int64_t task, int slot)
 {
 	const reorder_run *run = arg;
 	const reorder *r = run->r;
-	int64_t lanes = r->kernels->lanes, stretches = ceil_div(r->inner, STRETCH), blocks = ceil_div(r->cut, lanes);
+	int64_t lanes = r->kernels->lanes, stretches = cpu_ceil_div(r->inner, STRETCH), blocks = cpu_ceil_div(r->cut, lanes);
 	int64_t at = task % stretches * STRETCH, outer = task / stretches / blocks, block = task / stretches % blocks;
 	int64_t n = r->inner - at < STRETCH ? r->inner - at : STRETCH, rows = r->cut - block * lanes;
 	int64_t plain = (outer * r->cut + block * lanes) * r->inner + at;
@@ -36,7 +35,7 @@ static void reorder_task(void *arg, int64_t task, int slot)
 static og_status reorder_execute(const backend_kernel *k, const backend_run *run)
 {
 	const reorder *r = k->state;
-	int64_t tasks = r->outer * ceil_div(r->cut, r->kernels->lanes) * ceil_div(r->inner, STRETCH);
+	int64_t tasks = r->outer * cpu_ceil_div(r->cut, r->kernels->lanes) * cpu_ceil_div(r->inner, STRETCH);
 	cpu_tasks(run->threads, r->slots, tasks, reorder_task, &(reorder_run){ r, run });
 	return OG_OK;
 }

@@ -2,12 +2,6 @@
 #include "cpu/kernels.h"
 #include "cpu/lanes.h"
 
-#ifdef __clang__
-#define UNROLL_LANES UNROLL
-#else
-#define UNROLL_LANES _Pragma("GCC unroll 16")
-#endif
-
 #if OG_LANES == 1
 
 EXPR void turn(v x[OG_LANES]) { (void)x; }
@@ -25,7 +19,7 @@ EXPR void turn(v x[OG_LANES]) { (void)x; }
 #endif
 
 #define TURN_BY(s) \
-	UNROLL_LANES for (int i = 0; i < OG_LANES; i++) { \
+	UNROLL_ALL for (int i = 0; i < OG_LANES; i++) { \
 		if (i & s) continue; \
 		v a = x[i], b = x[i + s]; \
 		x[i] = __builtin_shufflevector(a, b, ALL(LOW, s)); \
@@ -55,9 +49,9 @@ static void to_lanes(const float *x, ptrdiff_t row, int rows, int64_t n, float *
 	int64_t k = 0;
 	for (; k + OG_LANES <= n; k += OG_LANES, y += OG_LANES * OG_LANES) {
 		v square[OG_LANES];
-		UNROLL_LANES for (int i = 0; i < OG_LANES; i++) square[i] = v_load(from[i] + k);
+		UNROLL_ALL for (int i = 0; i < OG_LANES; i++) square[i] = v_load(from[i] + k);
 		turn(square);
-		UNROLL_LANES for (int i = 0; i < OG_LANES; i++) v_store(y + i * OG_LANES, square[i]);
+		UNROLL_ALL for (int i = 0; i < OG_LANES; i++) v_store(y + i * OG_LANES, square[i]);
 	}
 	for (; k < n; k++, y += OG_LANES)
 		for (int i = 0; i < OG_LANES; i++) y[i] = from[i][k];
@@ -68,9 +62,9 @@ static void from_lanes(const float *x, ptrdiff_t row, int rows, int64_t n, float
 	int64_t k = 0;
 	for (; k + OG_LANES <= n; k += OG_LANES, x += OG_LANES * OG_LANES) {
 		v square[OG_LANES];
-		UNROLL_LANES for (int i = 0; i < OG_LANES; i++) square[i] = v_load(x + i * OG_LANES);
+		UNROLL_ALL for (int i = 0; i < OG_LANES; i++) square[i] = v_load(x + i * OG_LANES);
 		turn(square);
-		UNROLL_LANES for (int i = 0; i < OG_LANES; i++)
+		UNROLL_ALL for (int i = 0; i < OG_LANES; i++)
 			if (i < rows) v_store(y + i * row + k, square[i]);
 	}
 	for (; k < n; k++, x += OG_LANES)

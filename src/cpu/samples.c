@@ -34,8 +34,6 @@ typedef struct samples {
 	size_t buffer_bytes, slot_bytes;
 } samples;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- cells with padding ---------------------------------------------------------------------- */
 
@@ -48,7 +46,7 @@ static void copy_row(const samples *s, const float *from, float *to)
 		int64_t x = r - w->begin[2], j = 0;              /* of column j */
 		for (; j < columns && x < 0; j++, x += stride) memset(to + j * lanes, 0, (size_t)lanes * sizeof *to);
 		if (stride == 1) {
-			int64_t there = at_most(columns - j, w->in[2] - x);
+			int64_t there = cpu_lesser(columns - j, w->in[2] - x);
 			if (there > 0) memcpy(to + j * lanes, from + x * lanes, (size_t)(there * lanes) * sizeof *to);
 			if (there > 0) j += there;
 		} else {
@@ -83,11 +81,11 @@ typedef struct samples_run { const samples *s; const backend_run *run; } samples
 static void run_line(const samples *s, cpu_tile *t, int rows, const float *x, float *y)
 {
 	cpu_tile_fn *const *tile = s->kernels->taps[rows];
-	int64_t left = s->n, tiles = ceil_div(left, s->vectors);
+	int64_t left = s->n, tiles = cpu_ceil_div(left, s->vectors);
 	t->b = x;
 	t->c = y;
 	for (; tiles > 0; tiles--) {
-		int64_t vectors = ceil_div(left, tiles);
+		int64_t vectors = cpu_ceil_div(left, tiles);
 		tile[vectors](t);
 		t->b += vectors * s->kernels->lanes;
 		t->c += vectors * s->kernels->lanes;
@@ -103,7 +101,7 @@ static void run_lines(const samples_run *r, const float *packed, const float *st
 	int64_t stretch = s->n * s->kernels->lanes;
 	bool together = s->out_row == stretch;               /* the outputs of a line follow each other */
 	for (int64_t i = i0; i < i1; i += s->rows) {
-		int rows = (int)at_most(s->rows, i1 - i);
+		int rows = (int)cpu_lesser(s->rows, i1 - i);
 		cpu_tile t = { .a = packed + i * s->k, .a_row = 1, .a_k = s->rows, .tap = s->tap, .c_row = s->out_row,
 		               .start = start + i, .start_row = 1, .last = s->kernels->lanes, .k = s->k };
 		for (int64_t l = l0; l < l1; l++)
@@ -125,9 +123,9 @@ static void samples_task(void *arg, int64_t task, int slot)
 	const samples *s = r->s;
 	int64_t row_chunk = task % s->row_chunks, line_chunk = task / s->row_chunks % s->line_chunks;
 	int64_t at = task / s->row_chunks / s->line_chunks, group = at % s->groups;
-	int64_t l0 = line_chunk * s->chunk_lines, l1 = at_most(l0 + s->chunk_lines, s->lines);
-	int64_t i0 = row_chunk * s->chunk_rows, i1 = at_most(i0 + s->chunk_rows, s->m);
-	int64_t padded = ceil_div(s->m, s->rows) * s->rows, group_floats = padded * (s->k + 1);
+	int64_t l0 = line_chunk * s->chunk_lines, l1 = cpu_lesser(l0 + s->chunk_lines, s->lines);
+	int64_t i0 = row_chunk * s->chunk_rows, i1 = cpu_lesser(i0 + s->chunk_rows, s->m);
+	int64_t padded = cpu_ceil_div(s->m, s->rows) * s->rows, group_floats = padded * (s->k + 1);
 	const float *packed = (const float *)r->run->packed + group * group_floats;
 	const float *x = (const float *)r->run->in[0]->data + at * s->in_group;
 	float *y = (float *)r->run->out[0]->data + at * s->out_group;
@@ -142,7 +140,7 @@ static void samples_task(void *arg, int64_t task, int slot)
 	}
 	int64_t most = TAIL_FLOATS / (s->rows * s->n * s->kernels->lanes), step = !s->tail ? s->lines : most > 0 ? most : 1;
 	for (int64_t l = l0; l < l1; l += step)
-		run_lines(r, packed, packed + padded * s->k, x + (l - l0) * s->in_line, l, at_most(l + step, l1), i0, i1, y,
+		run_lines(r, packed, packed + padded * s->k, x + (l - l0) * s->in_line, l, cpu_lesser(l + step, l1), i0, i1, y,
 		          at * s->out_group, tail_buffers);
 }
 
@@ -159,7 +157,7 @@ static og_status samples_pack(const backend_kernel *kernel, void *packed)
 {
 	const samples *s = kernel->state;
 	float *to = packed;
-	int64_t padded = ceil_div(s->m, s->rows) * s->rows;
+	int64_t padded = cpu_ceil_div(s->m, s->rows) * s->rows;
 	for (int64_t g = 0; g < s->groups; g++) {
 		const float *weights = s->weights + g * s->m * s->k;
 		for (int64_t i = 0; i < padded; i += s->rows)
@@ -183,7 +181,7 @@ void cpu_samples_tile(const cpu_kernels *k, int64_t outputs, int64_t positions, 
 	for (int rows = 1; rows <= k->max_rows && rows <= outputs; rows++)
 		for (int vectors = 1; vectors <= CPU_MAX_VECTORS && vectors <= positions; vectors++) {
 			if (!k->taps[rows][vectors]) continue;
-			int64_t blocks = ceil_div(outputs, rows), tiles = ceil_div(positions, vectors);
+			int64_t blocks = cpu_ceil_div(outputs, rows), tiles = cpu_ceil_div(positions, vectors);
 			double wait = rows * vectors < 8 ? 8.0 / (rows * vectors) : 1.0;
 			double cost = (double)(outputs * positions) * wait + 0.1 * (double)(blocks * positions + tiles * outputs);
 			if (best != 0 && cost >= best) continue;
@@ -196,10 +194,10 @@ void cpu_samples_tile(const cpu_kernels *k, int64_t outputs, int64_t positions, 
 /* Cuts a block of a group into tasks: lines whose copied cells stay small, and more where the threads need them. */
 static void share(samples *s)
 {
-	int64_t tasks = s->blocks * s->groups, blocks = ceil_div(s->m, s->rows);
-	int64_t wanted = s->slots > 1 && tasks < 4 * s->slots ? ceil_div(4 * s->slots, tasks) : 1;
-	s->chunk_lines = ceil_div(s->lines, at_most(wanted, s->lines));
-	s->chunk_rows = s->lines > 1 ? s->m : ceil_div(blocks, at_most(wanted, blocks)) * s->rows;
+	int64_t tasks = s->blocks * s->groups, blocks = cpu_ceil_div(s->m, s->rows);
+	int64_t wanted = s->slots > 1 && tasks < 4 * s->slots ? cpu_ceil_div(4 * s->slots, tasks) : 1;
+	s->chunk_lines = cpu_ceil_div(s->lines, cpu_lesser(wanted, s->lines));
+	s->chunk_rows = s->lines > 1 ? s->m : cpu_ceil_div(blocks, cpu_lesser(wanted, blocks)) * s->rows;
 	if (s->copied) {
 		int64_t row = s->channels * s->remainders * s->copy_columns * s->kernels->lanes * (int64_t)sizeof(float);
 		int64_t most = (BUFFER_BYTES / row - window_extent(&s->w, 1)) / s->w.stride[1] + 1;
@@ -207,8 +205,8 @@ static void share(samples *s)
 		s->copy_rows = (s->chunk_lines - 1) * s->w.stride[1] + window_extent(&s->w, 1);
 		s->buffer_bytes = (size_t)row * (size_t)s->copy_rows;
 	}
-	s->line_chunks = ceil_div(s->lines, s->chunk_lines);
-	s->row_chunks = ceil_div(s->m, s->chunk_rows);
+	s->line_chunks = cpu_ceil_div(s->lines, s->chunk_lines);
+	s->row_chunks = cpu_ceil_div(s->m, s->chunk_rows);
 }
 
 static og_status place_taps(samples *s, arena *a)
@@ -248,7 +246,7 @@ static og_status finish(backend_kernel *out, const cpu_request *r, samples *s, u
 	                         .flops = 2.0 * work * samples_there,
 	                         .cost = cpu_cost(r->kernels, 2.0 * lanes_work, 0.9, s->slots),
 	                         .workspace_bytes = s->slot_bytes * (size_t)s->slots };
-	size_t outputs = (size_t)(ceil_div(s->m, s->rows) * s->rows), floats;
+	size_t outputs = (size_t)(cpu_ceil_div(s->m, s->rows) * s->rows), floats;
 	if (!base_mul(outputs, (size_t)s->k + 1, &floats) || !base_mul(floats, (size_t)s->groups, &floats) ||
 	    !base_mul(floats, sizeof(float), &out->packed_bytes))
 		return base_fail(OG_UNSUPPORTED, "node '%s': its weights are too large to be packed", node->name);
@@ -327,7 +325,7 @@ og_status cpu_samples(backend_kernel *out, const cpu_request *r)
 	samples *s = arena_alloc(r->a, sizeof *s);
 	NEED(s);
 	s->kernels = r->kernels;
-	s->blocks = ceil_div(x->dims[0], r->kernels->lanes);
+	s->blocks = cpu_ceil_div(x->dims[0], r->kernels->lanes);
 	s->alpha = s->beta = 1.0f;
 	if (conv) conv_shapes(s, node);
 	else if (!product_shapes(s, node, gemm)) return OG_NO;

@@ -35,9 +35,7 @@ typedef struct lines_run {
 	const backend_run *run;
 } lines_run;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t packed_rows(const lines *c) { return ceil_div(c->outputs, c->rows) * c->rows; }
+static int64_t packed_rows(const lines *c) { return cpu_ceil_div(c->outputs, c->rows) * c->rows; }
 
 /* ---- running -------------------------------------------------------------------------------- */
 
@@ -47,7 +45,7 @@ static void transform_input(const lines *c, const float *x, int64_t l0, int64_t 
 	const window *w = &c->w;
 	const winograd_samples_kernels *k = c->kernels->winograd_samples;
 	int64_t lanes = c->kernels->lanes, width = c->tiles * lanes, left = w->begin[2];
-	int64_t have = at_most(c->padded_cells - left, w->in[2]);
+	int64_t have = cpu_lesser(c->padded_cells - left, w->in[2]);
 	bool whole = left == 0 && c->padded_cells <= w->in[2];
 	if (!whole) memset(line, 0, (size_t)(c->padded_cells * lanes) * sizeof *line);
 	for (int64_t i = 0; i < c->channels; i++, x += w->in[1] * w->in[2] * lanes, to += c->channel) {
@@ -75,7 +73,7 @@ static void transform_output(const lines *c, int rows, const float *start, const
 	y += (l + from / c->tiles) * out_row;
 	for (; n > 0; n--, t.m += lanes) {
 		t.y = y + tile * c->wide * lanes;
-		t.wanted = (int)at_most(c->wide, c->w.out[2] - tile * c->wide);
+		t.wanted = (int)cpu_lesser(c->wide, c->w.out[2] - tile * c->wide);
 		output(&t);
 		if (++tile < c->tiles) continue;
 		tile = 0;
@@ -88,11 +86,11 @@ static void run_step(const lines *c, int rows, const float *packed, const float 
                      int64_t high, float *m, float *y)
 {
 	static const float zero;
-	int64_t lanes = c->kernels->lanes, n = high * c->tiles, tiles = ceil_div(n, c->vectors);
+	int64_t lanes = c->kernels->lanes, n = high * c->tiles, tiles = cpu_ceil_div(n, c->vectors);
 	cpu_tile t = { .a_row = 1, .a_k = c->rows, .tap = c->tap, .c_row = c->vectors * lanes, .start = &zero,
 	               .last = (int)lanes, .k = c->k };
 	for (int64_t from = 0; tiles > 0; tiles--) {
-		int64_t vectors = ceil_div(n - from, tiles);
+		int64_t vectors = cpu_ceil_div(n - from, tiles);
 		for (int p = 0; p < LINE_POINTS; p++) {
 			t.a = packed + p * c->k * c->rows;
 			t.b = points + p * c->point + from * lanes;
@@ -109,7 +107,7 @@ static void lines_task(void *arg, int64_t task, int slot)
 	const lines_run *r = arg;
 	const lines *c = r->c;
 	int64_t lanes = c->kernels->lanes, at = task / c->chunks, group = at % c->groups;
-	int64_t l0 = task % c->chunks * c->chunk_lines, l1 = at_most(l0 + c->chunk_lines, c->w.out[1]);
+	int64_t l0 = task % c->chunks * c->chunk_lines, l1 = cpu_lesser(l0 + c->chunk_lines, c->w.out[1]);
 	int64_t out_line = c->w.out[2] * lanes, out_row = c->w.out[1] * out_line, in = c->w.in[1] * c->w.in[2] * lanes;
 	int64_t padded = packed_rows(c), out = at * c->outputs * out_row;
 	const float *packed = (const float *)r->run->packed + group * padded * (LINE_POINTS * c->k + 1);
@@ -122,9 +120,9 @@ static void lines_task(void *arg, int64_t task, int slot)
 	if (c->tail) cpu_strips_begin(c->tail, r->run->in, buffers);
 	transform_input(c, (const float *)r->run->in[0]->data + at * c->channels * in, l0, l1, line, points);
 	for (int64_t l = l0; l < l1; l += c->step) {
-		int64_t high = at_most(c->step, l1 - l);
+		int64_t high = cpu_lesser(c->step, l1 - l);
 		for (int64_t i = 0; i < c->outputs; i += c->rows) {
-			int rows = (int)at_most(c->rows, c->outputs - i);
+			int rows = (int)cpu_lesser(c->rows, c->outputs - i);
 			run_step(c, rows, packed + i * LINE_POINTS * c->k, start + i, points + (l - l0) * c->tiles * lanes, l, high, m,
 			         y + i * out_row);
 			for (int64_t o = i; c->tail && o < i + rows; o++) {
@@ -179,17 +177,17 @@ static og_status lines_pack(const backend_kernel *kernel, void *packed)
 static void share(lines *c)
 {
 	int64_t lanes = c->kernels->lanes, tasks = c->blocks * c->groups, high = c->w.out[1];
-	int64_t wanted = c->slots > 1 && tasks < 4 * c->slots ? at_most(ceil_div(4 * c->slots, tasks), high) : 1;
+	int64_t wanted = c->slots > 1 && tasks < 4 * c->slots ? cpu_lesser(cpu_ceil_div(4 * c->slots, tasks), high) : 1;
 	int64_t row = c->channels * LINE_POINTS * c->tiles * lanes * (int64_t)sizeof(float);
 	int64_t most = BUFFER_BYTES / row - window_extent(&c->w, 1) + 1;
-	c->chunk_lines = ceil_div(high, wanted);
+	c->chunk_lines = cpu_ceil_div(high, wanted);
 	if (c->chunk_lines > most) c->chunk_lines = most > 1 ? most : 1;
-	c->chunks = ceil_div(high, c->chunk_lines);
+	c->chunks = cpu_ceil_div(high, c->chunk_lines);
 	most = c->tail ? TAIL_FLOATS / (c->rows * c->w.out[2] * lanes) : c->chunk_lines;
-	c->step = ceil_div(c->chunk_lines, ceil_div(c->chunk_lines, most > 1 ? most : 1));
+	c->step = cpu_ceil_div(c->chunk_lines, cpu_ceil_div(c->chunk_lines, most > 1 ? most : 1));
 }
 
-static size_t aligned(int64_t floats) { return ((size_t)floats * sizeof(float) + 63) & ~(size_t)63; }
+static size_t aligned(int64_t floats) { return cpu_whole_lines((size_t)floats * sizeof(float)); }
 
 /* An odd number of vectors from a point to the next: an even one could put all points into a few sets of L1. */
 static og_status place(lines *c, const backend_node *node, backend_kernel *out, arena *a)
@@ -259,13 +257,13 @@ og_status cpu_winograd_samples(backend_kernel *out, const cpu_request *r)
 	NEED(c && layouts);
 	c->kernels = r->kernels;
 	window_of(&c->w, node->attr, x, node->out, weights);
-	c->blocks = ceil_div(x->dims[0], r->kernels->lanes);
+	c->blocks = cpu_ceil_div(x->dims[0], r->kernels->lanes);
 	c->groups = node->attr[GROUP].i;
 	c->channels = weights->dims[1];
 	c->outputs = weights->dims[0] / c->groups;
 	c->k = c->channels * c->w.kernel[1];
 	c->wide = LINE_POINTS + 1 - (int)c->w.kernel[2];
-	c->tiles = ceil_div(c->w.out[2], c->wide);
+	c->tiles = cpu_ceil_div(c->w.out[2], c->wide);
 	c->padded_cells = (c->tiles - 1) * c->wide + LINE_POINTS;
 	c->weights = weights->data;
 	c->start = cpu_has(node, 2) ? node->in[2].data : NULL;

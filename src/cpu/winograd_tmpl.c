@@ -2,12 +2,6 @@
 #include "cpu/lanes.h"
 #include "cpu/winograd.h"
 
-#ifdef __clang__
-#define UNROLL_TILES _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL_TILES _Pragma("GCC unroll 16")
-#endif
-
 #define A WINOGRAD_A
 #define B WINOGRAD_B
 
@@ -19,26 +13,26 @@ EXPR void product(const winograd_product *p, const int tiles, const int vectors)
 	v sum[WINOGRAD_TILES][WINOGRAD_VECTORS];
 	const float *x = p->x, *u = p->u, *ahead = p->ahead;
 	const ptrdiff_t step = p->ahead_step;
-	UNROLL_TILES for (int i = 0; i < tiles; i++) {
-		UNROLL_TILES for (int j = 0; j < vectors; j++) sum[i][j] = v_splat(0.0f);
+	UNROLL_ALL for (int i = 0; i < tiles; i++) {
+		UNROLL_ALL for (int j = 0; j < vectors; j++) sum[i][j] = v_splat(0.0f);
 	}
 	for (int64_t left = p->channels; left > 0; left -= OG_LANES, x += p->x_block) {
 		const float *end = x + (left < OG_LANES ? left : OG_LANES);
 		for (const float *channel = x; channel < end; channel++, u += vectors * OG_LANES) {
 			v weight[WINOGRAD_VECTORS];
-			UNROLL_TILES for (int j = 0; j < vectors; j++, ahead += step) {
+			UNROLL_ALL for (int j = 0; j < vectors; j++, ahead += step) {
 				weight[j] = v_load(u + j * OG_LANES);
 				__builtin_prefetch(ahead, 0, 2);
 			}
-			UNROLL_TILES for (int i = 0; i < tiles; i++) {
+			UNROLL_ALL for (int i = 0; i < tiles; i++) {
 				v cell = v_splat(channel[i * OG_LANES]);
-				UNROLL_TILES for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(cell, weight[j], sum[i][j]);
+				UNROLL_ALL for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(cell, weight[j], sum[i][j]);
 			}
 		}
 	}
 	float *m = p->m;
-	UNROLL_TILES for (int i = 0; i < tiles; i++, m += WINOGRAD_VECTORS * OG_LANES) {
-		UNROLL_TILES for (int j = 0; j < vectors; j++) v_store(m + j * OG_LANES, sum[i][j]);
+	UNROLL_ALL for (int i = 0; i < tiles; i++, m += WINOGRAD_VECTORS * OG_LANES) {
+		UNROLL_ALL for (int j = 0; j < vectors; j++) v_store(m + j * OG_LANES, sum[i][j]);
 	}
 }
 
@@ -141,13 +135,13 @@ EXPR void input_of(const int cells, const int points, line_fn *line, const float
 {
 	v half[WINOGRAD_MOST_POINTS][WINOGRAD_MOST_CELLS], from[WINOGRAD_MOST_CELLS], made[WINOGRAD_MOST_POINTS];
 	for (int i = 0; i < cells; i++) {
-		UNROLL_TILES for (int j = 0; j < cells; j++) from[j] = v_load(x + j * x_row + i * OG_LANES);
+		UNROLL_ALL for (int j = 0; j < cells; j++) from[j] = v_load(x + j * x_row + i * OG_LANES);
 		line(from, made);
-		UNROLL_TILES for (int j = 0; j < points; j++) half[j][i] = made[j];
+		UNROLL_ALL for (int j = 0; j < points; j++) half[j][i] = made[j];
 	}
 	for (int i = 0; i < points; i++) {
 		line(half[i], made);
-		UNROLL_TILES for (int j = 0; j < points; j++) v_store(to + (i * points + j) * point, made[j]);
+		UNROLL_ALL for (int j = 0; j < points; j++) v_store(to + (i * points + j) * point, made[j]);
 	}
 }
 
@@ -156,13 +150,13 @@ EXPR void output_of(const int points, const int outputs, line_fn *line, const fl
 {
 	v half[WINOGRAD_MOST_OUTPUTS][WINOGRAD_MOST_POINTS], from[WINOGRAD_MOST_POINTS], made[WINOGRAD_MOST_OUTPUTS];
 	for (int i = 0; i < points; i++) {
-		UNROLL_TILES for (int j = 0; j < points; j++) from[j] = v_load(m + (j * points + i) * point);
+		UNROLL_ALL for (int j = 0; j < points; j++) from[j] = v_load(m + (j * points + i) * point);
 		line(from, made);
-		UNROLL_TILES for (int j = 0; j < outputs; j++) half[j][i] = made[j];
+		UNROLL_ALL for (int j = 0; j < outputs; j++) half[j][i] = made[j];
 	}
 	for (int i = 0; i < outputs; i++) {
 		line(half[i], made);
-		UNROLL_TILES for (int j = 0; j < outputs; j++) v_store(y + i * y_row + j * OG_LANES, made[j] + v_load(bias));
+		UNROLL_ALL for (int j = 0; j < outputs; j++) v_store(y + i * y_row + j * OG_LANES, made[j] + v_load(bias));
 	}
 }
 

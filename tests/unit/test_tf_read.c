@@ -78,15 +78,24 @@ static const og_tensor *value(const char *s)
 	return constant("c");
 }
 
+/* Data that lies in a file may be unaligned. */
+static float float_at(const og_tensor *t, int64_t k)
+{
+	float x;
+	memcpy(&x, (const uint8_t *)t->data + (size_t)k * sizeof x, sizeof x);
+	return x;
+}
+
 /* ---- text form ---------------------------------------------------------------------------------- */
 
 static void test_spellings(void **state)
 {
 	const og_tensor *t = value("# a comment\n" VALUE("dtype: DT_FLOAT tensor_shape < dim: { size: 0x6 }; dim { size: 02, } > , float_val: "
 	                           "[1, -2.5e1, inf, -Infinity, nan, 3f] # and more\n float_val: 1.5F float_val: - 4"));
-	const float *f = t->data;
+	float f[12];
 	(void)state;
 	assert_true(t->dtype == OG_F32 && t->rank == 2 && t->dims[0] == 6 && t->dims[1] == 2);
+	memcpy(f, t->data, sizeof f);
 	assert_true(f[0] == 1 && f[1] == -25 && f[2] == INFINITY && f[3] == -INFINITY && isnan(f[4]) && f[5] == 3 && f[6] == 1.5f);
 	for (int k = 7; k < 12; k++) assert_true(f[k] == -4);
 	t = value(VALUE("dtype: DT_STRING tensor_shape { dim { size: 3 } } string_val: 'a\\n\\x41\\101\\0' \"b'\" "
@@ -145,13 +154,13 @@ static void test_tensors(void **state)
 	(void)state;
 	const og_tensor *t = value(VALUE("dtype: DT_INT64 tensor_shape { dim { size: 2 } } tensor_content: '\\1\\0\\0\\0\\0\\0\\0\\0\\377\\377"
 	                                 "\\377\\377\\377\\377\\377\\377'"));
-	assert_true(((const int64_t *)t->data)[0] == 1 && ((const int64_t *)t->data)[1] == -1);
+	assert_true(graph_tensor_int(t, 0) == 1 && graph_tensor_int(t, 1) == -1);
 	t = value(VALUE("dtype: DT_QINT8 tensor_shape { dim { size: 3 } } int_val: [-5, 7]"));
 	assert_true(t->dtype == OG_I8 && memcmp(t->data, "\xfb\7\7", 3) == 0);
 	t = value(VALUE("dtype: DT_COMPLEX64 tensor_shape { dim { size: 2 } } scomplex_val: [1, 2]"));
-	assert_true(t->dtype == OG_C64 && ((const float *)t->data)[3] == 2);
+	assert_true(t->dtype == OG_C64 && float_at(t, 3) == 2);
 	t = value(VALUE("dtype: DT_FLOAT_REF"));
-	assert_true(t->dtype == OG_F32 && t->rank == 0 && *(const float *)t->data == 0);
+	assert_true(t->dtype == OG_F32 && t->rank == 0 && float_at(t, 0) == 0);
 	OK(read_text(VALUE("dtype: DT_RESOURCE")));
 	assert_null(tf_constant((tf_value){ tf_find(graph_read, "c"), 0 }));
 #define SHAPE(n) "tensor_shape { dim { size: " n " } } "
@@ -264,6 +273,33 @@ static void test_inputs(void **state)
 	assert_true(graph_read->n_nodes == 2 && graph_read->outputs[0].value.node == tf_find(graph_read, "z"));
 }
 
+#define CONDITION(is) NODE("c", "Const", ATTR("value", "tensor { dtype: DT_BOOL bool_val: " is " }")) \
+	NODE("learning", "PlaceholderWithDefault", IN("c")) NODE("pred", "Identity", IN("learning"))
+#define BRANCHES NODE("s", "Switch", IN("x") IN("pred")) NODE("no", "Neg", IN("s")) NODE("yes", "Exp", IN("s:1")) \
+	NODE("m", "Merge", IN("no") IN("yes")) NODE("y", "Relu", IN("m"))
+
+static void test_conditions(void **state)
+{
+	(void)state;
+	for (int yes = 0; yes < 2; yes++) {
+		OK(read_text(yes ? X CONDITION("true") BRANCHES : X CONDITION("false") BRANCHES));
+		const tf_node *y = tf_find(graph_read, "y"), *m = y->in[0].node, *taken = m->in[0].node;
+		assert_int_equal(graph_read->n_nodes, 5);
+		assert_string_equal(m->op, "Identity");
+		assert_string_equal(taken->op, yes ? "Exp" : "Neg");
+		assert_string_equal(taken->in[0].node->op, "Identity");
+		assert_true(taken->in[0].output == 0 && m->n_in == 1 && taken->in[0].node->n_in == 1);
+	}
+	/* an output that is a Switch's own; one that has no value; a condition that is not known */
+	const char *s = X CONDITION("true") BRANCHES, *outs[] = { "s:1", "s:0" };
+	OK(read_bytes(s, strlen(s), &(tf_options){ .outputs = outs, .n_outputs = 1 }));
+	assert_true(graph_read->outputs[0].value.output == 0 && graph_read->n_nodes == 2);
+	assert_int_equal(read_bytes(s, strlen(s), &(tf_options){ .outputs = outs + 1, .n_outputs = 1 }), OG_BAD_FILE);
+	assert_non_null(strstr(base_error(), "'s:0' has never a value"));
+	OK(read_text(X NODE("pred", "Placeholder", TYPE("dtype", "DT_BOOL")) BRANCHES));
+	assert_string_equal(tf_find(graph_read, "m")->op, "Merge");
+}
+
 /* ---- checkpoints -------------------------------------------------------------------------------- */
 
 static void test_checksum(void **state)
@@ -296,8 +332,7 @@ static void test_parts(void **state)
 		assert_true(t.rank == 2 && t.dims[0] == cases[k].rows && t.dims[1] == cases[k].columns);
 		for (int64_t i = 0; i < cases[k].rows; i++)
 			for (int64_t j = 0; j < cases[k].columns; j++)
-				assert_true(((float *)t.data)[i * cases[k].columns + j] ==
-				            ((float *)all.data)[(cases[k].from + i) * 3 + cases[k].column + j]);
+				assert_true(float_at(&t, i * cases[k].columns + j) == float_at(&all, (cases[k].from + i) * 3 + cases[k].column + j));
 	}
 	OK(tf_bundle_read(b, &t, "layer/w", "4 3 1,2:-"));       /* a part of what is kept whole */
 	assert_true(t.dims[0] == 2 && t.dims[1] == 3);
@@ -384,7 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spellings), cmocka_unit_test(test_bad_text), cmocka_unit_test(test_tensors),
 		cmocka_unit_test(test_bad_graphs), cmocka_unit_test(test_functions), cmocka_unit_test(test_functions_that_grow),
-		cmocka_unit_test(test_inputs), cmocka_unit_test(test_checksum), cmocka_unit_test(test_parts), cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_inputs), cmocka_unit_test(test_conditions), cmocka_unit_test(test_checksum), cmocka_unit_test(test_parts), cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_every_allocation_failing),
 	};
 	return cmocka_run_group_tests(tests, NULL, tear_down);
