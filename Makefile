@@ -239,7 +239,10 @@ install: all
 	install -m 755 $(B)/opgraft $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(B)/libopgraft.a $(B)/libopgraft_kit.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/libopgraft.so $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION)
-	$(STRIP) $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION)
+	install -d $(DESTDIR)$(PREFIX)/lib/opgraft/backends/opgraft
+	install -m 755 $(B)/libtriton_opgraft.so $(DESTDIR)$(PREFIX)/lib/opgraft/backends/opgraft/
+	$(STRIP) $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.so.$(VERSION) \
+		$(DESTDIR)$(PREFIX)/lib/opgraft/backends/opgraft/libtriton_opgraft.so
 	ln -sf libopgraft.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libopgraft.so.0
 	ln -sf libopgraft.so.0 $(DESTDIR)$(PREFIX)/lib/libopgraft.so
 	install -m 644 $(B)/opgraft.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/
@@ -249,7 +252,7 @@ install: all
 	install -m 644 include/opgraft/*.h $(DESTDIR)$(PREFIX)/include/opgraft/
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/opgraft $(DESTDIR)$(PREFIX)/lib/libopgraft.* $(DESTDIR)$(PREFIX)/lib/libopgraft_kit.a $(DESTDIR)$(PREFIX)/lib/pkgconfig/opgraft.pc
-	rm -rf $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h $(DESTDIR)$(PREFIX)/share/opgraft
+	rm -rf $(DESTDIR)$(PREFIX)/lib/opgraft $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h $(DESTDIR)$(PREFIX)/share/opgraft
 
 %.d: ;
 -include $(OBJ:.o=.d) $(KIT_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)

@@ -2,6 +2,7 @@
 import atexit
 import collections
 import functools
+import importlib.util
 import json
 import os
 import pathlib
@@ -25,6 +26,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="opgraft-cache-")       # times of this run of the tests only
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 os.environ.setdefault("VIRTUAL_ENV", sys.prefix)          # where the command finds NVRTC and ONNX Runtime
+
+# tests/tensorflow needs the real one (make test-tensorflow); without it that folder is what "tensorflow" finds
+collect_ignore = [] if getattr(importlib.util.find_spec("tensorflow"), "origin", None) else ["tensorflow"]
 
 Done = collections.namedtuple("Done", "status out err")
 

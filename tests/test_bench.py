@@ -166,6 +166,16 @@ def test_a_process_stands_still_while_nothing_is_asked(tmp_path):
         assert worker.process.returncode == 0
 
 
+def test_no_process_stays_behind(tmp_path):
+    """One that stands still cannot see that whoever asks has been killed."""
+    script = ("import os, pathlib, signal, sys; import bench_run; w = bench_run.Worker('opgraft', 'c', 1, pathlib.Path(sys.argv[1]), sys.stderr, {}); "
+              "w.ask('close', key='a'); print(w.process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
+    done = subprocess.run([sys.executable, "-c", script, BUILD], cwd=ROOT / "tools", capture_output=True, text=True)
+    state, end = pathlib.Path(f"/proc/{int(done.stdout)}/stat"), time.monotonic() + 10
+    while state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+        assert time.monotonic() < end, "it is still there"
+
+
 def test_the_fastest_way_of_each_kernel(given, tmp_path):
     given.build = tmp_path
     program = tmp_path / "bench" / "kernels"

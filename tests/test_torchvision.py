@@ -95,3 +95,20 @@ def test_a_network_grafted_runs_here_as_in_onnxruntime(exported, tmp_path):
     want = answers(tmp_path / "out.onnx", [x])[0]
     assert np.allclose(np.load(tmp_path / "y.npy"), want, rtol=1e-3, atol=1e-4 * np.abs(want).max())
     assert run("find", folder / "mobilenet_v3_large.onnx", "--op", "Swish").status == 1
+
+
+def test_what_no_plan_takes_runs_in_pieces(exported, tmp_path):
+    """The detector has an If and sizes that hang on values: opgraft run refuses it, and runs its pieces."""
+    path = exported[0] / "ssdlite_silu.onnx"
+    x = np.random.default_rng(4).random((3, 320, 320), np.float32)
+    np.save(tmp_path / "x.npy", x)
+    assert run("run", path).status == 4
+    manifest = json.loads(ok("partition", path, "--for", "opgraft", "-o", tmp_path / "parts", "--json", timeout=300))
+    assert [p["runtime"] for p in manifest["pieces"]] == ["opgraft", "onnxruntime", "opgraft", "onnxruntime", "opgraft"]
+    assert {group["op"] for group in manifest["refused"]} == {"NonZero", "If"}
+    outputs = [value["name"] for value in manifest["outputs"]]
+    ok("run", tmp_path / "parts" / "manifest.json", "--input", tmp_path / "x.npy",
+       *[word for k, name in enumerate(outputs) for word in ("--output", f"{name}={tmp_path / str(k)}.npy")])
+    for k, want in enumerate(answers(path, [x])):
+        got = np.load(tmp_path / f"{k}.npy")
+        assert got.shape == want.shape and np.allclose(got, want, rtol=1e-3, atol=1e-3)

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -464,6 +465,7 @@ class Server:
 
 def serve(make):
     """Libraries print what they like on standard output: replies go to a copy of it."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)                # PR_SET_PDEATHSIG: it may stand still when its parent ends
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     server = None
