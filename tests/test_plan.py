@@ -18,7 +18,7 @@ def plan(tmp_path_factory, resnet50):
 def test_activations_are_near_the_bound(plan):
     facts = ok_json("info", plan)
     assert 0 < facts["activation_bytes"] <= 1.05 * facts["activation_bound"]
-    assert facts["weight_bytes"] < 2.1 * 4 * 25_557_032        # some are packed in another form: Winograd's
+    assert facts["weight_bytes"] < 2.2 * 4 * 25_557_032        # some are packed in another form: Winograd's, Strassen's
 
 
 def test_every_activation_and_sum_is_fused(plan):
