@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from conftest import LENET5, MODELS, digits, infer, ok, ok_json, onnxruntime_infer, refused, relative_error, run
 
-VERBS = ["info", "find", "graft", "ungraft", "diff", "extract", "build", "run", "check", "bench", "profile", "op", "doctor", "demo"]
+VERBS = ["info", "find", "graft", "ungraft", "diff", "extract", "build", "run", "check", "bench", "profile", "import", "partition", "op", "doctor", "demo"]
 RELU, SWISH4, SWISH2 = LENET5
 LENET5_PARAMETERS = 61_706
 
