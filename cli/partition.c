@@ -37,7 +37,7 @@ const cli_verb cli_verb_partition = {
 	.name = "partition", .usage = "MODEL --for RUNTIME -o FOLDER", .what = "cut a network into pieces that can run",
 	.more = "Says which nodes a runtime can take and why not the others, and cuts the network\n"
 	        "into the fewest pieces: all that it takes goes to the runtime, the rest to the\n"
-	        "fallback, which is the first of opgraft, onnxruntime and reference that can. Each\n"
+	        "fallback: the first of opgraft, onnxruntime and reference that can. Each\n"
 	        "piece is an ONNX file; manifest.json has their order. The runtimes are asked\n"
 	        "themselves:\n\n"
 	        "  tensorrt     what its ONNX parser takes (OPGRAFT_TENSORRT names its folder)\n"
