@@ -103,6 +103,7 @@ $(B)/src/kit/build.o: Makefile
 
 # texts that are embedded
 $(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: $(wildcard src/cuda/*.cuh src/cuda/*/*.cuh include/opgraft/*.h) src/cuda/igemm_args.h
+$(B)/tools/check_tensor: tools/check_tensor.cuh
 
 # ---- compiling ----------------------------------------------------------------------------------
 $(B)/src/ops/%.o: src/ops/%.c
@@ -257,7 +258,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/lib/opgraft $(DESTDIR)$(PREFIX)/include/opgraft $(DESTDIR)$(PREFIX)/include/opgraft.h $(DESTDIR)$(PREFIX)/share/opgraft
 
 %.d: ;
--include $(OBJ:.o=.d) $(KIT_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d)
+-include $(OBJ:.o=.d) $(KIT_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(CLI:%.c=$(B)/%.d) $(UNIT_BIN:=.d) $(TOOLS_BIN:=.d) $(wildcard $(B)/tools/*.d)
 
 clean:
 	rm -rf $(B)

@@ -119,8 +119,8 @@ class Network:
     # ---- what does not care --------------------------------------------------------------------
     def do_unary(self, x, shape):
         op = str(self.r.choice(UNARY))
-        if op == "Sqrt":
-            x = self.node("Abs", [x], shape)
+        if op == "Sqrt":                         # away from 0, where its slope would make 4e-4 of an error of 2e-7
+            x = self.node("Add", [self.node("Abs", [x], shape), self.constant(0.125)], shape)
         inputs = [x] + ([self.constant(-0.5), self.constant(0.5)] if op == "Clip" else [])
         self.node(op, inputs, shape)
 
@@ -330,7 +330,7 @@ def test_random_network(tmp_path, seed):
     dump = ok("build", path, "--dump", "--no-timing")
     before, after = (transposed_bytes(dump, name)[0] for name in ("fold_constants", "move_transposes"))
     assert after <= before, f"seed {seed}"
-    done = run("check", path, "-q", "--no-timing", "--rtol", "1e-3", "--atol", "1e-3")
+    done = run("check", path, "-q", "--no-timing")
     assert done.status == 0, f"seed {seed}: {done.out}{done.err}"
 
 
@@ -344,5 +344,6 @@ def test_random_network_as_onnx_runtime_does(tmp_path, seed):
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL     # it moves transposes too, and not well
     session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-    np.testing.assert_allclose(infer(tmp_path, path, {"x": x}, output, "--no-timing"), session.run([output], {"x": x})[0],
-                               rtol=1e-3, atol=1e-3, err_msg=f"seed {seed}")
+    wanted = session.run([output], {"x": x})[0]
+    np.testing.assert_allclose(infer(tmp_path, path, {"x": x}, output, "--no-timing"), wanted, rtol=1e-3,
+                               atol=1e-5 * max(1, np.abs(wanted).max()), err_msg=f"seed {seed}")

@@ -17,8 +17,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LIBRARIES = {"swish_op": ROOT / "examples" / "ops" / "swish_beta.c", "odd_op": ROOT / "bench" / "ops" / "odd.c"}
-OPS = {"swish_op": "SwishBeta", "odd_op": "Odd"}
+LIBRARIES = {"swish_op": ROOT / "examples" / "ops" / "swish_beta.c", "odd_op": ROOT / "examples" / "ops" / "leaky_mish.c"}
+OPS = {"swish_op": "SwishBeta", "odd_op": "LeakyMish"}
 SAME = {"swish_op": "swish2", "odd_op": "odd"}           # the form of ONNX's own nodes that computes the same
 PRODUCTS = {                                             # rows, inner, columns, where it comes from
     "3136x64x256": (3136, 64, 256, "ResNet-50, 1 x 1 on 56 x 56"),

@@ -268,7 +268,7 @@ wakes the process's threads and brings its weights back into the caches.""",
              f"## Networks\n{networks(d)}",
              f"""## What a new activation costs
 The same network with Swish, and with an activation that nobody knows, 0.9 x tanh(softplus(1.1 x)) + 0.05 x, in the place of ReLU: its time over the
-ReLU network's. Opgraft has both from op libraries ([bench/ops/odd.c](../bench/ops/odd.c) is two lines of formula), the others as ONNX nodes.
+ReLU network's. Opgraft has both from op libraries ([leaky_mish.c](../examples/ops/leaky_mish.c) is two lines of formula), the others as ONNX nodes.
 ONNX Runtime can load the same op libraries; the tables above have that too.
 
 ![What a new activation costs](results-activation.svg)

@@ -187,7 +187,7 @@ static void channels_of(channels *c, const cpu_request *r)
 	window *w = &c->of.w;
 	c->of = cpu_convolution_of(node);
 	c->kernels = r->kernels;
-	c->blocked = cpu_in_layout(node, 0) != LAYOUT_PLAIN && node->in[0].dims[1] > 1;
+	c->blocked = layout_of_input(node, 0) != LAYOUT_PLAIN && node->in[0].dims[1] > 1;
 	c->step = c->blocked ? r->kernels->lanes : 1;
 	c->in_blocks = cpu_ceil_div(c->of.channels, c->step);
 	c->out_blocks = cpu_ceil_div(c->of.outputs, r->kernels->lanes);
@@ -283,7 +283,8 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 	c->joined = c->copied && c->of.w.out[1] > 1 && c->of.w.out[2] < c->kernels->channels_sums / c->vectors;
 	plan_tasks(c);
 	ptrdiff_t *tap = arena_array(r->a, (size_t)(c->of.w.kernel[1] * c->of.w.kernel[2]), sizeof *tap);
-	const backend_layout *layouts = cpu_layouts(r, c->blocked ? LAYOUT_CHANNELS : LAYOUT_PLAIN, LAYOUT_CHANNELS);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, c->blocked ? LAYOUT_CHANNELS : LAYOUT_PLAIN,
+	                                              LAYOUT_CHANNELS);
 	NEED(tap && layouts);
 	c->tap = tap;
 	place_planes(c, c->strip, tap);

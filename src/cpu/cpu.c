@@ -40,11 +40,6 @@ double cpu_cost(const cpu_kernels *k, double flops, double part, int slots)
 	return flops / (2.0 * k->lanes * 3.0 * part * slots);
 }
 
-const backend_layout *cpu_layouts(const cpu_request *r, backend_layout first, backend_layout tail)
-{
-	return layout_wanted(r->a, r->node, first, tail);
-}
-
 static const char *features(void) { return cpu_kernels_here()->name; }
 
 /* What the processor calls itself. */

@@ -41,12 +41,6 @@ static inline bool cpu_is_constant(const cpu_request *r, int k)
 {
 	return k < r->node->n_in && (r->node->in[k].data || (r->loading && r->node->in[k].dtype != OG_NONE));
 }
-static inline backend_layout cpu_in_layout(const backend_node *n, int k)
-{
-	return n->in_layout ? n->in_layout[k] : LAYOUT_PLAIN;
-}
-/* in_layout for a kernel: of its first input, of the tail's operands; the rest is plain. NULL: no memory. */
-const backend_layout *cpu_layouts(const cpu_request *, backend_layout first, backend_layout tail);
 /* True when the node is ONNX's op of that name and all its tensors are float32. */
 bool cpu_is(const backend_node *, const char *name);
 /* True when input k is there. */

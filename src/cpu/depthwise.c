@@ -87,7 +87,7 @@ static bool serves(const cpu_request *r, backend_layout layout)
 og_status cpu_depthwise(backend_kernel *out, const cpu_request *r)
 {
 	const backend_node *node = r->node;
-	backend_layout layout = node->n_in && cpu_in_layout(node, 0) == LAYOUT_SAMPLES ? LAYOUT_SAMPLES : LAYOUT_CHANNELS;
+	backend_layout layout = node->n_in && layout_of_input(node, 0) == LAYOUT_SAMPLES ? LAYOUT_SAMPLES : LAYOUT_CHANNELS;
 	if (!serves(r, layout)) return OG_NO;
 	const og_tensor *x = &node->in[0];
 	og_tensor in, made;
@@ -95,7 +95,7 @@ og_status cpu_depthwise(backend_kernel *out, const cpu_request *r)
 	layout_dims(&in, x, layout, lanes);
 	layout_dims(&made, node->out, layout, lanes);
 	depthwise *d = arena_alloc(r->a, sizeof *d);
-	const backend_layout *layouts = cpu_layouts(r, layout, layout);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, layout, layout);
 	NEED(d && layouts);
 	*d = (depthwise){ .channels = x->dims[1], .blocks = in.dims[0] * in.dims[1], .kinds = in.dims[1],
 	                  .in_block = og_span(&in, 2, in.rank), .out_block = og_span(&made, 2, made.rank), .lanes = lanes,

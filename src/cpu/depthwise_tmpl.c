@@ -2,12 +2,6 @@
 #include "cpu/kernels.h"
 #include "cpu/lanes.h"
 
-#ifdef __clang__
-#define UNROLL_ALL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL_ALL _Pragma("GCC unroll 32")
-#endif
-
 /* Columns of windows in a tile: their sums and the cells of a row that they touch are to stay in registers, and 7 divides
  * the widths of most networks' images. The last tile of a row may go over columns that are done. */
 enum { TILE = 7, SMALL_TILE = 4 };

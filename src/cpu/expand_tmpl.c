@@ -6,12 +6,6 @@
 void CPU_NAME(cpu_expands_, OG_ISA)(cpu_kernels *k) { k->expand_positions = 0; }
 #else
 
-#ifdef __clang__
-#define UNROLL_TILE UNROLL
-#else
-#define UNROLL_TILE _Pragma("GCC unroll 32")
-#endif
-
 #if OG_LANES == 16
 enum { POSITIONS = 14 };
 #else
@@ -19,8 +13,8 @@ enum { POSITIONS = 6 };
 #endif
 
 /* They run to the largest tile's size, since clang unrolls before it knows this one's. */
-#define EACH_POSITION(i) UNROLL_TILE for (int i = 0; i < POSITIONS; i++) if (i < positions)
-#define EACH_VECTOR(j) UNROLL_TILE for (int j = 0; j < CPU_CHANNELS_VECTORS; j++) if (j < vectors)
+#define EACH_POSITION(i) UNROLL_ALL for (int i = 0; i < POSITIONS; i++) if (i < positions)
+#define EACH_VECTOR(j) UNROLL_ALL for (int j = 0; j < CPU_CHANNELS_VECTORS; j++) if (j < vectors)
 
 #define BEGIN(sum, w, vectors) \
 	EACH_VECTOR(j) { \

@@ -61,7 +61,7 @@ og_status cpu_pieces(backend_kernel *out, const cpu_request *r)
 	backend_layout layout = LAYOUT_PLAIN;
 	const int lanes = r->kernels->lanes;
 	if (!cpu_is_tactic(r, "pieces.lanes") || node->tail || (!join && !split)) return OG_NO;
-	for (int k = 0; k < (join ? node->n_in : 1) && layout == LAYOUT_PLAIN; k++) layout = cpu_in_layout(node, k);
+	for (int k = 0; k < (join ? node->n_in : 1) && layout == LAYOUT_PLAIN; k++) layout = layout_of_input(node, k);
 	const og_tensor *whole = join ? node->out : node->in, *piece = join ? node->in : node->out;
 	int n = join ? node->n_in : node->n_out, axis = og_axis(node->attr[0].i, whole->rank);
 	if (layout == LAYOUT_PLAIN || axis < 0 || !fits(whole, piece, n, axis, layout, lanes)) return OG_NO;

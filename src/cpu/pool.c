@@ -113,14 +113,14 @@ og_status cpu_pool_lanes(backend_kernel *out, const cpu_request *r)
 {
 	const backend_node *node = r->node;
 	pooling kind = { .kernels = r->kernels };
-	backend_layout layout = node->n_in ? cpu_in_layout(node, 0) : LAYOUT_PLAIN;
+	backend_layout layout = node->n_in ? layout_of_input(node, 0) : LAYOUT_PLAIN;
 	if (layout == LAYOUT_PLAIN || node->tail || !cpu_is_tactic(r, "pool.lanes") || !pool_kind(&kind, node)) return OG_NO;
 	const og_tensor *x = &node->in[0];
 	int axis = layout_axis(x, layout);
 	if (axis < 0 || axis != layout_axis(node->out, layout) || x->rank > 2 + WINDOW_AXES || !og_count(x) || !og_count(node->out))
 		return OG_NO;
 	pooling *p = arena_alloc(r->a, sizeof *p);
-	const backend_layout *layouts = cpu_layouts(r, layout, LAYOUT_PLAIN);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, layout, LAYOUT_PLAIN);
 	NEED(p && layouts);
 	*p = kind;
 	og_tensor memory;

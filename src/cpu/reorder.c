@@ -44,12 +44,12 @@ og_status cpu_reorder(backend_kernel *out, const cpu_request *r)
 {
 	const backend_node *node = r->node;
 	if (node->op || node->tail || !cpu_is_tactic(r, "reorder")) return OG_NO;
-	backend_layout from = cpu_in_layout(node, 0), to = node->out_layout;
+	backend_layout from = layout_of_input(node, 0), to = node->out_layout;
 	const og_tensor *t = &node->in[0];
 	int axis = layout_axis(t, from == LAYOUT_PLAIN ? to : from);
 	if ((from != LAYOUT_PLAIN) == (to != LAYOUT_PLAIN) || axis < 0 || t->dtype != OG_F32) return OG_NO;
 	reorder *s = arena_alloc(r->a, sizeof *s);
-	const backend_layout *layouts = cpu_layouts(r, from, LAYOUT_PLAIN);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, from, LAYOUT_PLAIN);
 	NEED(s && layouts);
 	*s = (reorder){ .outer = og_span(t, 0, axis), .cut = t->dims[axis], .inner = og_span(t, axis + 1, t->rank),
 	                .kernels = r->kernels, .blocks = from == LAYOUT_PLAIN };

@@ -233,7 +233,7 @@ static og_status finish(backend_kernel *out, const cpu_request *r, samples *s, u
 	double samples_there = (double)node->in[0].dims[0], products = (double)s->m * (double)s->n * (double)s->k;
 	double work = products * (double)(s->groups * s->lines);
 	double lanes_work = work * (double)(s->blocks * s->kernels->lanes);
-	const backend_layout *layouts = cpu_layouts(r, LAYOUT_SAMPLES, LAYOUT_SAMPLES);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, LAYOUT_SAMPLES, LAYOUT_SAMPLES);
 	NEED(layouts);
 	TRY(cpu_strips_make(&s->tail, r, LAYOUT_SAMPLES));
 	s->slots = cpu_slots(lanes_work, r->threads);
@@ -319,7 +319,7 @@ og_status cpu_samples(backend_kernel *out, const cpu_request *r)
 	if (!conv && !gemm && !matmul) return OG_NO;
 	const og_tensor *x = &node->in[0];
 	bool has_start = cpu_has(node, 2);
-	if (cpu_in_layout(node, 0) != LAYOUT_SAMPLES || x->dims[0] < 2 || !cpu_is_constant(r, 1) ||
+	if (layout_of_input(node, 0) != LAYOUT_SAMPLES || x->dims[0] < 2 || !cpu_is_constant(r, 1) ||
 	    (has_start && !cpu_is_constant(r, 2)) || og_count(x) == 0 || og_count(node->out) == 0 || og_count(&node->in[1]) == 0)
 		return OG_NO;
 	samples *s = arena_alloc(r->a, sizeof *s);

@@ -224,7 +224,7 @@ og_status cpu_strassen(backend_kernel *out, const cpu_request *r)
 	window w;
 	if (!cpu_is_tactic(r, "conv.strassen") || !takes(r, &w)) return OG_NO;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1];
-	const backend_layout *layouts = cpu_layouts(r, LAYOUT_CHANNELS, LAYOUT_CHANNELS);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, LAYOUT_CHANNELS, LAYOUT_CHANNELS);
 	strassen *c = arena_alloc(r->a, sizeof *c);
 	NEED(c && layouts);
 	TRY(check_size(node, &w));

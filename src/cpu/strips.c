@@ -218,7 +218,7 @@ static og_status strips_run_node(const backend_kernel *k, const backend_run *run
 static backend_layout layout_of(const backend_node *node)
 {
 	for (int k = 0; k < node->n_in; k++)
-		if (cpu_in_layout(node, k) != LAYOUT_PLAIN && og_count(&node->in[k]) == og_count(node->out)) return node->in_layout[k];
+		if (layout_of_input(node, k) != LAYOUT_PLAIN && og_count(&node->in[k]) == og_count(node->out)) return node->in_layout[k];
 	return LAYOUT_PLAIN;
 }
 
@@ -229,7 +229,7 @@ og_status cpu_strips_only(backend_kernel *out, const cpu_request *r)
 	strips_state *s = arena_alloc(r->a, sizeof *s);
 	NEED(s);
 	backend_layout layout = layout_of(node);
-	const backend_layout *layouts = cpu_layouts(r, layout, layout);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, layout, layout);
 	NEED(layouts);
 	TRY(cpu_strips_make(&s->strips, r, layout));
 	og_tensor in_memory;

@@ -299,7 +299,7 @@ og_status cpu_winograd(backend_kernel *out, const cpu_request *r)
 	while (number < WINOGRAD_FORMS && !cpu_is_tactic(r, ways[number].tactic)) number++;
 	if (number == WINOGRAD_FORMS || !takes(r, &ways[number])) return OG_NO;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1];
-	const backend_layout *layouts = cpu_layouts(r, LAYOUT_CHANNELS, LAYOUT_CHANNELS);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, LAYOUT_CHANNELS, LAYOUT_CHANNELS);
 	winograd *c = arena_alloc(r->a, sizeof *c);
 	NEED(c && layouts);
 	c->way = &ways[number];

@@ -230,7 +230,7 @@ static bool takes(const cpu_request *r)
 {
 	const backend_node *node = r->node;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1];
-	if (!cpu_is(node, "Conv") || x->rank > 4 || cpu_in_layout(node, 0) != LAYOUT_SAMPLES || x->dims[0] < 2 ||
+	if (!cpu_is(node, "Conv") || x->rank > 4 || layout_of_input(node, 0) != LAYOUT_SAMPLES || x->dims[0] < 2 ||
 	    !cpu_is_constant(r, 1) || (cpu_has(node, 2) && !cpu_is_constant(r, 2)) || og_count(x) == 0 ||
 	    og_count(node->out) == 0 || og_count(weights) == 0)
 		return false;
@@ -252,7 +252,7 @@ og_status cpu_winograd_samples(backend_kernel *out, const cpu_request *r)
 	const backend_node *node = r->node;
 	if (!cpu_is_tactic(r, "conv.samples.winograd") || !takes(r)) return OG_NO;
 	const og_tensor *x = &node->in[0], *weights = &node->in[1];
-	const backend_layout *layouts = cpu_layouts(r, LAYOUT_SAMPLES, LAYOUT_SAMPLES);
+	const backend_layout *layouts = layout_wanted(r->a, r->node, LAYOUT_SAMPLES, LAYOUT_SAMPLES);
 	lines *c = arena_alloc(r->a, sizeof *c);
 	NEED(c && layouts);
 	c->kernels = r->kernels;

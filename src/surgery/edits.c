@@ -45,16 +45,9 @@ static void new_line(json *j, const char *indent)
 
 static void put_words(json *j, const char *key, const char *const *words, int n)
 {
-	json_key(j, key);
-	json_begin(j, '[');
+	json_put(j, key, '[');
 	for (int i = 0; i < n; i++) json_string(j, words[i]);
 	json_end(j, ']');
-}
-
-static void put_word(json *j, const char *key, const char *word)
-{
-	json_key(j, key);
-	json_string(j, word);
 }
 
 /* Infinities and NaN have no number in JSON: they are words. */
@@ -83,13 +76,11 @@ static void put_tensor(json *j, const og_tensor *t)
 {
 	int64_t n = 0;
 	json_begin(j, '{');
-	put_word(j, "dtype", base_dtype_name(t->dtype));
-	json_key(j, "dims");
-	json_begin(j, '[');
+	json_put_string(j, "dtype", base_dtype_name(t->dtype));
+	json_put(j, "dims", '[');
 	for (int i = 0; i < t->rank; i++) json_int(j, t->dims[i]);
 	json_end(j, ']');
-	json_key(j, "data");
-	json_begin(j, '[');
+	json_put(j, "data", '[');
 	if (!base_count(t->dims, t->rank, &n)) n = 0;
 	for (int64_t k = 0; k < n; k++) {
 		if (t->dtype == OG_F32) put_float(j, (float)graph_tensor_double(t, k));
@@ -121,13 +112,12 @@ static void put_node(json *j, const edit_node *n)
 {
 	new_line(j, "   ");
 	json_begin(j, '{');
-	put_word(j, "type", n->type);
-	put_word(j, "domain", n->domain);
-	put_word(j, "name", n->name);
+	json_put_string(j, "type", n->type);
+	json_put_string(j, "domain", n->domain);
+	json_put_string(j, "name", n->name);
 	put_words(j, "inputs", n->in, n->n_in);
 	put_words(j, "outputs", n->out, n->n_out);
-	json_key(j, "attributes");
-	json_begin(j, '{');
+	json_put(j, "attributes", '{');
 	for (int i = 0; i < n->n_attrs; i++) put_attribute(j, &n->attrs[i]);
 	json_end(j, '}');
 	json_end(j, '}');
@@ -137,27 +127,25 @@ static void put_match(json *j, const og_match *m, const edit *e)
 {
 	new_line(j, " ");
 	json_begin(j, '{');
-	put_word(j, "op", m->op);
-	json_key(j, "attributes");
-	json_begin(j, '{');
+	json_put_string(j, "op", m->op);
+	json_put(j, "attributes", '{');
 	for (int i = 0; i < m->n_attributes; i++) {
 		json_key(j, m->attributes[i].name);
 		if (m->attributes[i].word) json_string(j, m->attributes[i].word);
 		else put_float(j, (float)m->attributes[i].value);        /* ints of 2^24 and more are rounded here, not in the nodes */
 	}
 	json_end(j, '}');
-	put_word(j, "output", m->output);
+	json_put_string(j, "output", m->output);
 	put_words(j, "nodes", m->nodes, m->n_nodes);
-	put_word(j, "how", m->how);
-	if (m->reason) put_word(j, "reason", m->reason);
+	json_put_string(j, "how", m->how);
+	if (m->reason) json_put_string(j, "reason", m->reason);
 	else json_key(j, "error"), put_float(j, (float)m->error);
-	put_word(j, "graph", m->graph);
+	json_put_string(j, "graph", m->graph);
 	if (e) {
 		new_line(j, "  ");
 		put_words(j, "remove", e->remove, e->n_remove);
 		new_line(j, "  ");
-		json_key(j, "insert");
-		json_begin(j, '[');
+		json_put(j, "insert", '[');
 		for (int i = 0; i < e->n_insert; i++) put_node(j, &e->insert[i]);
 		json_end(j, ']');
 	}
@@ -169,12 +157,10 @@ og_status surgery_print_edits(text *t, const og_found *found)
 	const found_box *f = (const found_box *)found;
 	json j = { .out = *t };
 	json_begin(&j, '{');
-	json_key(&j, "matches");
-	json_begin(&j, '[');
+	json_put(&j, "matches", '[');
 	for (size_t i = 0; i < found->n_matches; i++) put_match(&j, &found->matches[i], f->edits[i]);
 	json_end(&j, ']');
-	json_key(&j, "refused");
-	json_begin(&j, '[');
+	json_put(&j, "refused", '[');
 	for (size_t i = 0; i < found->n_refused; i++) put_match(&j, &found->refused[i], NULL);
 	json_end(&j, ']');
 	json_end(&j, '}');

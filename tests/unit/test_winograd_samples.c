@@ -1,6 +1,6 @@
 /* test_winograd_samples.c -- conv.samples.winograd against sums in double, for every instruction set of this machine.
  * Data is uniform in [-1, 1], for which docs/winograd.md states the error. Samples that are not there hold NaN. */
-#include "cpu_case.h"
+#include "conv_trial.h"
 
 static const char tactic[] = "conv.samples.winograd";
 
@@ -11,19 +11,13 @@ static void make_conv(trial *t, int64_t images, int64_t groups, int64_t channels
                       int64_t kernel_wide, int64_t high, int64_t wide)
 {
 	int64_t dilations[2] = { pick(1, 10) < 8 ? 1 : 2, 1 }, pads[4];
-	begin_trial(t, find_op("Conv"));
 	int64_t in[2] = { high + (kernel_high - 1) * dilations[0], wide + kernel_wide - 1 };
 	for (int i = 0; i < 4; i++) {
 		pads[i] = pick(0, 2) ? pick(0, kernel_wide - 1) : 0;
 		if (in[i % 2] <= pads[i]) pads[i] = 0;
 		in[i % 2] -= pads[i];
 	}
-	set_list(t, "strides", (int64_t[]){ 1, 1 }, 2);
-	set_list(t, "dilations", dilations, 2);
-	set_list(t, "pads", pads, 4);
-	set_number(t, "group", (double)groups);
-	t->node.n_in = t->node.n_anchor_in = 3;
-	t->constant = 6;
+	begin_conv(t, (int64_t[]){ 1, 1 }, dilations, pads, groups);
 	t->loading = true;
 	t->layout[0] = LAYOUT_SAMPLES;
 	t->in[0] = make_tensor(4, (int64_t[]){ images, groups * channels, in[0], in[1] });
@@ -35,49 +29,12 @@ static void make_conv(trial *t, int64_t images, int64_t groups, int64_t channels
 	if (pick(0, 1)) t->node.tail = &t->tail;
 }
 
-/* Runs as a plan file's kernel does, with the same bits for every number of threads. */
-static void run(const trial *t, int threads)
+/* The stated error, root of the mean square, of an output before its tail. */
+static double stated_error(const trial *t)
 {
-	ran how;
-	assert_int_equal(run_by_threads(t, tactic, threads, &how), OG_OK);
-	assert_string_equal(how.tactic, tactic);
-	assert_int_equal(how.layout, LAYOUT_SAMPLES);
-}
-
-/* ---- the definition ------------------------------------------------------------------------- */
-
-static double define(const trial *t, int64_t n, int64_t k, int64_t y, int64_t x)
-{
-	const og_tensor *in = &t->in[0];
-	const int64_t *d = in->dims, *w = t->in[1].dims, *pads = list_of(t, "pads"), *dilations = list_of(t, "dilations");
-	int64_t first = k / (w[0] / (d[1] / w[1])) * w[1];         /* channel of the group */
-	double sum = t->in[2].data ? (double)((const float *)t->in[2].data)[k] : 0.0;
-	for (int64_t i = 0; i < w[1] * w[2] * w[3]; i++) {
-		int64_t c = i / w[3] / w[2], row = y - pads[0] + i / w[3] % w[2] * dilations[0];
-		int64_t column = x - pads[1] + i % w[3];
-		if (row < 0 || row >= d[2] || column < 0 || column >= d[3]) continue;
-		sum += (double)((const float *)in->data)[((n * d[1] + first + c) * d[2] + row) * d[3] + column] *
-		       (double)((const float *)t->in[1].data)[k * w[1] * w[2] * w[3] + i];
-	}
-	return t->node.tail && sum < 0 ? 0 : sum;
-}
-
-/* Errors: their root mean square is at most the stated one, each of them is 16 times that. */
-static void check(const trial *t)
-{
-	const float *out = t->out[0].data;
-	const int64_t *d = t->out[0].dims, *w = t->in[1].dims;
-	double products = (double)(w[1] * w[2]), squares = 0;
-	double stated = (4e-7 + 1.2e-7 * sqrt(products)) * sqrt(products * (double)w[3]) / 3 + (double)FLT_EPSILON;
-	for (int64_t i = 0; i < og_count(&t->out[0]); i++) {
-		double wanted = define(t, i / d[3] / d[2] / d[1], i / d[3] / d[2] % d[1], i / d[3] % d[2], i % d[3]);
-		double error = fabs((double)out[i] - wanted);
-		if (!(error <= 16 * stated))
-			fail_msg("element %lld is %g and not %g (+-%g)", (long long)i, (double)out[i], wanted, 16 * stated);
-		squares += error * error;
-	}
-	double error = sqrt(squares / (double)og_count(&t->out[0]));
-	if (og_count(&t->out[0]) >= 2000 && error > stated) fail_msg("the error is %g and not %g", error, stated);
+	const int64_t *w = t->in[1].dims;
+	double products = (double)(w[1] * w[2]);
+	return (4e-7 + 1.2e-7 * sqrt(products)) * sqrt(products * (double)w[3]) / 3;
 }
 
 /* ---- tests ---------------------------------------------------------------------------------- */
@@ -92,8 +49,8 @@ static void test_random(void **unused)
 		bool many = pick(1, 10) == 1;
 		make_conv(&t, pick(2, 40), pick(0, 3) ? 1 : pick(2, 3), pick(1, many ? 60 : 8), pick(1, many ? 40 : 20),
 		          pick(1, 5), pick(3, 7), pick(1, 16), pick(1, 30));
-		run(&t, 3);
-		check(&t);
+		run_conv(&t, tactic, 3);
+		check_conv(&t, stated_error(&t) + (double)FLT_EPSILON);
 		end_trial(&t);
 	}
 }
@@ -112,10 +69,10 @@ static void test_not_finite(void **unused)
 		int64_t n = pick(0, in[0] - 1), c = pick(0, in[1] - 1), y = pick(0, in[2] - 1), x = pick(0, in[3] - 1);
 		int64_t wide = 10 - w[3];
 		float *clean = exactly(bytes_of(&t.out[0]));
-		run(&t, 1);
+		run_conv(&t, tactic, 1);
 		memcpy(clean, t.out[0].data, bytes_of(&t.out[0]));
 		((float *)t.in[0].data)[((n * in[1] + c) * in[2] + y) * in[3] + x] = pick(0, 1) ? (float)NAN : HUGE_VALF;
-		run(&t, 1);
+		run_conv(&t, tactic, 1);
 		for (int64_t at = 0; at < og_count(&t.out[0]); at++) {
 			int64_t down = y + pads[0] - at / d[3] % d[2], column = at % d[3], right = x + pads[1] - column;
 			bool row = down >= 0 && down % dilations[0] == 0 && down / dilations[0] < w[2];
@@ -129,34 +86,28 @@ static void test_not_finite(void **unused)
 	}
 }
 
-static void refuse(trial *t)
-{
-	assert_int_equal(run_trial(t, tactic, 2, NULL), OG_UNSUPPORTED);
-	end_trial(t);
-}
-
 static void test_refusals(void **unused)
 {
 	(void)unused;
 	for (int64_t wide = 2; wide <= 8; wide += 6) {
 		trial t;
 		make_conv(&t, 16, 1, 2, 3, 3, wide, 9, 9);
-		refuse(&t);
+		refuse(&t, tactic);
 	}
 	for (int a = 0; a < 2; a++) {
 		trial t;
 		make_conv(&t, 16, 1, 2, 3, 3, 3, 9, 9);
 		t.ints[attr_index(&t, "strides")][a] = 2;
 		t.out[0].dims[2 + a] = 5;
-		refuse(&t);
+		refuse(&t, tactic);
 	}
 	trial t;
 	make_conv(&t, 16, 1, 2, 3, 3, 3, 9, 9);
 	t.ints[attr_index(&t, "dilations")][1] = 2;
 	t.out[0].dims[3] -= 2;
-	refuse(&t);
+	refuse(&t, tactic);
 	make_conv(&t, 1, 1, 2, 3, 3, 3, 9, 9);
-	refuse(&t);
+	refuse(&t, tactic);
 }
 
 static void test_memory(void **unused)
