@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from conftest import BUILD, MODELS, ROOT, digits, ok, relative_error
+from conftest import BUILD, MODELS, ROOT, digits, infer as infer_alone, ok, relative_error
 from triton_server import Server, add_model, infer, install, parameters
 
 PINNED = parameters(no_timing="true", threads=1)
@@ -90,18 +90,6 @@ def save(path, nodes, inputs, outputs, opset=17, **options):
     return path
 
 
-def command(folder, model, inputs, outputs, *options):
-    """What `opgraft run` makes of the same inputs."""
-    args = []
-    for name, array in inputs.items():
-        np.save(folder / f"in_{name}.npy", array)
-        args += ["--input", f"{name}={folder / f'in_{name}.npy'}"]
-    for name in outputs:
-        args += ["--output", f"{name}={folder / f'out_{name}.npy'}"]
-    ok("run", model, *args, *options)
-    return {name: np.load(folder / f"out_{name}.npy") for name in outputs}
-
-
 def same(got, want):
     assert got.dtype == want.dtype and got.shape == want.shape
     assert got.tobytes() == want.tobytes()
@@ -120,7 +108,7 @@ def test_answers_are_those_of_the_command(server, lenet5, tmp_path, n):
     model = f"exact{n}"
     load(server, model, lenet5, config=PINNED)
     x = digits()[0][:n]
-    want = command(tmp_path, lenet5, {"image": x}, ["logits"], "--no-timing", "--threads", "1")["logits"]
+    want = infer_alone(tmp_path, lenet5, {"image": x}, "logits", "--no-timing", "--threads", "1")
     for client in clients(server):
         same(infer(client, model, {"image": x})["logits"], want)
 
@@ -129,7 +117,7 @@ def test_batches_of_every_size(server, lenet5, tmp_path):
     """They are put together of runs; each row is that of the network, whatever is beside it."""
     load(server, "sizes", lenet5)
     x = digits()[0][:70]
-    want = command(tmp_path, lenet5, {"image": x}, ["logits"])["logits"]
+    want = infer_alone(tmp_path, lenet5, {"image": x}, "logits")
     client = server.grpc()
     for n in range(1, 65):
         got = infer(client, "sizes", {"image": x[:n]})["logits"]
@@ -143,7 +131,7 @@ def test_a_plan_file(server, lenet5, tmp_path):
     load(server, "plan", plan)
     load(server, "plan_batch", plan, config="max_batch_size: 20\n")
     x = digits()[0][:8]
-    want = command(tmp_path, plan, {"image": x}, ["logits"])["logits"]
+    want = infer_alone(tmp_path, plan, {"image": x}, "logits")
     for client in clients(server):
         same(infer(client, "plan", {"image": x})["logits"], want)
         for n in (1, 5, 8):
@@ -157,7 +145,7 @@ def test_resnet50(server, resnet50, tmp_path):
     ok("graft", resnet50("relu"), "--map", "Relu=Swish", "-o", grafted)
     load(server, "resnet50", grafted, config=PINNED + parameters(batches="1"))
     x = np.random.default_rng(50).random((3, 3, 224, 224), dtype=np.float32)
-    want = command(tmp_path, grafted, {"image": x[:1]}, ["logits"], "--no-timing", "--threads", "1")["logits"]
+    want = infer_alone(tmp_path, grafted, {"image": x[:1]}, "logits", "--no-timing", "--threads", "1")
     got = infer(server.grpc(), "resnet50", {"image": x})["logits"]
     same(got[:1], want)
     same(infer(server.http(), "resnet50", {"image": x[2:]})["logits"], got[2:])
@@ -238,7 +226,7 @@ def test_concurrent_clients_are_batched(server, lenet5, tmp_path):
     load(server, "crowd", lenet5, config=PINNED + parameters(batches="1") + "dynamic_batching { max_queue_delay_microseconds: 2000 }\nmax_batch_size: 32\n")
     x = digits()[0]
     ok("build", lenet5, "--no-timing", "--threads", "1", "-o", tmp_path / "alone.plan")
-    want = np.concatenate([command(tmp_path, tmp_path / "alone.plan", {"image": x[k:k + 1]}, ["logits"])["logits"] for k in range(8)])
+    want = np.concatenate([infer_alone(tmp_path, tmp_path / "alone.plan", {"image": x[k:k + 1]}, "logits") for k in range(8)])
     client = server.grpc()
 
     def ask(k):

@@ -1,16 +1,5 @@
-/* test_plan_check.c -- plans that lie: each is a sound plan with one thing changed and saved again, so that its checksum
- * is right, and has to be refused for what is wrong. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "plan/plan.h"
+/* test_plan_check.c -- plans that lie about their values, steps and programs. */
+#include "plan_lies.h"
 
 /* Steps: 0 Conv + Swish, 1 MaxPool of two outputs, 2 Gather by an input, 3 Less, which is no program. */
 static const char source[] =
@@ -30,8 +19,6 @@ static const char source[] =
 	"  out i\n"
 	"}\n";
 enum { CONV, POOL, GATHER, LESS, STEPS };
-
-static char path[64];
 
 static og_plan *build(void)
 {
@@ -88,7 +75,7 @@ static og_attr_value *attribute(og_plan *p, int step, int k)
 LIES(X)
 #undef X
 
-static const struct lie { const char *name, *words; void (*tell)(og_plan *); } lies[] = {
+static const plan_lie lies[] = {
 #define X(name, words, change) { #name, words, lie_##name },
 	LIES(X)
 #undef X
@@ -97,16 +84,7 @@ static const struct lie { const char *name, *words; void (*tell)(og_plan *); } l
 static void test_each_lie_is_refused(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-		og_plan *p = build(), *loaded;
-		lies[i].tell(p);
-		assert_int_equal(og_plan_save(p, path), OG_OK);
-		og_plan_free(p);
-		og_status status = og_plan_load(&loaded, path);
-		if (status != (*lies[i].words ? OG_BAD_FILE : OG_OK) || !strstr(og_error(), lies[i].words))
-			fail_msg("%s: status %d, %s", lies[i].name, status, og_error());
-		og_plan_free(loaded);
-	}
+	refuse_lies(lies, sizeof lies / sizeof *lies, build);
 }
 
 /* Indices come at run time: no plan can promise them. */
@@ -129,20 +107,6 @@ static void test_indices_are_checked_by_the_run(void **state)
 	og_session_free(s);
 	og_plan_free(p);
 	og_plan_free(built);
-}
-
-static int make_path(void **state)
-{
-	(void)state;
-	snprintf(path, sizeof path, "/tmp/opgraft-plan-check-%ld", (long)getpid());
-	return 0;
-}
-
-static int remove_path(void **state)
-{
-	(void)state;
-	unlink(path);
-	return 0;
 }
 
 int main(void)
