@@ -88,6 +88,7 @@ static og_status import(const cli_args *a, const wanted *w, const char *path)
 		.size = sizeof options, .inputs = w->inputs, .n_inputs = w->n_inputs, .outputs = w->outputs,
 		.n_outputs = w->n_outputs,
 		.signature = cli_option_value(a, "--signature"), .tag = cli_option_value(a, "--tag"),
+		.no_fold = cli_option_value(a, "--no-fold") != NULL,
 	};
 	og_status status = og_model_import_tensorflow(&model, a->files[0], &options);
 	if (status == OG_OK) status = og_model_save(model, path);
@@ -132,6 +133,7 @@ const cli_verb cli_verb_import = {
 		{ "--output", "NAME", "a node that is an output (repeatable, as --input)" },
 		{ "--signature", "NAME", "of a SavedModel (default serving_default)" },
 		{ "--tag", "NAME", "of a graph in a SavedModel (default serve)" },
+		{ "--no-fold", NULL, "leave batch normalisations out of the weights" },
 		{ "--list", NULL, "only list the ops of TensorFlow that can be taken" },
 		CLI_OPS_OPTION, { NULL, NULL, NULL } },
 	.run = run,

@@ -262,3 +262,26 @@ def test_what_only_a_run_can_tell_is_refused(tmp_path):
     graph = write(tmp_path, placeholder("x", -1, -1, -1, 2), convolution("y", "x", FILTERS, strides=[1, 2, 2, 1], dilations=[1, 2, 2, 1]))
     assert "--input" in refused(4, "import", graph, "-o", tmp_path / "a.onnx")
     ok("import", graph, "-o", tmp_path / "a.onnx", "--input", "x:1x9x9x2", "-q")
+
+
+def test_normalisations_go_into_weights_unless_told_not_to(tmp_path):
+    graph = write(tmp_path, placeholder("x", -1, 8, 8, 2), convolution("conv", "x", FILTERS), constant("k", np.array([0.5, -2], np.float32)),
+                  constant("d", np.array([1, 3], np.float32)), node("mul", "Mul", "conv", "k"), node("add", "AddV2", "d", "mul"), node("y", "Relu", "add"),
+                  constant("w", np.arange(6, dtype=np.float32).reshape(2, 3) / 5), constant("a", np.array([1, 2], np.int32)), constant("b", np.arange(3, dtype=np.float32)),
+                  node("mean", "Mean", "y", "a"), node("dense", "MatMul", "mean", "w"), node("z", "BiasAdd", "dense", "b"))
+    x = np.random.default_rng(0).normal(0, 1, (3, 8, 8, 2)).astype(np.float32)
+    answers, ops = [], []
+    for options in [(), ("--no-fold",)]:
+        path, _ = imported(tmp_path, graph, (), *options)
+        ops.append(collections.Counter(n.op_type for n in onnx.load(path).graph.node))
+        answers += [run_model(tmp_path, path, {"x": x}, ["z"])[0], onnxruntime_values(tmp_path, path, {"x": x}, ["z"])[0]]
+    assert ops[0]["Mul"] == ops[0]["Add"] == ops[0]["MatMul"] == 0 and ops[0]["Gemm"] == ops[0]["Conv"] == 1
+    assert ops[1]["Mul"] == ops[1]["MatMul"] == 1 and ops[1]["Add"] == 2
+    assert all(close(answer, answers[-1]) for answer in answers)
+
+
+@pytest.mark.parametrize("op, inputs", [("Switch", ["x", "c"]), ("While", ["x"]), ("TensorListReserve", ["x", "c"])])
+def test_control_flow_that_hangs_on_data_is_refused(tmp_path, op, inputs):
+    known = placeholder("c").replace("DT_FLOAT", "DT_BOOL")
+    sentence = refused(4, "import", write(tmp_path, placeholder("x", 2, 3), known, node("odd", op, *inputs), node("y", "Neg", "odd")), "-o", tmp_path / "a.onnx")
+    assert all(word in sentence for word in ("'odd'", op, "condition", "--output x")), sentence

@@ -31,13 +31,19 @@ def network(name):
     return model
 
 
-def freeze(name, path):
+def write_frozen(model, path):
+    """A Keras model as a frozen graph with an open batch."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-    model, size = network(name), SIZES[name]
     call = tf.function(lambda image: model(image, training=False))
-    image = tf.TensorSpec([None, size, size, model.input_shape[-1]], tf.float32, name="image")
+    image = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name="image")
     path.write_bytes(convert_variables_to_constants_v2(call.get_concrete_function(image)).graph.as_graph_def().SerializeToString())
+
+
+def freeze(name, path):
+    model = network(name)
+    assert SIZES[name] == model.input_shape[1]
+    write_frozen(model, path)
 
 
 def load(path):

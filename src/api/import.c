@@ -27,13 +27,18 @@ static og_status wanted_inputs(wanted *w, arena *a, const og_import_options *o)
 	return OG_OK;
 }
 
-/* Turns of the layout go through the network and out of it; then what nobody needs any more. */
-static og_status tidy(og_model *m)
+/* Turns of the layout go through the network and out of it, what changes nothing goes, normalisations go into weights; then what nobody
+ * needs any more. */
+static og_status tidy(og_model *m, bool fold)
 {
 	TRY(optimize_remove_dead(m, NULL));
 	schema_resolve(m);
 	TRY(schema_infer(m->main));
 	TRY(optimize_move_transposes(m, NULL));
+	TRY(optimize_remove_identity(m, NULL));
+	TRY(optimize_join_concats(m, NULL));
+	if (fold) TRY(optimize_fold_transposes(m, NULL));
+	if (fold) TRY(optimize_fold_batchnorm(m, NULL));
 	return optimize_remove_dead(m, NULL);
 }
 
@@ -47,7 +52,7 @@ static og_status import(og_model *m, arena *a, const char *path, const og_import
 	TRY(tf_read(&t, m, path, &options));
 	og_status status = convert_graph(m, t, w.fixed, w.n_fixed);
 	tf_graph_destroy(t);
-	return status == OG_OK ? tidy(m) : status;
+	return status == OG_OK ? tidy(m, !o->no_fold) : status;
 }
 
 og_status og_model_import_tensorflow(og_model **out, const char *path, const og_import_options *options)

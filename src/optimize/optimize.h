@@ -24,9 +24,10 @@ og_status optimize_run(og_model *, const optimize_options *);
 	X(inline_functions, false, "model functions are replaced by their bodies") \
 	X(fold_constants,   false, "nodes whose inputs are constant become constants") \
 	X(move_transposes,  false, "transposes move through the nodes around them until they cancel each other") \
-	X(remove_identity,  false, "Identity, Dropout, and reshapes, casts, pads, transposes that change nothing") \
+	X(remove_identity,  false, "Identity, Dropout, and reshapes, casts, pads, transposes, products that change nothing") \
+	X(join_concats,     false, "a Concat inside a Concat along the same axis goes into it") \
 	X(fold_transposes,  false, "a Transpose before a flatten and a product goes into the product's weights") \
-	X(fold_batchnorm,   true,  "BatchNormalization and per-channel Add or Mul go into the convolution before them") \
+	X(fold_batchnorm,   true,  "BatchNormalization and arithmetic by channel go into the convolution or product before them") \
 	X(spell_batchnorm,  true,  "a BatchNormalization that is left becomes Mul and Add, which fuse") \
 	X(name_ops,         true,  "spellings of an op become the op, by rules") \
 	X(share_nodes,      true,  "equal nodes on equal inputs become one") \

@@ -19,6 +19,18 @@ static bool permutes_nothing(const graph_node *n)
 	return true;
 }
 
+/* The x of x * 1, 1 * x and x / 1. (x + 0 is another thing: it makes 0 of -0.) */
+static graph_value *unchanged(const graph_node *n)
+{
+	bool product = edit_is(n, "Mul");
+	if ((!product && !edit_is(n, "Div")) || n->n_in != 2) return NULL;
+	for (int side = 0; side < 1 + product; side++) {
+		graph_value *x = n->in[side];
+		if (x && edit_same_type(x, n->out[0]) && all_constant(n->in[1 - side], 1)) return x;
+	}
+	return NULL;
+}
+
 static bool hands_through(const graph_node *n)
 {
 	if (!n->op || n->n_in < 1 || n->n_out < 1 || !n->in[0] || !n->out[0]) return false;
@@ -52,7 +64,8 @@ og_status optimize_remove_identity(og_model *m, const optimize_options *o)
 	for (graph_node *n = m->main->first, *next; n; n = next) {
 		bool done;
 		next = n->next;
-		if (hands_through(n)) TRY(edit_bypass(n, n->in[0], &done));
+		graph_value *x = hands_through(n) ? n->in[0] : unchanged(n);
+		if (x) TRY(edit_bypass(n, x, &done));
 		else if (n->n_in && n->in[0]) TRY(skip_reshape(n));
 	}
 	return OG_OK;

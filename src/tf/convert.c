@@ -382,9 +382,22 @@ static graph_value *custom(convert *c, const og_op *op)
 	return convert_done(c);
 }
 
+/* What decides while a graph runs which part of it runs, and how often. */
+static bool is_control(const char *op)
+{
+	static const char *const ops[] = { "Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "RefSwitch", "RefMerge", "If",
+	                                   "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase" };
+	for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
+		if (!strcmp(op, ops[k])) return true;
+	return !strncmp(op, "TensorArray", 11) || !strncmp(op, "TensorList", 10);
+}
+
 static graph_value *unknown(convert *c)
 {
 	const char *before = c->node->n_in ? c->node->in[0].node->name : "NAME";
+	if (is_control(c->node->op))
+		return convert_refuse(c, "it belongs to a loop, or to a branch whose condition is not known, which can't be taken; cut it away with --output "
+		                      "%s, and with --input NAME for what follows it", before);
 	return convert_refuse(c, "Opgraft has no %s; give it an op library that has an op of this name with --ops, or cut the "
 	                      "network before it with --output %s", c->node->op, before);
 }

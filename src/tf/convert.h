@@ -46,7 +46,8 @@ typedef graph_value *convert_fn(convert *);
 typedef struct convert_op { const char *type; convert_fn *build; const char *onnx; } convert_op;
 
 /* X(group): each file has a table of the ops that it converts, ended by a NULL type. */
-#define CONVERT_GROUPS(X) X(math) X(reduce) X(shape) X(slice) X(move) X(conv) X(space) X(pool) X(resize)
+#define CONVERT_GROUPS(X) X(math) X(reduce) X(shape) X(slice) X(move) X(conv) X(space) X(pool) X(resize) \
+	X(detect) X(quantize)
 #define X(group) extern const convert_op convert_##group##_ops[];
 CONVERT_GROUPS(X)
 #undef X

@@ -122,6 +122,16 @@ static graph_value *xlogy(convert *c)
 	return zero_where_zero(c, MAKE("Mul", x, MAKE("Log", convert_in(c, 1))), x);
 }
 
+/* The angle of the point (x, y): that of y / x, half a turn more or less where x is negative. */
+static graph_value *atan2_of(convert *c)
+{
+	graph_value *y = convert_in(c, 0), *x = convert_in(c, 1), *zero = like(c, x, 0);
+	graph_value *half = MAKE("Where", MAKE("Less", y, zero), like(c, x, -M_PI), like(c, x, M_PI));
+	graph_value *angle = MAKE("Atan", MAKE("Div", y, x));
+	angle = MAKE("Where", MAKE("Less", x, zero), MAKE("Add", angle, half), angle);
+	return MAKE("Where", MAKE("And", MAKE("Equal", x, zero), MAKE("Equal", y, zero)), zero, angle);
+}
+
 /* ---- near zero ---- */
 
 /* near where |x| < 1/2, else far. */
@@ -191,7 +201,7 @@ static graph_value *bias_add(convert *c)
 const convert_op convert_math_ops[] = {
 	{ "Abs", .onnx = "Abs" }, { "Acos", .onnx = "Acos" }, { "Acosh", .onnx = "Acosh" }, { "Add", .onnx = "Add" },
 	{ "AddN", .onnx = "Sum" }, { "AddV2", .onnx = "Add" }, { "Asin", .onnx = "Asin" }, { "Asinh", .onnx = "Asinh" },
-	{ "Atan", .onnx = "Atan" }, { "Atanh", .onnx = "Atanh" }, { "BiasAdd", .build = bias_add },
+	{ "Atan", .onnx = "Atan" }, { "Atan2", .build = atan2_of }, { "Atanh", .onnx = "Atanh" }, { "BiasAdd", .build = bias_add },
 	{ "BiasAddV1", .build = bias_add }, { "Cast", .build = cast }, { "Ceil", .onnx = "Ceil" },
 	{ "ClipByValue", .build = clip_by_value }, { "Cos", .onnx = "Cos" }, { "Cosh", .onnx = "Cosh" },
 	{ "Div", .onnx = "Div" }, { "DivNoNan", .build = div_no_nan }, { "Elu", .onnx = "Elu" },

@@ -36,6 +36,49 @@ static graph_value *tile(convert *c)
 	return MAKE("Tile", convert_in(c, 0), convert_cast(c, convert_in(c, 1), OG_I64));
 }
 
+/* What goes out at one end comes in at the other. */
+static graph_value *roll(convert *c)
+{
+	int64_t shifts[CONVERT_MAX_LIST], axes[CONVERT_MAX_LIST];
+	int n = convert_const_list(c, 1, "shift", shifts);
+	graph_value *x = convert_in(c, 0);
+	if (convert_const_list(c, 2, "axis", axes) != n) return convert_wrong(c, "it has not as many shifts as axes");
+	for (int k = 0; k < n && c->status == OG_OK; k++) {
+		int axis = convert_axis(c, axes[k], convert_rank(c, x));
+		if (c->status == OG_OK && x->dims[axis] < 0) return convert_refuse(c, "the size of the axis that it turns is not known");
+		int64_t size = c->status == OG_OK ? x->dims[axis] : 0, by = size ? ((shifts[k] % size) + size) % size : 0;
+		if (!by) continue;
+		graph_value *part[2] = { convert_slice(c, x, axis, size - by, size), convert_slice(c, x, axis, 0, size - by) };
+		x = convert_concat(c, part, 2, axis);
+	}
+	return x;
+}
+
+/* Diagonals up to a number below and above the main one; a negative number: all of them. */
+static graph_value *band(convert *c)
+{
+	graph_value *x = convert_in(c, 0);
+	int64_t below = convert_const_int(c, 1, "band below"), above = convert_const_int(c, 2, "band above");
+	if (below >= 0) x = MAKE("Trilu", x, convert_index(c, -below));
+	if (above < 0) return x;
+	BEGIN("Trilu", x, convert_index(c, above));
+	convert_set_int(c, "upper", 0);
+	return convert_done(c);
+}
+
+/* ONNX has it for the first two dimensions. */
+static graph_value *reverse_sequence(convert *c)
+{
+	int64_t along = convert_int(c, c->node, "seq_dim", 0), batch = convert_int(c, c->node, "batch_dim", 0);
+	if (along + batch != 1 || along * batch != 0)
+		return convert_refuse(c, "sequences along dimension %lld of batches along %lld can't be taken; they have to be 0 and 1", (long long)along,
+		                      (long long)batch);
+	BEGIN("ReverseSequence", convert_in(c, 0), convert_cast(c, convert_in(c, 1), OG_I64));
+	convert_set_int(c, "time_axis", along);
+	convert_set_int(c, "batch_axis", batch);
+	return convert_done(c);
+}
+
 /* ---- padding ---- */
 
 /* [[before, after], ...] as ONNX wants it: all that comes before, then all that comes after. */
@@ -84,7 +127,8 @@ static graph_value *mirror_pad(convert *c)
 }
 
 const convert_op convert_move_ops[] = {
-	{ "Concat", .build = concat }, { "ConcatV2", .build = concat_v2 }, { "MirrorPad", .build = mirror_pad },
-	{ "Pad", .build = pad }, { "PadV2", .build = pad }, { "Tile", .build = tile },
+	{ "Concat", .build = concat }, { "ConcatV2", .build = concat_v2 }, { "MatrixBandPart", .build = band },
+	{ "MirrorPad", .build = mirror_pad }, { "Pad", .build = pad }, { "PadV2", .build = pad },
+	{ "ReverseSequence", .build = reverse_sequence }, { "Roll", .build = roll }, { "Tile", .build = tile },
 	{ "Transpose", .build = transpose }, { .type = NULL },
 };

@@ -41,6 +41,11 @@ static graph_value *resize(convert *c, const char *mode)
 	}
 	convert_set_string(c, "mode", mode);
 	convert_set_string(c, "coordinate_transformation_mode", corners ? "align_corners" : half ? "half_pixel" : "asymmetric");
+	/* with centers the curve is another one, and pixels beyond the border count for nothing */
+	if (!strcmp(mode, "cubic")) {
+		convert_set_float(c, "cubic_coeff_a", half ? -0.5f : -0.75f);
+		convert_set_int(c, "exclude_outside", half);
+	}
 	/* a place between two goes to the upper one with centers and corners, is cut off without */
 	if (nearest) convert_set_string(c, "nearest_mode", corners || half ? "round_prefer_ceil" : "floor");
 	return convert_channels_last(c, convert_done(c));
@@ -49,7 +54,11 @@ static graph_value *resize(convert *c, const char *mode)
 static graph_value *resize_bilinear(convert *c) { return resize(c, "linear"); }
 static graph_value *resize_nearest(convert *c) { return resize(c, "nearest"); }
 
+/* TensorFlow takes the places' fractions to the nearest of 1024 (so a result may differ by 1e-3 where they are no such ones). */
+static graph_value *resize_bicubic(convert *c) { return resize(c, "cubic"); }
+
 const convert_op convert_resize_ops[] = {
+	{ "ResizeBicubic", .build = resize_bicubic },
 	{ "ResizeBilinear", .build = resize_bilinear }, { "ResizeNearestNeighbor", .build = resize_nearest },
 	{ .type = NULL },
 };

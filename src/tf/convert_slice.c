@@ -197,20 +197,34 @@ static graph_value *split_v(convert *c)
 
 /* ---- elements by index ---- */
 
+/* Moves a dimension to another place; the others keep their order. */
+static graph_value *move_dim(convert *c, graph_value *x, int from, int to)
+{
+	int perm[OG_MAX_RANK], n = convert_rank(c, x), at = 0;
+	for (int k = 0; k < n; k++) {
+		if (at == from) at++;
+		perm[k] = k == to ? from : at++;
+	}
+	return from == to ? x : convert_transpose(c, x, perm, n);
+}
+
+/* The axis comes behind the batch dimensions, and what was taken along it goes behind what lay between. */
 static graph_value *gather_along(convert *c, int axis, int batch)
 {
 	graph_value *x = convert_in(c, 0), *at = convert_in(c, 1);
 	if (batch < 0) batch = at->rank >= 0 ? batch + at->rank : 0;
-	if (batch > 0 && batch != axis)
-		return convert_refuse(c, "batch_dims %d with axis %d can't be taken; they have to be equal", batch, axis);
 	if (!batch) {
 		BEGIN("Gather", x, at);
 		convert_set_int(c, "axis", axis);
 		return convert_done(c);
 	}
-	BEGIN("GatherND", x, convert_unsqueeze(c, convert_cast(c, at, OG_I64), convert_rank(c, at)));
+	int added = convert_rank(c, at) - batch;
+	if (batch > axis || added < 0) return convert_wrong(c, "%d batch dimensions don't fit axis %d", batch, axis);
+	BEGIN("GatherND", move_dim(c, x, axis, batch), convert_unsqueeze(c, convert_cast(c, at, OG_I64), convert_rank(c, at)));
 	convert_set_int(c, "batch_dims", batch);
-	return convert_done(c);
+	graph_value *y = convert_done(c);
+	for (int k = 0; k < added && axis > batch; k++) y = move_dim(c, y, batch, axis + added - 1);
+	return y;
 }
 
 static graph_value *gather(convert *c)
@@ -252,6 +266,11 @@ static graph_value *scatter_add(convert *c)
 	return scatter(c, convert_in(c, 0), convert_in(c, 1), convert_in(c, 2), "add");
 }
 
+static graph_value *scatter_sub(convert *c)
+{
+	return scatter(c, convert_in(c, 0), convert_in(c, 1), MAKE("Neg", convert_in(c, 2)), "add");
+}
+
 static graph_value *top_k(convert *c)
 {
 	graph_value *x = convert_in(c, 0), *out[2];
@@ -290,6 +309,7 @@ const convert_op convert_slice_ops[] = {
 	{ "OneHot", .build = one_hot }, { "ResourceGather", .build = gather }, { "ReverseV2", .build = reverse },
 	{ "ScatterNd", .build = scatter_nd }, { "Slice", .build = slice }, { "Split", .build = split },
 	{ "SplitV", .build = split_v }, { "StridedSlice", .build = strided_slice },
-	{ "TensorScatterAdd", .build = scatter_add }, { "TensorScatterUpdate", .build = scatter_update },
+	{ "TensorScatterAdd", .build = scatter_add }, { "TensorScatterSub", .build = scatter_sub },
+	{ "TensorScatterUpdate", .build = scatter_update },
 	{ "TopKV2", .build = top_k }, { "Where", .build = places }, { .type = NULL },
 };

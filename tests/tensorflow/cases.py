@@ -480,6 +480,10 @@ def gather(m, name):
     at = m.input(m.shape(0, 2), m.pick(np.int32, np.int64), 0, shape[axis] - 1)
     if name == "Gather":
         return R.Gather(params=m.input(shape), indices=at)
+    if name == "GatherV2" and axis > 0 and m.number(0, 2) == 0:      # batch dimensions in front of the axis, and others between
+        batch = m.number(0, axis)
+        at = m.input(shape[:batch] + m.shape(0, 2), np.int32, 0, shape[axis] - 1, open_dims=[])
+        return R.GatherV2(params=m.input(shape, open_dims=[]), indices=at, axis=axis, batch_dims=batch)
     if axis > 0 and m.maybe():
         at = m.input(shape[:axis] + m.shape(0, 2), np.int32, 0, shape[axis] - 1, open_dims=[])
         return R.GatherV2(params=m.input(shape, open_dims=[]), indices=at, axis=axis, batch_dims=axis)
@@ -727,6 +731,97 @@ def resize(m, name):
     else:
         size = tf.constant([m.number(1, 9), m.number(1, 9)], tf.int32)
     return getattr(R, name)(images=x, size=size, align_corners=corners, half_pixel_centers=half)
+
+
+# ---- detection, quantised training, and more ----------------------------------------------------------------------------------
+
+group = "more"
+GROUPS[group] = []
+
+@case("ResizeBicubic")
+def resize_bicubic(m, name):
+    """By factors whose places are exact in 1/1024, to which TensorFlow rounds them."""
+    corners, half = m.pick((False, False), (True, False), (False, True))
+    x = m.input([m.number(1, 2), m.number(3, 6), m.number(3, 6), m.number(1, 2)], open_dims=m.pick([], [0]))
+    sizes = [(n - 1) * m.pick(1, 2, 4) + 1 if corners else n * m.pick(1, 2, 4) for n in x.shape[1:3]]
+    return R.ResizeBicubic(images=x, size=sizes, align_corners=corners, half_pixel_centers=half)
+
+
+def boxes_with_scores(m):
+    n = m.number(4, 12)
+    at = m.rng.uniform(0, 1, (n, 2)).astype(np.float32)
+    boxes = np.concatenate([at, at + m.rng.uniform(0.05, 0.8, (n, 2)).astype(np.float32)], 1)
+    return m.feed(boxes), m.feed((m.rng.permutation(n) / n).astype(np.float32), [])
+
+
+@case("NonMaxSuppression", "NonMaxSuppressionV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4", "NonMaxSuppressionV5")
+def suppression(m, name):
+    boxes, scores = boxes_with_scores(m)
+    most, iou, least = m.number(1, 8), m.pick(0.25, 0.5), m.pick(-1.0, 0.35)
+    if name == "NonMaxSuppression":
+        return R.NonMaxSuppression(boxes=boxes, scores=scores, max_output_size=most, iou_threshold=iou)
+    if name == "NonMaxSuppressionV2":
+        return R.NonMaxSuppressionV2(boxes=boxes, scores=scores, max_output_size=most, iou_threshold=iou)
+    more = {"boxes": boxes, "scores": scores, "max_output_size": most, "iou_threshold": iou, "score_threshold": least}
+    if name == "NonMaxSuppressionV3":
+        return R.NonMaxSuppressionV3(**more)
+    if name == "NonMaxSuppressionV4":
+        return list(R.NonMaxSuppressionV4(**more, pad_to_max_output_size=m.maybe()))
+    return list(R.NonMaxSuppressionV5(**more, soft_nms_sigma=0.0, pad_to_max_output_size=m.maybe()))
+
+
+@case("CropAndResize")
+def crop_and_resize(m, name):
+    images = m.input([m.number(1, 3), m.number(3, 7), m.number(3, 7), m.number(1, 3)])
+    n = m.number(1, 4)
+    boxes = m.feed(m.rng.uniform(-0.3, 1.3, (n, 4)).astype(np.float32))
+    which = m.feed(m.values([n], np.int32, 0, int(images.shape[0] or 1) - 1), [])
+    return R.CropAndResize(image=images, boxes=boxes, box_ind=which, crop_size=[m.number(1, 5), m.number(1, 5)], method=m.pick("bilinear", "bilinear", "nearest"),
+                           extrapolation_value=m.pick(0.0, 1.5))
+
+
+@case("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel")
+def fake_quant(m, name):
+    shape = m.shape(1)
+    channels = shape[-1:] if name.endswith("PerChannel") else []
+    low, high = m.values(channels, low=-3, high=-0.5), m.values(channels, low=0.5, high=3)
+    more = {"num_bits": m.pick(4, 8, 8, 16), "narrow_range": m.maybe()}
+    if name == "FakeQuantWithMinMaxArgs":
+        return R.FakeQuantWithMinMaxArgs(inputs=m.input(shape), min=float(low), max=float(high), **more)
+    return getattr(R, name)(inputs=m.input(shape), min=tf.constant(low, tf.float32), max=tf.constant(high, tf.float32), **more)
+
+
+@case("Atan2")
+def atan2(m, name):
+    y, x = m.broadcast()
+    return R.Atan2(y=y, x=x)
+
+
+@case("Roll")
+def roll(m, name):
+    x = m.input(m.shape(1), open_dims=[])
+    axes = [int(k) for k in m.rng.permutation(len(x.shape))[:m.number(1, len(x.shape))]]
+    return R.Roll(input=x, shift=[m.number(-7, 7) for _ in axes], axis=axes)
+
+
+@case("MatrixBandPart")
+def band(m, name):
+    shape = m.shape(2)
+    return R.MatrixBandPart(input=m.input(shape), num_lower=m.number(-1, min(3, shape[-2])), num_upper=m.number(-1, min(3, shape[-1])))
+
+
+@case("ReverseSequence")
+def reverse_sequence(m, name):
+    shape, along = m.shape(2), m.number(0, 1)
+    lengths = m.input([shape[1 - along]], m.pick(np.int32, np.int64), 1, shape[along], open_dims=[])
+    return R.ReverseSequence(input=m.input(shape), seq_lengths=lengths, seq_dim=along, batch_dim=1 - along)
+
+
+@case("TensorScatterSub")
+def scatter_sub(m, name):
+    n, width = m.number(3, 6), m.number(1, 3)
+    at = m.rng.integers(0, n, 3).astype(np.int32)[:, None]
+    return R.TensorScatterSub(tensor=m.input([n, width], open_dims=[]), indices=m.feed(at, []), updates=m.input([3, width], open_dims=[]))
 
 
 # ---- making them -------------------------------------------------------------------------------------------------------------
