@@ -22,13 +22,14 @@ ifneq ($(DEBUG),)
 OPT := -O1 -g -DOG_DEBUG
 else
 OPT += -DNDEBUG
-# Compiled for size: all but the folders whose loops run while a network runs, and the level of machines without AVX2.
+# Compiled for size: all but the code whose loops run while a network runs or a large file is read; and the level of machines
+# without AVX2.
 SMALL := -Os
 ifneq ($(findstring clang,$(shell $(CC) --version)),)
 SMALL += -Wno-pass-failed
 endif
 endif
-FAST_IN := base cpu bridge
+FAST := src/cpu/% src/bridge/% $(patsubst %,src/base/%.c,arena base map memory thread wire)
 # Relocations that say only 'add where the library lies' are packed, 100 KB less, where the C library reads them so: glibc 2.36.
 RELR := $(shell printf '2.36\n%s\n' "$$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)" | sort -CV && echo -Wl,-z,pack-relative-relocs)
 BASE := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -I$(B) $(OPT) $(SAN) $(WARN) -fPIC -fvisibility=hidden \
@@ -101,8 +102,13 @@ $(B)/src/kit/build.o: KITFLAGS := -DKIT_CFLAGS=$(call QUOTED,$(KIT_CFLAGS)) -DKI
     $(foreach i,$(ISAS),-DKIT_$(i)=$(call QUOTED,$(LANES_$(i))))
 $(B)/src/kit/build.o: Makefile
 
-# texts that are embedded
-$(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: $(wildcard src/cuda/*.cuh src/cuda/*/*.cuh include/opgraft/*.h) src/cuda/igemm_args.h
+# texts that are embedded, less their comments and indentation
+EMBEDDED := $(wildcard src/cuda/*.cuh src/cuda/*/*.cuh include/opgraft/*.h) src/cuda/igemm_args.h
+$(EMBEDDED:%=$(B)/text/%): $(B)/text/%: %
+	@mkdir -p $(@D)
+	@sed -e ':a' -e 'N' -e '$$!ba' -e 's:/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/::g' -e 's/[ \t]*\n[ \t]*/\n/g' -e 's/\n\n*/\n/g' $< > $@
+$(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: $(EMBEDDED:%=$(B)/text/%)
+$(B)/src/cuda/texts.o $(B)/src/cuda/igemm_source.o: KITFLAGS := -DCUDA_TEXT_ROOT='"$(B)/text/"'
 $(B)/tools/check_tensor: tools/check_tensor.cuh
 
 # ---- compiling ----------------------------------------------------------------------------------
@@ -111,7 +117,7 @@ $(B)/src/ops/%.o: src/ops/%.c
 	$(CC) $(BASE) $(OPFLAGS) $(SMALL) $(if $(filter $<,$(FORMULAS)),,-DOP_NO_TEXT) -c -o $@ $<
 $(foreach i,$(ISAS) ref,$(B)/ops_$(i).o): $(B)/ops_%.o: $(B)/ops_all.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(OPFLAGS) $(LANES_$*) -c -o $@ $<
+	$(CC) $(BASE) $(OPFLAGS) $(if $(filter scalar,$*),$(SMALL)) $(LANES_$*) -c -o $@ $<
 define template_rule
 $(B)/src/cpu/%_tmpl.$(1).o: src/cpu/%_tmpl.c
 	@mkdir -p $$(@D)
@@ -120,7 +126,7 @@ endef
 $(foreach i,$(ISAS),$(eval $(call template_rule,$(i))))
 $(B)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(if $(filter $(FAST_IN:%=src/%/),$(dir $<)),,$(SMALL)) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
+	$(CC) $(BASE) $(if $(filter $(FAST),$<),,$(SMALL)) $(SECTIONS) -DOG_VERSION='"$(VERSION)"' $(KITFLAGS) -c -o $@ $<
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -c -o $@ $<
@@ -155,8 +161,8 @@ units: $(UNIT_BIN) $(TOOLS_BIN) $(B)/tools/check_device $(B)/tools/check_kernels
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libopgraft_kit.a $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(OPFLAGS) -o $@ $< $(UNIT_OBJ) $(B)/libopgraft_kit.a $(B)/libopgraft.a -lcmocka $(LIBS)
-$(B)/tests/unit/test_serve: UNIT_OBJ := $(SERVE_OBJ)
-$(B)/tests/unit/test_serve: $(SERVE_OBJ)
+$(B)/tests/unit/test_serve $(B)/tests/unit/test_serve_cuda: UNIT_OBJ := $(SERVE_OBJ)
+$(B)/tests/unit/test_serve $(B)/tests/unit/test_serve_cuda: $(SERVE_OBJ)
 $(B)/tests/%: tests/tools/%.c $(B)/libopgraft.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -o $@ $< $(B)/libopgraft.a $(LIBS)

@@ -94,6 +94,7 @@ bool cli_is_library(const char *path);              /* an ELF file */
 	{ "--threads", "N", "threads to use (default: all processors)" }, \
 	{ "--no-fuse", NULL, "node by node, as the baseline to compare with" }, \
 	{ "--batching", "FORM", "how a batch runs: whole, slabs, samples (auto)" }, \
+	{ "--memory", "SIZE", "fast, small, or what to fit, as 150M (auto)" }, \
 	{ "--no-timing", NULL, "choose tactics by model alone: always the same" }, \
 	{ "--timing-cache", "FILE", "where times are kept (~/.cache/opgraft/timing)" }, \
 	{ "--no-timing-cache", NULL, "neither read nor keep times" }, \

@@ -158,6 +158,7 @@ static og_status build(cli_net *net, const cli_args *a, int batch)
 	                       .dump = cli_option_value(a, "--dump") ? dump : NULL,
 	                       .timing = a->verb->once ? OG_TIMING_CACHED : OG_TIMING_ON, .timing_cache = "" };
 	o.batching = cli_option_value(a, "--batching");
+	o.memory = cli_option_value(a, "--memory");
 	if (cli_option_value(a, "--no-timing")) o.timing = OG_TIMING_OFF;
 	if (cli_option_value(a, "--timing-cache")) o.timing_cache = cli_option_value(a, "--timing-cache");
 	if (cli_option_value(a, "--no-timing-cache")) o.timing_cache = NULL;

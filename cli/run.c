@@ -203,6 +203,7 @@ static og_status run_pieces(const cli_args *a, og_manifest *m, og_tensor *const 
 	og_manifest_options o = { .size = sizeof o, .device = cli_option_value(a, "--device"),
 	                          .precision = cli_option_value(a, "--precision"),
 	                          .no_fuse = cli_option_value(a, "--no-fuse") != NULL, .batching = cli_option_value(a, "--batching"),
+	                          .memory = cli_option_value(a, "--memory"),
 	                          .timing = OG_TIMING_CACHED, .timing_cache = "", .libraries = libraries };
 	if (!cli_option_int(a, "--threads", 1, 256, &o.threads)) return OG_USAGE;
 	while ((libraries[o.n_libraries] = cli_option_nth(a, "--ops", o.n_libraries))) o.n_libraries++;

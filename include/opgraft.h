@@ -203,6 +203,11 @@ typedef struct og_build_options {
 	/* A plan of the same network with other shapes: weights that both have are kept once, in that plan, which must outlive this
 	 * one. NULL: none. */
 	const og_plan *share;
+	/* What a byte of weights counts beside time, since a faster tactic may have several times the bytes. NULL or "auto": 0.015 ns
+	 * (67 MB are worth a millisecond) where the network's weights do not fit the caches, else nothing. "fast": nothing. "small":
+	 * 1 ns. A size, in bytes or as "150M" (K, M, G are powers of 1024): as little as lets weights, activations and workspace fit;
+	 * OG_UNSUPPORTED where they cannot. */
+	const char *memory;
 } og_build_options;
 
 /* Optimises a copy of the model and builds it. The model may be freed afterwards.
@@ -246,6 +251,7 @@ typedef struct og_import_options {
 	const og_binding *inputs; int n_inputs;
 	const char *const *outputs; int n_outputs;       /* 0: those of the signature, or the nodes that no other node reads */
 	const char *signature, *tag;     /* of a SavedModel; NULL: "serving_default", "serve" */
+	int no_fold;                     /* 1: weights stay as the graph has them; 0: arithmetic by channel goes into those before it */
 } og_import_options;
 /* Reads a TensorFlow graph (frozen GraphDef, binary or text; MetaGraphDef with its checkpoint; SavedModel folder) as an ONNX model
  * of opset 17 that og_model_save writes. Ops of loaded libraries are taken by name. options may be NULL. OG_MISSING: a file, input,
@@ -364,7 +370,7 @@ typedef struct og_manifest_options {
 	int threads;
 	int no_fuse;
 	const char *const *libraries; int n_libraries;   /* op libraries that ONNX Runtime loads */
-	og_timing timing; const char *timing_cache; const char *batching;
+	og_timing timing; const char *timing_cache; const char *batching, *memory;
 } og_manifest_options;
 /* Runs the pieces one after the other. inputs[k] in the manifest's order; outputs[k] are made here, each ended by
  * og_tensor_free. A piece for TensorRT, which is not driven here, is run by who can: Opgraft's plan, ONNX Runtime or the reference;

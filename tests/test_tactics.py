@@ -46,18 +46,17 @@ def test_without_timing_builds_are_the_same_and_keep_nothing(tmp_path, model):
     assert all(way["ms"] is None for step in steps for way in step["tactics"])
 
 
-def test_tactics_are_told(model):
-    told = ok_json("build", model, "--tactics", "--no-timing-cache")["steps"]
-    for step in told:
+@pytest.mark.parametrize("memory, byte_ns", (("auto", 0), ("fast", 0), ("small", 1)))
+def test_tactics_are_told(model, memory, byte_ns):
+    report = ok_json("build", model, "--tactics", "--no-timing-cache", "--memory", memory)
+    assert report["byte_ns"] == byte_ns and {"conv0", "conv1", "conv2"} <= {step["name"] for step in report["steps"]}
+    for step in report["steps"]:
         assert step["tactic"] in [way["tactic"] for way in step["tactics"]] or step["op"] == "reorder"
-        timed = [way for way in step["tactics"] if way["ms"] is not None]
-        if timed:                                 # the least time was taken
-            best = min(timed, key=lambda way: way["ms"] + way["reorders_ms"])
-            assert step["tactic"] == best["tactic"] and len(timed) > 1
-    alike = [[way["ms"] for way in step["tactics"]] for step in told if step["name"] in ("conv0", "conv1")]
-    text = ok("build", model, "--tactics", "--no-timing-cache")
-    assert all(len(line) <= 80 for line in text.splitlines())
-    assert len(alike) == 2
+        timed = {way["tactic"]: way["ms"] + way["reorders_ms"] + 1e-6 * byte_ns * way["bytes"] for way in step["tactics"] if way["ms"] is not None}
+        if timed:                                 # the one that costs least was taken; numbers are rounded
+            assert timed[step["tactic"]] <= 1.0001 * min(timed.values()) and len(timed) > 1
+    text = ok("build", model, "--tactics", "--no-timing-cache", "--memory", memory)
+    assert all(len(line) <= 80 for line in text.splitlines()) and f"{byte_ns} ns a byte" in text
 
 
 def test_all_tactics_compute_the_same(tmp_path, model):
@@ -66,6 +65,17 @@ def test_all_tactics_compute_the_same(tmp_path, model):
     ok("build", model, "-o", tmp_path / "guessed", "--no-timing", "-q")
     a, b = (infer(tmp_path, tmp_path / name, {"x0": x}, "x3") for name in ("timed", "guessed"))
     assert relative_error(a, b) < 2e-5
+
+
+def test_what_memory_may_say(tmp_path, model):
+    assert "memory 'tiny' is not known" in refused(2, "build", model, "-o", tmp_path / "plan", "--memory", "tiny")
+    for word in ("", "0", "12X", "12Mi", "99999999999999999999", "99999999999G"):
+        assert "150M" in refused(2, "build", model, "-o", tmp_path / "plan", f"--memory={word}")
+    assert "allow more" in refused(4, "build", model, "-o", tmp_path / "plan", "--memory", "1K")
+    for size in ("1G", "1024M", str(1 << 30)):                # room for all: as fast as can be
+        ok("build", model, "-o", tmp_path / size, "-q", "--no-timing", "--memory", size)
+    ok("build", model, "-o", tmp_path / "fast", "-q", "--no-timing", "--memory", "fast")
+    assert {(tmp_path / name).read_bytes() for name in ("1G", "1024M", str(1 << 30))} == {(tmp_path / "fast").read_bytes()}
 
 
 def test_a_run_does_not_time(tmp_path, model):

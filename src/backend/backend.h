@@ -112,7 +112,7 @@ typedef struct backend_device {
 	og_status (*time)(uint64_t *ns, const char *const *names, int n, const backend_node *);
 	/* Compiles it; *image lies in the arena. OG_MISSING: there is no compiler. */
 	og_status (*code_compile)(void *code, arena *, const void **image, size_t *bytes);
-	og_status (*open)(void **device, const void *image, size_t bytes);
+	og_status (*open)(void **device, int ordinal, const void *image, size_t bytes);     /* the first of several has ordinal 0 */
 	void (*close)(void *device);
 	og_status (*alloc)(void *device, void **p, size_t bytes);           /* aligned to 256 */
 	void (*release)(void *device, void *p);
@@ -128,7 +128,7 @@ typedef struct backend_device {
 	og_status (*replay)(void *device, void *stream, void *graph);
 	void (*graph_free)(void *device, void *graph);
 	bool (*is_recording)(void *device, void *stream);
-	bool (*is_device_memory)(const void *p);
+	int (*device_of)(const void *p);         /* the ordinal of the device that has this memory; -1: the host has it */
 	/* Seconds that the stream took for what lies between two marks. */
 	og_status (*mark)(void *device, void *stream, void **event);
 	og_status (*between)(void *device, void *from, void *to, double *seconds);     /* frees both */
@@ -143,6 +143,7 @@ typedef struct backend {
 	const char *(*machine)(void);
 	/* Puts memory out of all caches, for times of what comes from memory. */
 	void (*cool)(const void *, size_t bytes);
+	double (*now)(void);                     /* the clock, in seconds, that kernels are timed by; NULL with a device, which times its own */
 	/* Entries of a block of the blocked layouts on this machine; -n: the whole axis is one block, rounded up to a
 	 * multiple of n. */
 	int (*lanes)(void);

@@ -16,7 +16,9 @@ static void fill(void)
 	cpu_expands_scalar(&kernels);
 	cpu_winograd_scalar(&kernels);
 	cpu_strassen_scalar(&kernels);
+	cpu_winograd_rows_scalar(&kernels);
 	cpu_winograd_samples_scalar(&kernels);
+	cpu_clamps_scalar(&kernels);
 	cpu_pools_scalar(&kernels);
 	cpu_reorders_scalar(&kernels);
 	if (kernels.isa < OG_ISA_AVX2) return;
@@ -28,7 +30,9 @@ static void fill(void)
 	cpu_expands_avx2(&kernels);
 	cpu_winograd_avx2(&kernels);
 	cpu_strassen_avx2(&kernels);
+	cpu_winograd_rows_avx2(&kernels);
 	cpu_winograd_samples_avx2(&kernels);
+	cpu_clamps_avx2(&kernels);
 	cpu_pools_avx2(&kernels);
 	cpu_reorders_avx2(&kernels);
 	if (kernels.isa < OG_ISA_AVX512) return;
@@ -40,7 +44,9 @@ static void fill(void)
 	cpu_expands_avx512(&kernels);
 	cpu_winograd_avx512(&kernels);
 	cpu_strassen_avx512(&kernels);
+	cpu_winograd_rows_avx512(&kernels);
 	cpu_winograd_samples_avx512(&kernels);
+	cpu_clamps_avx512(&kernels);
 	cpu_pools_avx512(&kernels);
 	cpu_reorders_avx512(&kernels);
 }

@@ -226,10 +226,12 @@ og_status plan_of_form(og_plan **out, const og_model *m, const og_build_options 
 	*out = NULL;
 	TRY(find_precision(&precision, o->precision ? o->precision : "fp32", device));
 	TRY(tactics_open(&t, device, form->slab ? 1 : threads, o->timing, o->timing_cache, plan_constant_bytes(m)));
-	og_status status = o->no_fuse ? OG_NO : build_whole(out, m, device, form, precision, t);
-	bool is_whole = status == OG_OK;
 	plan_form lowered = *form;
 	lowered.apart = o->no_fuse != 0;
+	og_status status = o->no_fuse ? OG_NO : build_whole(out, m, device, form, precision, t), counted = OG_OK;
+	bool is_whole = status == OG_OK;
+	if (status == OG_NO) counted = plan_count_bytes(t, o->memory, m, device, threads, &lowered, precision);
+	if (counted != OG_OK) status = counted;
 	if (status == OG_NO) status = plan_lower(out, m, device, threads, &lowered, precision, t);
 	og_status closed = tactics_close(t, status == OG_OK);
 	if (status == OG_OK) status = closed;

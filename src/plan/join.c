@@ -15,7 +15,7 @@ og_status lower_join(lowering *l, plan_step *second, const plan_step *first, boo
 	og_plan *p = l->p;
 	*done = false;
 	if (l->apart || !p->backend->joins || l->inputs == LAYOUT_SAMPLES || first->parts || second->parts) return OG_OK;
-	if (!first->op || !second->op || first->n_out != 1 || second->n_out != 1 || second->in[0] != first->out[0]) return OG_OK;
+	if ((!first->op && !first->tail) || !second->op || first->n_out != 1 || second->n_out != 1 || second->in[0] != first->out[0]) return OG_OK;
 	settle_types(p, first);
 	settle_types(p, second);
 	backend_node *parts = arena_array(p->a, 2, sizeof *parts);

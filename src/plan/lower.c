@@ -418,7 +418,7 @@ static og_status lower_graph(lowering *l, const graph *g, bool last)
 og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, const plan_form *form,
                      plan_precision precision, tactics *t)
 {
-	lowering l = { .p = plan_create(device, threads), .apart = form->apart, .inputs = form->inputs, .tactics = t };
+	lowering l = { .p = plan_create(device, threads), .apart = form->apart, .sketch = form->sketch, .inputs = form->inputs, .tactics = t };
 	NEED(l.p);
 	l.p->slab = form->slab;
 	l.p->batch = form->slab ? form->batch : 0;

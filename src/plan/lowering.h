@@ -14,7 +14,7 @@ typedef struct lowering {
 	same_value *same;                    /* one for each value; `in` of the first ones only; -1: not made */
 	size_t cap_values, cap_same, cap_steps;
 	const graph_node *node;              /* being lowered, for messages */
-	bool apart;                          /* no two steps become one */
+	bool apart, sketch;                  /* no two steps become one; nothing is packed */
 	backend_layout inputs;               /* that float32 inputs are brought into */
 } lowering;
 

@@ -51,11 +51,15 @@ bool plan_owns(const og_plan *p, const void *data)
 	return false;
 }
 
+/* The steps, and behind them the one that runs in their place. */
+static int count_steps(const og_plan *p) { return p->n_steps + (p->whole != NULL); }
+static plan_step *any_step(const og_plan *p, int i) { return i < p->n_steps ? &p->steps[i] : p->whole; }
+
 /* Weights of `with` that are the same; NULL: there are none. */
 static const void *find_same(const og_plan *with, const void *packed, size_t bytes)
 {
-	for (int i = 0; i < with->n_steps; i++) {
-		const plan_step *s = &with->steps[i];
+	for (int i = 0; i < count_steps(with); i++) {
+		const plan_step *s = any_step(with, i);
 		if (s->packed && s->kernel.packed_bytes == bytes && !memcmp(s->packed, packed, bytes)) return s->packed;
 	}
 	return NULL;
@@ -63,8 +67,9 @@ static const void *find_same(const og_plan *with, const void *packed, size_t byt
 
 void plan_share(og_plan *p, const og_plan *with)
 {
-	for (int i = 0; i < p->n_steps; i++) {
-		plan_step *s = &p->steps[i];
+	p->lender = with;
+	for (int i = 0; i < count_steps(p); i++) {
+		plan_step *s = any_step(p, i);
 		const void *same = s->packed ? find_same(with, s->packed, s->kernel.packed_bytes) : NULL;
 		size_t k = 0;
 		while (same && k < p->n_blocks && p->blocks[k] != s->packed) k++;

@@ -32,6 +32,7 @@ typedef struct plan_way {
 	/* Of a run, and of bringing inputs into the layouts that it wants, with what steps behind lose by the output's; 0: not
 	 * timed. */
 	double run, reorders;
+	size_t bytes;                        /* of its weights */
 	backend_layout out_layout;
 } plan_way;
 
@@ -49,7 +50,7 @@ typedef struct plan_step {
 	backend_kernel kernel;
 	const void *packed;                  /* kernel.packed_bytes, aligned to 64; NULL: none */
 	double bytes;                        /* read and written, each value once */
-	plan_way *ways; int n_ways;          /* of a plan that was built here: by the backend's guess, the fastest first */
+	plan_way *ways; int n_ways;          /* of a plan that was built here: by the backend's guess of their time */
 } plan_step;
 
 typedef struct tactics tactics;          /* tactics.h */
@@ -71,6 +72,7 @@ struct og_plan {
 	const og_tensor **bound;             /* per input: value it was bound to, or NULL */
 	size_t arena_bytes, workspace_bytes, bound_bytes;
 	size_t weights_bytes;                /* of constants and packed weights */
+	double byte_ns;                      /* that a byte of them counted when tactics were chosen; 0 too: it is not known */
 	/* Of a device: */
 	plan_precision precision;
 	const void *image; size_t image_bytes;       /* the kernels' machine code; NULL: none */
@@ -78,6 +80,7 @@ struct og_plan {
 	plan_step *whole;                    /* runs in place of all steps; NULL: there is none */
 	void **blocks; size_t n_blocks, cap_blocks;  /* weights that were made here, to be freed */
 	file_map file;                       /* or they lie in this mapped file */
+	const og_plan *lender;               /* a plan that has the same weights and outlives this one; NULL: none */
 };
 
 /* The value whose memory v lies in: v itself, or what it is an alias of. */
@@ -87,7 +90,8 @@ og_plan *plan_create(const backend *, int threads);  /* NULL: no memory */
 void *plan_block(og_plan *, size_t bytes);
 /* Takes over a block; frees it when there is no memory. */
 og_status plan_own(og_plan *, void *block);
-/* Takes packed weights that are the same from another plan, which must outlive p, in the place of its own. No session runs p. */
+/* Takes packed weights that are the same from another plan, which must outlive p, in the place of its own; on a device its sessions look
+ * for all weights there. No session runs p. */
 void plan_share(og_plan *p, const og_plan *with);
 /* True when data is one of its blocks. */
 bool plan_owns(const og_plan *, const void *data);
@@ -122,6 +126,7 @@ typedef struct plan_form {
 	backend_layout inputs;               /* that float32 inputs are brought into before a step reads them */
 	bool apart;                          /* no two steps become one */
 	bool last;                           /* the model is not lowered again: memory of what is packed may go */
+	bool sketch;                         /* nothing is packed: the plan is for its sizes alone */
 } plan_form;
 
 /* A copy of the model with known shapes, optimised, to be freed by graph_model_destroy. slab > 0: for so many samples
@@ -135,6 +140,8 @@ bool plan_same_network(const og_model *, const og_model *);
 og_status plan_lower(og_plan **out, const og_model *, const backend *, int threads, const plan_form *, plan_precision, tactics *);
 /* Chooses tactics, lowers, gives memory and compiles. */
 og_status plan_of_form(og_plan **out, const og_model *, const og_build_options *, const backend *, int threads, const plan_form *);
+/* Makes bytes of weights count as og_build_options.memory says; for a size, so little that the plan is not larger. */
+og_status plan_count_bytes(tactics *, const char *memory, const og_model *, const backend *, int threads, const plan_form *, plan_precision);
 /* Gives every arena value its offset; sets arena_bytes and bound_bytes. */
 og_status plan_memory(og_plan *);
 

@@ -117,7 +117,7 @@ static og_status check_parts(const char **bad, const plan_step *s, const og_plan
 		plan_step own = { .n_in = part[k].n_in, .n_anchor_in = part[k].n_anchor_in, .n_out = 1, .in = s->in + from, .out = s->out,
 		                  .op = part[k].op, .attr = part[k].attr, .tail = (program *)(uintptr_t)part[k].tail, .in_types = s->in_types + from,
 		                  .out_types = k ? s->out_types : (og_tensor *)(uintptr_t)part[k].out };
-		if (!own.op) return OG_OK;
+		if (!own.op && !own.tail) return OG_OK;
 		const char *wrong;
 		TRY(plan_check_types(&wrong, &own, p, scratch));
 		if (wrong) {

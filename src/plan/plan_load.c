@@ -235,7 +235,7 @@ static void take_parts(reader *r, plan_step *s)
 		og_tensor *type = room(r, 1, sizeof *type);
 		n->name = s->name;
 		n->n_in = take_int(r, 1, s->n_in);
-		n->n_anchor_in = take_int(r, 1, n->n_in);
+		n->n_anchor_in = take_int(r, 0, n->n_in);
 		n->n_out = 1;
 		n->op = take_op(r);
 		n->attr = take_attributes(r, n->op);

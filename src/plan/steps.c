@@ -39,7 +39,8 @@ static og_status settle_constants(lowering *l, plan_step *s, const tactics_reade
 		const plan_value *v = &p->values[s->in[k]];
 		s->in_types[k] = v->type;
 		s->in_layouts[k] = v->layout;
-		if (v->place != PLAN_CONSTANT || !v->type.data || plan_owns(p, v->type.data) || !v->bytes) continue;
+		if (v->place != PLAN_CONSTANT || !v->type.data || plan_owns(p, v->type.data) || !v->bytes || l->sketch)
+			continue;
 		void *copy = base_alloc_aligned(v->bytes, 64);
 		if (copy) memcpy(copy, v->type.data, v->bytes);
 		else status = base_no_memory();
@@ -47,10 +48,10 @@ static og_status settle_constants(lowering *l, plan_step *s, const tactics_reade
 		s->in_types[k].data = copy;
 	}
 	if (status == OG_OK) status = tactics_choose(l->tactics, p, s, readers);
-	if (status == OG_OK && s->kernel.packed_bytes) {
+	if (status == OG_OK) p->weights_bytes += s->kernel.packed_bytes;
+	if (status == OG_OK && s->kernel.packed_bytes && !l->sketch) {
 		s->packed = plan_block(p, s->kernel.packed_bytes);
 		status = s->packed ? s->kernel.pack(&s->kernel, (void *)(uintptr_t)s->packed) : OG_NO_MEMORY;
-		p->weights_bytes += s->kernel.packed_bytes;
 	}
 	for (int k = 0; k < s->n_in; k++) {
 		if (s->in[k] < 0 || !s->in_types[k].data) continue;
@@ -58,6 +59,7 @@ static og_status settle_constants(lowering *l, plan_step *s, const tactics_reade
 		bool replaced = status == OG_OK && is_replaced(s, k);
 		if (s->in_types[k].data == v->type.data) {
 			if (replaced) s->in_types[k].data = NULL;
+			else if (l->sketch && !plan_owns(p, v->type.data)) p->weights_bytes += v->bytes;
 		} else if (status != OG_OK || replaced || plan_owns(p, v->type.data)) {
 			base_free(s->in_types[k].data);        /* of no further use, or the same value's copy was kept a moment ago */
 			s->in_types[k].data = replaced ? NULL : v->type.data;

@@ -1,4 +1,6 @@
-/* tactics.c -- times the tactics of a step, or knows their times, and takes the fastest.
+/* tactics.c -- times the tactics of a step, or knows their times, and takes the one that costs least.
+ *
+ * It costs its time, and for each byte of its weights what a byte counts: Winograd's weights may be four times the direct sum's.
  *
  * A tactic decides how the step's output lies, too. Where tactics differ in that, what the steps that read the output
  * lose by it is added: each of them by its own fastest tactic for an input that lies so. */
@@ -13,6 +15,10 @@
 enum { WAYS_MOST = 16, VARIANTS = 6 };
 /* What the model thinks slower than the best by more than this is not timed. */
 static const double HOPELESS = 2.5;
+/* The last cache, where the system does not tell or tells the sum of a socket's. */
+enum { USUAL_SHARED = 32 << 20 };
+/* That a byte counts by itself: half of what reading it takes, or a millisecond for 67 MB. */
+static const double BYTE_NS = 0.015;
 /* Timing ends after LEAST_RUNS runs and LEAST_SECONDS, after MOST_SECONDS, or when a tactic is so many times slower than another. */
 enum { LEAST_RUNS = 3 };
 static const double LEAST_SECONDS = 5e-4, MOST_SECONDS = 0.1, BEATEN = 1.4;
@@ -27,6 +33,7 @@ struct tactics {
 	const char *path; bool own;          /* of the cache; it is the user's own. NULL: none */
 	const char *here;                    /* what all times depend on */
 	bool plain;
+	double byte_ns;                      /* that a byte of weights counts */
 	bool cool;                           /* weights come from memory, since the caches do not hold those of all steps */
 };
 
@@ -53,7 +60,8 @@ og_status tactics_open(tactics **out, const backend *device, int threads, og_tim
 	}
 	long shared = sysconf(_SC_LEVEL3_CACHE_SIZE);
 	*t = (tactics){ .a = a, .backend = device, .n_threads = threads, .timing = timing };
-	t->cool = weights > (size_t)(shared > 0 ? shared : 8 << 20) / 2;
+	t->cool = weights > (size_t)(shared > 0 && shared < USUAL_SHARED ? shared : USUAL_SHARED) / 2;
+	t->byte_ns = t->cool && !device->device ? BYTE_NS : 0;
 	const char *library = timing_cache_library(a);
 	t->here = arena_printf(a, "%s\n%s %s %s\n%d threads%s\n", library ? library : "", device->name, device->features(),
 	                       device->machine(), threads, t->cool ? ", cool" : "");
@@ -126,8 +134,10 @@ static char *describe(const tactics *t, const backend_node *n, const char *tacti
 	for (int k = 0; k < n->n_out; k++) describe_tensor(&out, &n->out[k], n->out_layout);
 	if (n->tail) describe_tail(&out, n->tail);
 	for (int k = 0; n->parts && k < 2; k++) {
-		describe_op(&out, n->parts[k].op);
-		describe_attributes(&out, &n->parts[k]);
+		if (n->parts[k].op) {
+			describe_op(&out, n->parts[k].op);
+			describe_attributes(&out, &n->parts[k]);
+		}
 		describe_tensor(&out, n->parts[k].out, LAYOUT_PLAIN);
 		if (n->parts[k].tail) describe_tail(&out, n->parts[k].tail);
 	}
@@ -193,9 +203,9 @@ static og_status time_runs(const tactics *t, uint64_t *ns, const backend_kernel 
 	double least = 0, spent = 0;
 	for (int i = 0; i < LEAST_RUNS || spent < LEAST_SECONDS; i++) {
 		if (t->cool && r->packed) t->backend->cool(r->packed, k->packed_bytes);
-		double start = base_now();
+		double start = t->backend->now();
 		TRY(k->run(k, r));
-		double seconds = base_now() - start;
+		double seconds = t->backend->now() - start;
 		spent += seconds;
 		if (i == 0 || seconds < least) least = seconds;
 		if (spent > MOST_SECONDS || (i > 0 && best && least * 1e9 > BEATEN * (double)best)) break;
@@ -297,6 +307,26 @@ static og_status add_reorders(tactics *t, double *sum, bool *known, const backen
 
 /* ---- choosing ------------------------------------------------------------------------------- */
 
+/* Bytes of constants that the kernel reads in each run: packed, or as they are. */
+static size_t weights_of(const backend_node *n, const backend_kernel *k)
+{
+	size_t sum = k->packed_bytes;
+	for (int i = 0; i < n->n_in; i++)
+		if (n->in[i].data && !(i < 32 && k->packs_input >> i & 1)) sum += layout_bytes(&n->in[i], LAYOUT_PLAIN, 1);
+	return sum;
+}
+
+/* What a tactic costs: its time, guessed or measured, and what its bytes count. */
+static double guessed(const tactics *t, const plan_way *w) { return w->guess + t->byte_ns * (double)w->bytes; }
+static double measured(const tactics *t, const plan_way *w) { return w->run + w->reorders + t->byte_ns * (double)w->bytes; }
+
+static double least_guess(const tactics *t, const plan_way *ways, int n_ways)
+{
+	double least = guessed(t, ways);
+	for (int i = 1; i < n_ways; i++) least = fmin(least, guessed(t, &ways[i]));
+	return least;
+}
+
 /* What the backend thinks of the tactic, and its time where that is wanted. */
 static og_status look_at(tactics *t, plan_way *way, const backend_node *n, bool timed, uint64_t *best)
 {
@@ -306,6 +336,7 @@ static og_status look_at(tactics *t, plan_way *way, const backend_node *n, bool 
 	og_status status = a ? t->backend->prepare(&k, n, way->tactic, t->n_threads, a) : base_no_memory();
 	uint64_t ns = 0;
 	way->out_layout = k.out_layout;
+	way->bytes = weights_of(n, &k);
 	if (!timed) {
 		way->guess = k.cost;
 		if (status == OG_OK) status = add_reorders(t, &way->guess, &known, n, &k, true);
@@ -333,21 +364,21 @@ static bool may_time(const tactics *t, const backend_node *n)
 	return t->timing != OG_TIMING_OFF && !t->backend->device && is_float(n);
 }
 
-/* Times the tactics that may win, whose guess is not hopeless beside `least`. *fastest NULL: one has no time. */
-static og_status time_ways(tactics *t, const plan_way **fastest, plan_way *ways, int n_ways, double least,
+/* Times the tactics that may win, whose guess is not hopeless beside `least`; *best costs least. NULL: one has no time. */
+static og_status time_ways(tactics *t, const plan_way **best, plan_way *ways, int n_ways, double least,
                            const backend_node *n)
 {
-	uint64_t best = 0;
+	uint64_t fastest = 0;
 	bool all = true;
-	const plan_way *f = NULL;
+	const plan_way *b = NULL;
 	for (int i = 0; i < n_ways; i++) {
 		plan_way *w = &ways[i];
-		if (w->guess > HOPELESS * least) continue;
-		TRY(look_at(t, w, n, true, &best));
+		if (guessed(t, w) > HOPELESS * least) continue;
+		TRY(look_at(t, w, n, true, &fastest));
 		all &= w->run > 0;
-		if (!f || w->run + w->reorders < f->run + f->reorders) f = w;
+		if (!b || measured(t, w) < measured(t, b)) b = w;
 	}
-	*fastest = all ? f : NULL;
+	*best = all ? b : NULL;
 	return OG_OK;
 }
 
@@ -376,7 +407,7 @@ static og_status reader_node(backend_node *n, const og_plan *p, const plan_step 
 	return OG_OK;
 }
 
-/* How long what reads value v takes when that lies in `layout`; each by its fastest tactic. */
+/* What the steps that read value v cost when that lies in `layout`; each by its best tactic. */
 typedef struct behind { double guess, time; bool known; } behind;
 
 static og_status add_reader(tactics *t, behind *sum, const og_plan *p, const plan_step *reader, int v,
@@ -384,7 +415,7 @@ static og_status add_reader(tactics *t, behind *sum, const og_plan *p, const pla
 {
 	const char *names[WAYS_MOST];
 	plan_way ways[WAYS_MOST] = { { 0 } };
-	const plan_way *fastest = NULL;
+	const plan_way *best = NULL;
 	backend_node n;
 	TRY(reader_node(&n, p, reader, v, layout, a));
 	int n_ways = t->backend->tactics(names, WAYS_MOST, &n, t->n_threads);
@@ -393,11 +424,12 @@ static og_status add_reader(tactics *t, behind *sum, const og_plan *p, const pla
 		ways[i].tactic = names[i];
 		TRY(look_at(t, &ways[i], &n, false, NULL));
 	}
-	sum->guess += ways[0].guess;
+	double least = least_guess(t, ways, n_ways);
+	sum->guess += least;
 	if (t->timing == OG_TIMING_OFF) return OG_OK;
-	if (may_time(t, &n)) TRY(time_ways(t, &fastest, ways, n_ways, ways[0].guess, &n));
-	sum->known &= fastest || !is_float(&n) || t->timing == OG_TIMING_ON;       /* one way alone needs no time */
-	sum->time += fastest ? fastest->run + fastest->reorders : ways[0].guess;
+	if (may_time(t, &n)) TRY(time_ways(t, &best, ways, n_ways, least, &n));
+	sum->known &= best || !is_float(&n) || t->timing == OG_TIMING_ON;       /* one way alone needs no time */
+	sum->time += best ? measured(t, best) : least;
 	return OG_OK;
 }
 
@@ -426,10 +458,10 @@ static og_status add_behind(tactics *t, bool *known, plan_way *ways, int n_ways,
 	behind sum[LAYOUT_COUNT] = { { 0 } };
 	bool there[LAYOUT_COUNT] = { false };
 	int n = 0;
-	double guess = INFINITY, time = INFINITY;
+	double guess = INFINITY, time = INFINITY, least = least_guess(t, ways, n_ways);
 	*known = true;
 	for (int i = 0; i < n_ways; i++) {
-		if (ways[i].guess > HOPELESS * ways[0].guess || there[ways[i].out_layout]) continue;
+		if (guessed(t, &ways[i]) > HOPELESS * least || there[ways[i].out_layout]) continue;
 		there[ways[i].out_layout] = true;
 		n++;
 	}
@@ -449,22 +481,22 @@ static og_status add_behind(tactics *t, bool *known, plan_way *ways, int n_ways,
 	return OG_OK;
 }
 
-/* The tactic to take: where all that may win have a time, that of the least time; else the one of the least guess. */
+/* The tactic to take: the one that costs least by time where all that may win have one, else by guess. */
 static og_status choose(tactics *t, const plan_way **out, plan_way *ways, int n_ways, const backend_node *n,
                         const og_plan *p, int v, const tactics_readers *readers)
 {
-	const plan_way *fastest;
+	const plan_way *best;
 	bool known = true;
 	int able = 0;
 	for (int i = 0; i < n_ways; i++) TRY(look_at(t, &ways[i], n, false, NULL));
 	if (readers && v >= 0) TRY(add_behind(t, &known, ways, n_ways, p, v, readers));
 	*out = ways;
 	for (int i = 1; i < n_ways; i++)
-		if (ways[i].guess < (*out)->guess) *out = &ways[i];
-	for (int i = 0; i < n_ways; i++) able += ways[i].guess <= HOPELESS * (*out)->guess;
+		if (guessed(t, &ways[i]) < guessed(t, *out)) *out = &ways[i];
+	for (int i = 0; i < n_ways; i++) able += guessed(t, &ways[i]) <= HOPELESS * guessed(t, *out);
 	if (able < 2 || !known || !may_time(t, n)) return OG_OK;
-	TRY(time_ways(t, &fastest, ways, n_ways, (*out)->guess, n));
-	if (fastest) *out = fastest;
+	TRY(time_ways(t, &best, ways, n_ways, guessed(t, *out), n));
+	if (best) *out = best;
 	return OG_OK;
 }
 
@@ -498,6 +530,7 @@ static og_status choose_variant(tactics *t, const char **tactic, const backend_n
 }
 
 void tactics_plain(tactics *t, bool plain) { t->plain = plain; }
+void tactics_count_bytes(tactics *t, double ns) { t->byte_ns = ns; }
 
 static og_status is_plain(const tactics *t, bool *out, const backend_node *n, const char *tactic)
 {
@@ -517,6 +550,7 @@ og_status tactics_choose(tactics *t, og_plan *p, plan_step *s, const tactics_rea
 	backend_node n;
 	plan_step_node(&n, s);
 	n.tf32 = p->precision.tf32;
+	p->byte_ns = t->byte_ns;
 	int n_ways = t->backend->tactics(names, WAYS_MOST, &n, t->n_threads);
 	if (n_ways < 0) return base_no_memory();
 	if (!n_ways) return plan_prepare(p, s, NULL);           /* which says why */

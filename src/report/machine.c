@@ -8,6 +8,7 @@
 #include "cuda/nvrtc.h"
 #include "opgraft.h"
 #include "plan/plan.h"
+#include "run/session.h"
 #include "schema/schema.h"
 
 size_t og_op_count(void) { return schema_count(); }
@@ -60,16 +61,7 @@ static const char *find_library(const library *l, arena *a)
 	return NULL;
 }
 
-og_status og_device_ready(const char *name)
-{
-	const backend *b = plan_backend(name);
-	void *device = NULL;
-	if (!b) return OG_MISSING;
-	if (!b->device) return OG_OK;
-	og_status status = b->device->open(&device, NULL, 0);
-	b->device->close(device);
-	return status;
-}
+og_status og_device_ready(const char *name) { return session_ready(name, 0); }
 
 static void machine_json(json *j, long threads, arena *a)
 {

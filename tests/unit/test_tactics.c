@@ -1,4 +1,5 @@
-/* test_tactics.c -- choosing by time, with a device whose speeds are known; the file of times. */
+/* test_tactics.c -- choosing by time and bytes, with a device of known speeds and a clock of its own; the file of times. */
+#include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -16,31 +17,34 @@
 
 /* ---- a device with three tactics ------------------------------------------------------------- */
 
-typedef struct speed { const char *tactic; double guess, seconds; backend_layout in, out; } speed;
+typedef struct speed { const char *tactic; double guess, seconds; backend_layout in, out; size_t packed; } speed;
 static const speed speeds[] = {                      /* by rising guess */
-	{ "slow", 1e3, 2e-3, LAYOUT_PLAIN, LAYOUT_PLAIN },
-	{ "quick", 2e3, 2e-4, LAYOUT_PLAIN, LAYOUT_PLAIN },
-	{ "far", 2.4e3, 1e-4, LAYOUT_CHANNELS, LAYOUT_PLAIN },         /* the reorder costs more than it brings */
-	{ "hopeless", 1e4, 0, LAYOUT_PLAIN, LAYOUT_PLAIN },
-	{ "ahead", 2.2e3, 2.2e-4, LAYOUT_PLAIN, LAYOUT_CHANNELS },      /* what reads it can be far without a reorder */
+	{ "slow", 1e6, 2e-3, LAYOUT_PLAIN, LAYOUT_PLAIN, 1000 },
+	{ "quick", 2e6, 2e-4, LAYOUT_PLAIN, LAYOUT_PLAIN, 1300 },
+	{ "far", 2.4e6, 1e-4, LAYOUT_CHANNELS, LAYOUT_PLAIN, 1300 },         /* the reorder costs more than it brings */
+	{ "hopeless", 1e7, 1e-2, LAYOUT_PLAIN, LAYOUT_PLAIN, 400 },
+	{ "ahead", 2.2e6, 2.2e-4, LAYOUT_PLAIN, LAYOUT_CHANNELS, 1300 },      /* what reads it can be far without a reorder */
 };
 enum { SPEEDS = 5 };
 static int n_speeds = SPEEDS - 1;
 static const double reorder_seconds = 1e-3;
 static int runs[SPEEDS + 1];
 
-static void spin(double seconds)
-{
-	double end = base_now() + seconds;
-	while (base_now() < end) {}
-}
+static double clock_seconds;             /* goes on while a kernel runs, and at no other time */
+static double now(void) { return clock_seconds; }
 
 static og_status run(const backend_kernel *k, const backend_run *r)
 {
 	(void)r;
 	const speed *s = k->state;
 	runs[s ? s - speeds : SPEEDS]++;
-	spin(s ? s->seconds : reorder_seconds);
+	clock_seconds += s ? s->seconds : reorder_seconds;
+	return OG_OK;
+}
+
+static og_status pack(const backend_kernel *k, void *packed)
+{
+	memset(packed, 0, k->packed_bytes);
 	return OG_OK;
 }
 
@@ -65,8 +69,8 @@ static og_status prepare(backend_kernel *out, const backend_node *n, const char 
 		backend_layout *in = arena_alloc(a, sizeof *in);
 		NEED(in);
 		*in = speeds[i].in;
-		*out = (backend_kernel){ .tactic = speeds[i].tactic, .run = run, .cost = speeds[i].guess, 
-		                         .in_layout = in, .out_layout = speeds[i].out, .state = (void *)(uintptr_t)&speeds[i] };
+		*out = (backend_kernel){ .tactic = speeds[i].tactic, .run = run, .cost = speeds[i].guess,
+		                         .pack = pack, .packed_bytes = speeds[i].packed, .in_layout = in, .out_layout = speeds[i].out, .state = (void *)(uintptr_t)&speeds[i] };
 	}
 	return OG_OK;
 }
@@ -75,12 +79,12 @@ static const char *features(void) { return "none"; }
 static const char *machine(void) { return "a test"; }
 static void cool(const void *p, size_t n) { (void)p; (void)n; }
 static int lanes(void) { return 8; }
-static const backend device = { .name = "test", .features = features, .machine = machine, .cool = cool, .lanes = lanes,
-                                .tactics = tactics_of, .prepare = prepare };
+static const backend device = { .name = "test", .features = features, .machine = machine, .cool = cool, .now = now,
+                                .lanes = lanes, .tactics = tactics_of, .prepare = prepare };
 
 /* ---- choosing -------------------------------------------------------------------------------- */
 
-static const char *choose(og_timing timing, const char *cache, int64_t height, og_plan **keep)
+static const char *choose(og_timing timing, const char *cache, int64_t height, double byte_ns)
 {
 	tactics *t;
 	og_plan *p = plan_create(&device, 1);
@@ -90,21 +94,70 @@ static const char *choose(og_timing timing, const char *cache, int64_t height, o
 	                .in_layouts = &layout, .op = schema_find("", "Relu", 14) };
 	memset(runs, 0, sizeof runs);
 	assert_int_equal(tactics_open(&t, &device, 1, timing, cache, 0), OG_OK);
+	if (byte_ns) tactics_count_bytes(t, byte_ns);
 	assert_int_equal(tactics_choose(t, p, &s, NULL), OG_OK);
 	assert_int_equal(s.n_ways, n_speeds);
+	for (int i = 0; i < n_speeds; i++) assert_int_equal(s.ways[i].bytes, speeds[i].packed);
+	assert_true(p->byte_ns == byte_ns);
 	assert_int_equal(tactics_close(t, true), OG_OK);
 	const char *tactic = s.kernel.tactic;
-	if (keep) *keep = p;
-	else og_plan_free(p);
+	og_plan_free(p);
 	return tactic;
 }
 
 static void test_the_fastest_is_chosen(void **state)
 {
 	(void)state;
-	assert_string_equal(choose(OG_TIMING_ON, NULL, 4, NULL), "quick");
+	assert_string_equal(choose(OG_TIMING_ON, NULL, 4, 0), "quick");
 	assert_true(runs[0] > 0 && runs[1] > 0 && runs[2] > 0 && runs[SPEEDS] > 0);
 	assert_int_equal(runs[3], 0);                    /* hopeless */
+}
+
+/* "slow" has 300 bytes less than "quick" and takes 1.8 ms more, which is worth it where a byte counts 6 us. */
+static void test_bytes_count(void **state)
+{
+	(void)state;
+	assert_string_equal(choose(OG_TIMING_ON, NULL, 4, 5900), "quick");
+	assert_string_equal(choose(OG_TIMING_ON, NULL, 4, 6100), "slow");
+}
+
+/* Without times too: "hopeless" is guessed to take 9 ms more than "slow" and has 600 bytes less. */
+static void test_bytes_count_beside_guesses(void **state)
+{
+	(void)state;
+	assert_string_equal(choose(OG_TIMING_OFF, NULL, 4, 14900), "slow");
+	assert_string_equal(choose(OG_TIMING_OFF, NULL, 4, 15100), "hopeless");
+}
+
+/* What its bytes make hopeless is not timed; what is slow is, where it is small. */
+static void test_bytes_decide_what_is_timed(void **state)
+{
+	(void)state;
+	assert_string_equal(choose(OG_TIMING_ON, NULL, 4, 1e5), "hopeless");
+	assert_true(runs[0] > 0 && runs[3] > 0);
+	assert_int_equal(runs[1], 0);
+	assert_int_equal(runs[2], 0);
+}
+
+/* Of a network whose weights fit the caches bytes count nothing, unless the caller wants it. */
+static void test_what_bytes_count_by_themselves(void **state)
+{
+	(void)state;
+	const size_t bytes[] = { 0, 1 << 20, 1 << 30 };
+	const double expected[] = { 0, 0, 0.015 };
+	for (int i = 0; i < 3; i++) {
+		tactics *t;
+		og_plan *p = plan_create(&device, 1);
+		og_tensor type = { .dtype = OG_F32, .rank = 1, .dims = { 8 } };
+		backend_layout layout = LAYOUT_PLAIN;
+		plan_step s = { .name = "x", .label = "Relu", .n_in = 1, .n_out = 1, .n_anchor_in = 1, .in_types = &type, .out_types = &type,
+		                .in_layouts = &layout, .op = schema_find("", "Relu", 14) };
+		assert_int_equal(tactics_open(&t, &device, 1, OG_TIMING_OFF, NULL, bytes[i]), OG_OK);
+		assert_int_equal(tactics_choose(t, p, &s, NULL), OG_OK);
+		assert_true(fabs(p->byte_ns - expected[i]) < 1e-9);
+		assert_int_equal(tactics_close(t, false), OG_OK);
+		og_plan_free(p);
+	}
 }
 
 /* Of a step whose output a second one reads, or the caller. */
@@ -146,20 +199,21 @@ static void test_steps_behind_count(void **state)
 static void test_without_timing_nothing_runs(void **state)
 {
 	(void)state;
-	assert_string_equal(choose(OG_TIMING_OFF, "/nowhere/at/all", 4, NULL), "slow");
-	assert_string_equal(choose(OG_TIMING_CACHED, NULL, 4, NULL), "slow");
+	assert_string_equal(choose(OG_TIMING_OFF, "/nowhere/at/all", 4, 0), "slow");
+	assert_string_equal(choose(OG_TIMING_CACHED, NULL, 4, 0), "slow");
 	for (int i = 0; i <= SPEEDS; i++) assert_int_equal(runs[i], 0);
 }
 
 static void test_times_are_kept(void **state)
 {
 	const char *path = *state;
-	assert_string_equal(choose(OG_TIMING_CACHED, path, 4, NULL), "slow");
-	assert_string_equal(choose(OG_TIMING_ON, path, 4, NULL), "quick");
-	assert_string_equal(choose(OG_TIMING_ON, path, 4, NULL), "quick");
+	assert_string_equal(choose(OG_TIMING_CACHED, path, 4, 0), "slow");
+	assert_string_equal(choose(OG_TIMING_ON, path, 4, 0), "quick");
+	assert_string_equal(choose(OG_TIMING_ON, path, 4, 0), "quick");
 	for (int i = 0; i <= SPEEDS; i++) assert_int_equal(runs[i], 0);
-	assert_string_equal(choose(OG_TIMING_CACHED, path, 4, NULL), "quick");
-	assert_string_equal(choose(OG_TIMING_CACHED, path, 5, NULL), "slow");        /* another shape */
+	assert_string_equal(choose(OG_TIMING_CACHED, path, 4, 0), "quick");
+	assert_string_equal(choose(OG_TIMING_CACHED, path, 4, 6100), "slow");         /* times are kept, choices are not */
+	assert_string_equal(choose(OG_TIMING_CACHED, path, 5, 0), "slow");           /* another shape */
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */
@@ -285,6 +339,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_fastest_is_chosen),
+		cmocka_unit_test(test_bytes_count),
+		cmocka_unit_test(test_bytes_count_beside_guesses),
+		cmocka_unit_test(test_bytes_decide_what_is_timed),
+		cmocka_unit_test(test_what_bytes_count_by_themselves),
 		cmocka_unit_test(test_steps_behind_count),
 		cmocka_unit_test(test_without_timing_nothing_runs),
 		cmocka_unit_test_setup_teardown(test_times_are_kept, setup, teardown),
