@@ -1,11 +1,11 @@
 /* Mish that lets a part of its input through, with one exponential and one division. */
 #include "opgraft/op.h"
 
-/* tanh(log(1 + e)) = n / (n + 2) for n = e (e + 2), which is 1 in float32 from e = exp(20) on */
+/* tanh(log(1 + e)) = n / (n + 2) for n = e (e + 2); with e = above / below both sides times below^2 */
 EXPR v leaky_mish(v x, float gain, float slope, float leak)
 {
-	v e = v_exp(v_lesser(20.0f, x * slope)), n = e * (e + 2.0f);
-	return x * v_fma(n / (n + 2.0f), gain, leak);
+	v below, above = v_exp_over(x, slope, &below), n = above * (above + 2.0f * below);
+	return x * v_fma(n / v_fma(2.0f * below, below, n), gain, leak);
 }
 MAP(leaky_mish, 1, 3)
 OP(leaky_mish, .name = "LeakyMish", .domain = "examples", .since = 1,

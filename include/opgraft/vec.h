@@ -71,6 +71,7 @@ EXPR v v_splat(og_real x) { return x; }
 EXPR v v_sel(vm m, v yes, v no) { return m ? yes : no; }
 EXPR vm v_not(vm m) { return !m; }
 EXPR int v_any(vm m) { return m; }
+EXPR int v_within_(v x, v bound) { return v_abs(x) <= bound; }
 EXPR v v_lesser(v a, v b) { return a < b ? a : b; }
 EXPR v v_greater(v a, v b) { return a > b ? a : b; }
 #define v_of(x) (x)
@@ -142,6 +143,10 @@ EXPR v v_sel_(vm m, v yes, v no)
 	return v_float((v_bits(yes) & m) | (v_bits(no) & ~m));
 }
 EXPR int v_any(vm m) { return _mm512_movepi32_mask((__m512i)m) != 0; }
+EXPR int v_within_(v x, v bound)
+{
+	return _mm512_cmp_ps_mask((__m512)v_float(v_bits(x) & 0x7fffffff), (__m512)bound, _CMP_NLE_UQ) == 0;
+}
 EXPR v v_fma_(v a, v b, v c) { return (v)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 EXPR v v_sqrt_(v x) { return (v)_mm512_sqrt_ps((__m512)x); }
 EXPR v v_lesser_(v a, v b) { return (v)_mm512_min_ps((__m512)a, (__m512)b); }
@@ -160,6 +165,10 @@ EXPR v v_load_inside(const float *p, size_t first, size_t last)
 EXPR void v_store_n(float *p, v x, size_t n) { _mm256_maskstore_ps(p, v_first(n), (__m256)x); }
 EXPR v v_sel_(vm m, v yes, v no) { return (v)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)m); }
 EXPR int v_any(vm m) { return _mm256_movemask_ps((__m256)m) != 0; }
+EXPR int v_within_(v x, v bound)
+{
+	return _mm256_movemask_ps(_mm256_cmp_ps((__m256)v_float(v_bits(x) & 0x7fffffff), (__m256)bound, _CMP_NLE_UQ)) == 0;
+}
 EXPR v v_fma_(v a, v b, v c) { return (v)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 EXPR v v_sqrt_(v x) { return (v)_mm256_sqrt_ps((__m256)x); }
 EXPR v v_lesser_(v a, v b) { return (v)_mm256_min_ps((__m256)a, (__m256)b); }
@@ -210,6 +219,8 @@ EXPR v v_each2(float (*f)(float, float), v x, v y)
 /* ---- all views ------------------------------------------------------------------------------ */
 /* v_lesser(a, b) is a < b ? a : b and v_greater(a, b) is a > b ? a : b, one instruction: where the two are equal or
  * one is NaN, the result is b. */
+/* True when -bound <= x <= bound in every lane: for a formula that would take more steps outside, with the same result inside. */
+#define v_within(x, bound) v_within_(v_of(x), v_of(bound))
 EXPR vm v_isnan(v x) { return x != x; }
 EXPR vm v_isinf(v x) { return v_abs(x) == V_INF; }
 EXPR v v_neg(v x) { return -x; }

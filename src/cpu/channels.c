@@ -12,12 +12,14 @@
 
 enum { GROUP = WINDOW_OWN_ATTRS };
 enum { STRIP_BYTES = 448 * 1024 };       /* of the input for a strip: with the weights of a block it stays in L2 */
+enum { WEIGHT_WORK = 8 };                /* multiply-adds in the time of a weight coming from memory, where it is used once */
 enum { TASKS_PER_SLOT = 8 };             /* where there is one at least, so that slots end at the same time */
 
 typedef struct channels {
 	const cpu_kernels *kernels;
 	cpu_convolution of;                  /* its weights and bias for packing; a pointwise one has one row */
 	bool blocked, copied, joined;        /* the input is by channels; goes through the buffer, where rows are one row */
+	int x, scale, first;                 /* inputs: cells; numbers that weights are scaled by, or -1; where the convolution's own begin */
 	bool half;                           /* the last output block has half the lanes at most, and there are tiles for that */
 	int step;                            /* floats from a cell to the next */
 	int64_t in_blocks, out_blocks;       /* of one group; plain: a block is one channel */
@@ -30,14 +32,13 @@ typedef struct channels {
 	const ptrdiff_t *tap;
 	ptrdiff_t line;                      /* floats from the cells of a row of windows to those of the next */
 	int slots;
-	size_t buffer_bytes, slot_bytes;
+	size_t buffer_bytes, scaled_bytes, slot_bytes;
 } channels;
 
-/* Each slot has a header, planes, and buffers of the tail. */
+/* Each slot has a header, planes, scaled weights, and buffers of the tail. */
 typedef struct channels_slot { _Alignas(64) int64_t held; } channels_slot;       /* which strip's planes; -1: none */
 
 typedef struct channels_run { const channels *c; const backend_run *run; } channels_run;
-
 
 /* ---- running -------------------------------------------------------------------------------- */
 
@@ -83,8 +84,8 @@ static strip open_strip(const channels *c, const float *x, int64_t at, int64_t n
 	return s;
 }
 
-/* The windows of a strip for output blocks [block, block + vectors) of all; y: the first of these. */
-static void run_block(const channels_run *r, const strip *s, int64_t block, int vectors, const float *packed, float *y,
+/* The windows of a strip for output blocks [block, block + vectors) of all; y: the first of these; next: weights that follow. */
+static void run_block(const channels_run *r, const strip *s, int64_t block, int vectors, const float *weights, const float *next, float *y,
                       float *tail_buffers)
 {
 	const channels *c = r->c;
@@ -94,13 +95,15 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 	const bool half = c->half && (block + vectors) % c->out_blocks == 0;
 	int64_t last = c->of.channels % lanes, from = 0, to = 0;
 	cpu_channels_tile t = { .block = s->block, .blocks = c->in_blocks, .last = last && c->blocked ? (int)last : lanes,
-	                        .tap = c->tap, .taps = c->of.w.kernel[1] * c->of.w.kernel[2], .weights = packed,
+	                        .tap = c->tap, .taps = c->of.w.kernel[1] * c->of.w.kernel[2], .weights = weights, .next = next,
 	                        .y_vector = c->of.out_plane * lanes };
-	/* the next block's weights, which come from afar, a part with each tile; the cells, which come from afar the first time */
-	t.ahead = (int)(lanes * vectors * lanes / CPU_CHANNELS_LINE / (tiles * s->lines));
-	t.next = packed + vectors * c->packed_block;
-	t.x_next = !c->copied && t.taps == 1 && block % c->out_blocks == 0;
-	const float *other = c->tail ? cpu_strips_other(c->tail, r->run->in) : NULL;
+	/* the next block's weights, which come from afar, a part with each tile; the cells, which come from afar the first time. Weights
+	 * of a single window are all that there is to read: what else would be fetched takes their place. */
+	const bool single = all == 1;
+	t.ahead = single ? 0 : (int)(lanes * vectors * lanes / CPU_CHANNELS_LINE / (tiles * s->lines));
+	t.x_next = !single && !c->copied && t.taps == 1 && block % c->out_blocks == 0;
+	const og_tensor *const *in = r->run->in + c->first;
+	const float *other = c->tail ? cpu_strips_other(c->tail, in) : NULL;
 	if (other) other += (block * c->of.out_plane + s->at) * lanes;
 	for (int64_t line = 0; line < s->lines; line++) {
 		t.x = s->x + line * c->line;
@@ -109,14 +112,14 @@ static void run_block(const channels_run *r, const strip *s, int64_t block, int 
 			t.y = y + to * lanes;
 			t.y_next = t.y + n * lanes;
 			t.other_next = other ? other + (to + n) * lanes : t.y_next;
-			t.positions_next = c->blocked ? (int)cpu_ceil_div(n, t.blocks * t.taps) : 0;
+			t.positions_next = c->blocked && !single ? (int)cpu_ceil_div(n, t.blocks * t.taps) : 0;
 			(half ? c->kernels->channels_half : c->kernels->channels[c->blocked])[n][vectors](&t);
 			t.x += n * c->step;
 			t.next += t.ahead * t.blocks * t.taps * CPU_CHANNELS_LINE;
 			to += n;
 			if (!c->tail || (to - from < enough && to < all)) continue;
 			for (int j = 0; j < vectors; j++)
-				cpu_strips_run(c->tail, r->run->in, ((block + j) * c->of.out_plane + s->at + from) * lanes, (to - from) * lanes,
+				cpu_strips_run(c->tail, in, ((block + j) * c->of.out_plane + s->at + from) * lanes, (to - from) * lanes,
 				               y + j * t.y_vector + from * lanes, tail_buffers);
 			from = to;
 		}
@@ -128,17 +131,25 @@ static void channels_task(void *arg, int64_t task, int slot_number)
 	const channels_run *r = arg;
 	const channels *c = r->c;
 	channels_slot *slot = (channels_slot *)((char *)r->run->workspace + (size_t)slot_number * c->slot_bytes);
-	float *tail_buffers = (float *)((char *)(slot + 1) + c->buffer_bytes);
+	float *scaled = (float *)((char *)(slot + 1) + c->buffer_bytes), *tail_buffers = scaled + c->scaled_bytes / sizeof(float);
 	int64_t number = task / c->chunks, at = number / c->strips[1] / c->strips[0];
 	int64_t first = task % c->chunks * c->chunk, last = cpu_lesser(first + c->chunk, c->out_blocks);
-	strip s = open_strip(c, r->run->in[0]->data, at, number, slot);
-	if (c->tail) cpu_strips_begin(c->tail, r->run->in, tail_buffers);
+	const float *scale = c->scale < 0 ? NULL : r->run->in[c->scale]->data;
+	strip s = open_strip(c, r->run->in[c->x]->data, at, number, slot);
+	if (c->tail) cpu_strips_begin(c->tail, r->run->in + c->first, tail_buffers);
 	for (int64_t k = first; k < last; k += c->vectors) {
 		int vectors = (int)cpu_lesser(last - k, c->vectors);
 		int64_t block = at * c->out_blocks + k;
 		const float *packed = (const float *)r->run->packed + (at % c->of.groups * c->out_blocks + k) * c->packed_block;
 		float *y = (float *)r->run->out[0]->data + (block * c->of.out_plane + s.at) * c->kernels->lanes;
-		run_block(r, &s, block, vectors, packed, y, tail_buffers);
+		const float *next = packed + vectors * c->packed_block;
+		if (c->scale >= 0) {
+			memcpy(scaled, packed, (size_t)(vectors * c->kernels->lanes) * sizeof *scaled);
+			c->kernels->scale(packed + vectors * c->kernels->lanes, scale + at * c->in_blocks * c->step, c->of.channels, vectors,
+			                  scaled + vectors * c->kernels->lanes);
+			packed = scaled;
+		}
+		run_block(r, &s, block, vectors, packed, next, y, tail_buffers);
 	}
 }
 
@@ -266,7 +277,8 @@ static void plan_tasks(channels *c)
 	c->chunks = cpu_ceil_div(c->out_blocks, c->chunk);
 }
 
-og_status cpu_channels(backend_kernel *out, const cpu_request *r)
+/* x, scale, first: as in `channels`. */
+static og_status prepare_channels(backend_kernel *out, const cpu_request *r, int x, int scale, int first)
 {
 	const backend_node *node = r->node;
 	const int lanes = r->kernels->lanes;
@@ -276,10 +288,13 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 	channels *c = arena_alloc(r->a, sizeof *c);
 	NEED(c);
 	channels_of(c, r);
+	c->x = x;
+	c->scale = scale;
+	c->first = first;
 	if (c->of.groups > 1 && (c->of.outputs % lanes || (c->blocked && c->of.channels % lanes))) return OG_NO;
 	double products = (double)(c->of.channels * c->of.w.kernel[1] * c->of.w.kernel[2]) * (double)c->of.out_plane;
 	double work = products * (double)c->of.outputs * (double)c->of.groups * (double)c->of.images;
-	c->slots = cpu_slots(work, r->threads);
+	c->slots = cpu_slots(c->of.out_plane == 1 ? work * WEIGHT_WORK : work, r->threads);
 	c->joined = c->copied && c->of.w.out[1] > 1 && c->of.w.out[2] < c->kernels->channels_sums / c->vectors;
 	plan_tasks(c);
 	ptrdiff_t *tap = arena_array(r->a, (size_t)(c->of.w.kernel[1] * c->of.w.kernel[2]), sizeof *tap);
@@ -297,7 +312,8 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 		return base_fail(OG_UNSUPPORTED, "node '%s': its weights or windows are too large; make them smaller",
 		                 node->name);
 	c->buffer_bytes = cpu_whole_lines((size_t)buffer);
-	c->slot_bytes = sizeof(channels_slot) + c->buffer_bytes + cpu_strips_bytes(c->tail);
+	c->scaled_bytes = scale < 0 ? 0 : block_bytes * CPU_CHANNELS_VECTORS;
+	c->slot_bytes = sizeof(channels_slot) + c->buffer_bytes + c->scaled_bytes + cpu_strips_bytes(c->tail);
 	int64_t summed = c->out_blocks * lanes - (c->half ? lanes / 2 : 0);
 	double padded = 2.0 * products * (double)(summed * c->of.groups * c->of.images);
 	*out = (backend_kernel){ .tactic = r->tactic, .run = channels_execute, .pack = channels_pack, .packed_bytes = packed,
@@ -305,5 +321,71 @@ og_status cpu_channels(backend_kernel *out, const cpu_request *r)
 	                         .out_layout = LAYOUT_CHANNELS, .per_sample = true, .flops = 2.0 * work,
 	                         .cost = cpu_cost(r->kernels, padded, 0.9, c->slots),
 	                         .workspace_bytes = c->slot_bytes * (size_t)c->slots };
+	return OG_OK;
+}
+
+og_status cpu_channels(backend_kernel *out, const cpu_request *r)
+{
+	return cpu_is_tactic(r, "conv.channels") && !r->node->parts ? prepare_channels(out, r, 0, -1, 0) : OG_NO;
+}
+
+/* ---- numbers for channels, in front of a convolution ------------------------------------------- */
+
+/* The first node multiplies a value by a number for each of its channels: which inputs of it are the value and the numbers. */
+static bool is_scale(const backend_node *n, int *x, int *scale)
+{
+	const program *p = n->tail;
+	const program_step *s = p ? &p->step[0] : NULL;
+	if (n->op || !p || n->n_in != 2 || p->n_operands != 2 || p->n_steps != 1 || s->out != p->result || s->op->domain || strcmp(s->op->name, "Mul") ||
+	    s->in[0] > 1 || s->in[1] != 1 - s->in[0] || p->operand[0] + p->operand[1] != 1)
+		return false;
+	for (*x = 0; *x < 2; ++*x) {
+		const og_tensor *all = &n->in[*x], *one = &n->in[1 - *x];
+		*scale = 1 - *x;
+		if (all->rank == 4 && one->rank == 4 && all->dtype == OG_F32 && one->dtype == OG_F32 && !memcmp(all->dims, n->out->dims, 4 * sizeof *all->dims) &&
+		    one->dims[0] == all->dims[0] && one->dims[1] == all->dims[1] && one->dims[2] == 1 && one->dims[3] == 1)
+			return true;
+	}
+	return false;
+}
+
+/* To scale weights is less work than to scale cells. */
+static bool is_worth_scaling(const backend_node *second)
+{
+	return og_span(second->out, 2, 4) > second->out->dims[1] && second->in[0].dims[1] > 1;
+}
+
+bool cpu_scales(const backend_node *first, const backend_node *second)
+{
+	int x, scale;
+	return cpu_kernels_here()->channels_sums && is_scale(first, &x, &scale) && cpu_is(second, "Conv") && second->in[0].rank == 4 && second->in[1].data &&
+	       (!cpu_has(second, 2) || second->in[2].data) && og_count(second->out) && cpu_is_pointwise(second) && is_worth_scaling(second);
+}
+
+og_status cpu_scaled(backend_kernel *out, const cpu_request *r)
+{
+	const backend_node *node = r->node;
+	int x, scale;
+	if (!node->parts || !cpu_is_tactic(r, "conv.scaled")) return OG_NO;
+	backend_node first = node->parts[0], second = node->parts[1];
+	const int n = first.n_in;
+	og_tensor *in = arena_array(r->a, (size_t)second.n_in + 1, sizeof *in);
+	backend_layout *layouts = arena_array(r->a, (size_t)node->n_in + 1, sizeof *layouts), *own = arena_array(r->a, (size_t)second.n_in + 1, sizeof *own);
+	NEED(in && layouts && own);
+	memcpy(in, node->in + n, (size_t)second.n_in * sizeof *in);
+	in[0] = first.out[0];
+	own[0] = LAYOUT_CHANNELS;
+	first.in = node->in;
+	second.in = in;
+	second.in_layout = own;
+	if (!is_scale(&first, &x, &scale) || !cpu_is(&second, "Conv") || in[0].rank != 4 || !og_count(second.out) || !cpu_is_pointwise(&second) ||
+	    !is_worth_scaling(&second))
+		return OG_NO;
+	cpu_request part = *r;
+	part.node = &second;
+	TRY(prepare_channels(out, &part, x, scale, n));
+	for (int k = 0; k < node->n_in; k++) layouts[k] = k < n ? LAYOUT_CHANNELS : out->in_layout[k - n];
+	out->in_layout = layouts;
+	out->packs_input <<= n;
 	return OG_OK;
 }

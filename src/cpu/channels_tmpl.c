@@ -143,8 +143,17 @@ static void unfold_blocks(const window *w, const float *x, int64_t blocks, float
 			}
 }
 
+static void scale(const float *x, const float *by, int64_t n, int vectors, float *y)
+{
+	for (int64_t i = 0; i < n; i++) {
+		v one = v_splat(by[i]);
+		for (int j = 0; j < vectors; j++, x += OG_LANES, y += OG_LANES) v_store(y, v_load(x) * one);
+	}
+}
+
 void CPU_NAME(cpu_channels_, OG_ISA)(cpu_kernels *k)
 {
+	k->scale = scale;
 	k->channels_sums = TILE_SUMS;
 	k->unfold_blocks = unfold_blocks;
 #define SLOT(positions, vectors) \

@@ -19,8 +19,10 @@ static const way ways[] = {
 	{ "conv.winograd", cpu_winograd },
 	{ "conv.winograd2x2", cpu_winograd },
 	{ "conv.winograd.s2", cpu_winograd },
+	{ "conv.winograd.rows", cpu_winograd_rows },
 	{ "conv.strassen", cpu_strassen },
 	{ "conv.expand", cpu_expand },
+	{ "conv.scaled", cpu_scaled },
 	{ "conv.depthwise", cpu_depthwise },
 	{ "conv.channels", cpu_channels },
 	{ "conv.packed", cpu_conv },
@@ -76,7 +78,7 @@ bool cpu_is(const backend_node *node, const char *name)
 
 static og_status prepare_way(backend_kernel *out, int k, const backend_node *node, bool loading, int threads, arena *a)
 {
-	if (node->parts && ways[k].prepare != cpu_expand) return OG_NO;
+	if (node->parts && ways[k].prepare != cpu_expand && ways[k].prepare != cpu_scaled) return OG_NO;
 	cpu_request r = { .node = node, .tactic = ways[k].tactic, .loading = loading, .threads = threads < 1 ? 1 : threads,
 	                  .kernels = cpu_kernels_here(), .a = a };
 	return ways[k].prepare(out, &r);
@@ -139,6 +141,6 @@ static bool takes_tail(const backend_node *node)
 }
 
 const backend cpu_backend = {
-	.name = "cpu", .features = features, .machine = machine, .cool = cool, .lanes = lanes, .tactics = tactics, .prepare = prepare, .takes_tail = takes_tail,
+	.name = "cpu", .features = features, .machine = machine, .cool = cool, .now = base_now, .lanes = lanes, .tactics = tactics, .prepare = prepare, .takes_tail = takes_tail,
 	.joins = cpu_joins,
 };

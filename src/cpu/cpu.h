@@ -22,8 +22,13 @@ typedef og_status cpu_prepare_fn(backend_kernel *out, const cpu_request *);
 cpu_prepare_fn cpu_depthwise, cpu_pool_lanes, cpu_pieces;
 cpu_prepare_fn cpu_channels, cpu_strassen;
 cpu_prepare_fn cpu_reorder, cpu_samples, cpu_conv, cpu_matmul, cpu_strips_only, cpu_map, cpu_definition;
-cpu_prepare_fn cpu_winograd, cpu_winograd_samples, cpu_expand;
+cpu_prepare_fn cpu_winograd, cpu_winograd_rows, cpu_winograd_samples, cpu_expand;
+cpu_prepare_fn cpu_scaled;
 bool cpu_joins(const backend_node *first, const backend_node *second);
+/* True when the first multiplies by numbers for channels what the second, a convolution, reads, and cpu_scaled is to do both. */
+bool cpu_scales(const backend_node *first, const backend_node *second);
+/* True when a node that is a convolution has windows of one cell, each cell being one, and one group. */
+bool cpu_is_pointwise(const backend_node *);
 
 /* Costs are guesses in nanoseconds on a core of 3 GHz whose arithmetic runs a vector's multiply-add each cycle. */
 #define CPU_NS_PER_MOVED_BYTE 0.03
@@ -108,8 +113,26 @@ void cpu_strips_run(const cpu_strips *, const og_tensor *const *in, int64_t at, 
 /* True when the node's tail is none or one that keeps each element between two numbers, as Relu and Clip do, for kernels that do
  * v_lesser(*high, v_greater(*low, x)) before they store: the same bits, and no pass. */
 bool cpu_clamp(const backend_node *, float *low, float *high);
+
+/* A tail in a blocked layout whose beginning takes one pass, or none where the kernel does it in registers: an operand of the output's
+ * shape is added, the sum is kept between two numbers. */
+typedef struct cpu_ending {
+	int add;                             /* which input of the node; -1: none */
+	float low, high;
+	cpu_end_fn *first;                   /* does both; NULL: there is nothing to do */
+	const cpu_strips *tail;              /* the rest, or NULL */
+} cpu_ending;
+og_status cpu_ending_make(cpu_ending *, const cpu_request *, backend_layout);
+/* As cpu_strips_run, of whole vectors. cpu_strips_begin is needed where there is a rest. */
+void cpu_ending_run(const cpu_ending *, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers);
+static inline const float *cpu_ending_add(const cpu_ending *e, const og_tensor *const *in) { return e->add < 0 ? NULL : in[e->add]->data; }
 /* The data of an operand that has the output's shape and is not the output itself; NULL: there is none. */
 const float *cpu_strips_other(const cpu_strips *, const og_tensor *const *in);
 static inline size_t cpu_strips_bytes(const cpu_strips *s) { return s ? s->bytes : 0; }
+/* The same of an ending. */
+static inline const float *cpu_ending_other(const cpu_ending *e, const og_tensor *const *in)
+{
+	return e->add >= 0 ? in[e->add]->data : e->tail ? cpu_strips_other(e->tail, in) : NULL;
+}
 
 #endif

@@ -234,7 +234,7 @@ static bool is_plain_conv(const backend_node *n, bool loading)
 	return true;
 }
 
-static bool is_pointwise(const backend_node *n)
+bool cpu_is_pointwise(const backend_node *n)
 {
 	window w;
 	window_of(&w, n->attr, &n->in[0], n->out, &n->in[1]);
@@ -256,7 +256,7 @@ static bool serves(const backend_node *first, const backend_node *second, const 
 {
 	if (!k->expand_positions || !is_plain_conv(first, loading) || !is_plain_conv(second, loading)) return false;
 	int64_t channels = first->out->dims[1];
-	return first->in[0].rank == 4 && channels > 1 && (is_stem(first, k) || (first->in[0].dims[1] > 1 && is_pointwise(first))) &&
+	return first->in[0].rank == 4 && channels > 1 && (is_stem(first, k) || (first->in[0].dims[1] > 1 && cpu_is_pointwise(first))) &&
 	       second->attr[GROUP].i == channels && second->in[1].dims[0] == channels;
 }
 
@@ -264,6 +264,7 @@ static bool serves(const backend_node *first, const backend_node *second, const 
 bool cpu_joins(const backend_node *first, const backend_node *second)
 {
 	float low, high;
+	if (cpu_scales(first, second)) return true;
 	if (!serves(first, second, cpu_kernels_here(), false)) return false;
 	return cpu_clamp(first, &low, &high) || og_count(first->out) > LARGE / (int64_t)sizeof(float);
 }

@@ -73,6 +73,8 @@ typedef struct cpu_channels_tile {
 	bool x_next;
 } cpu_channels_tile;
 typedef void cpu_channels_fn(const cpu_channels_tile *);
+/* y[i][vector] = x[i][vector] * by[i], for n rows of whole vectors. */
+typedef void cpu_scale_fn(const float *x, const float *by, int64_t n, int vectors, float *y);
 
 /* y[vector][position][lane] = the sum as in a cpu_channels_tile of one tap, by channels, kept between low and high; or over taps of a
  * plain input whose windows are two cells apart. */
@@ -91,6 +93,9 @@ typedef struct cpu_expand_tile {
 typedef void cpu_expand_fn(const cpu_expand_tile *);
 enum { CPU_EXPAND_POSITIONS = 14 };
 
+/* y[i] = y[i] + add[i], kept between low and high; n is a number of whole vectors, add may be NULL. */
+typedef void cpu_end_fn(float *y, const float *add, int64_t n, float low, float high);
+
 typedef struct cpu_kernels {
 	const char *name;                    /* "avx2" */
 	int isa, lanes;
@@ -102,17 +107,20 @@ typedef struct cpu_kernels {
 	cpu_channels_fn *channels[2][CPU_CHANNELS_SUMS + 1][CPU_CHANNELS_VECTORS + 1];     /* [blocked][positions][vectors] */
 	/* Blocked, and of the last vector only the first half of the lanes, where that takes less time; NULL: there are none. */
 	cpu_channels_fn *channels_half[CPU_CHANNELS_SUMS + 1][CPU_CHANNELS_VECTORS + 1];
+	cpu_scale_fn *scale;
 	cpu_unfold_fn *unfold_blocks;        /* of an input that lies in blocks of channels, into the same; blocks for channels */
 	cpu_depthwise_fn *depthwise;
 	int expand_positions;                /* of a tile; 0: there are none */
 	cpu_expand_fn *expand[CPU_EXPAND_POSITIONS + 1][CPU_CHANNELS_VECTORS + 1];
 	cpu_expand_fn *stem[CPU_CHANNELS_VECTORS + 1];       /* plain, of expand_positions */
+	cpu_end_fn *end;
 	cpu_pool_fn *pool;
 	cpu_fold_fn *fold;
 	cpu_turn_fn *to_lanes, *from_lanes;  /* from rows to vectors, and back */
 	const struct strassen_kernels *strassen;     /* strassen.h */
 	const struct winograd_kernels *winograd;     /* winograd.h */
 	const struct winograd_samples_kernels *winograd_samples;
+	const struct winograd_rows_kernels *winograd_rows;   /* NULL: there are none */
 } cpu_kernels;
 
 /* The best instruction set that the machine and OPGRAFT_ISA=scalar|avx2|avx512 allow (a mask that is no name allows all): OG_ISA_*,
@@ -125,12 +133,14 @@ const cpu_kernels *cpu_kernels_here(void);
 typedef void cpu_fill_fn(cpu_kernels *);
 cpu_fill_fn cpu_products_scalar, cpu_products_avx2, cpu_products_avx512;
 cpu_fill_fn cpu_winograd_scalar, cpu_winograd_avx2, cpu_winograd_avx512;
+cpu_fill_fn cpu_winograd_rows_scalar, cpu_winograd_rows_avx2, cpu_winograd_rows_avx512;
 cpu_fill_fn cpu_winograd_samples_scalar, cpu_winograd_samples_avx2, cpu_winograd_samples_avx512;
 cpu_fill_fn cpu_strassen_scalar, cpu_strassen_avx2, cpu_strassen_avx512;
 cpu_fill_fn cpu_windows_scalar, cpu_windows_avx2, cpu_windows_avx512;
 cpu_fill_fn cpu_channels_scalar, cpu_channels_avx2, cpu_channels_avx512;
 cpu_fill_fn cpu_expands_scalar, cpu_expands_avx2, cpu_expands_avx512;
 cpu_fill_fn cpu_depthwise_scalar, cpu_depthwise_avx2, cpu_depthwise_avx512;
+cpu_fill_fn cpu_clamps_scalar, cpu_clamps_avx2, cpu_clamps_avx512;
 cpu_fill_fn cpu_pools_scalar, cpu_pools_avx2, cpu_pools_avx512;
 cpu_fill_fn cpu_reorders_scalar, cpu_reorders_avx2, cpu_reorders_avx512;
 

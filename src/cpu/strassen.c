@@ -20,7 +20,7 @@ typedef struct strassen {
 	bool copied;                         /* windows are apart: cells are put side by side first */
 	ptrdiff_t x_point;
 	const float *weights, *bias;         /* for packing; bias may be NULL */
-	const cpu_strips *tail;
+	cpu_ending end;
 	int slots;
 	size_t cell_bytes, x_bytes, m_bytes, slot_bytes;
 } strassen;
@@ -34,15 +34,10 @@ static void gather(const strassen *c, const float *x, int64_t first, int64_t n, 
 {
 	const window *w = &c->w;
 	const int64_t lanes = c->p.kernels->lanes, plane = w->in[1] * w->in[2] * lanes;
-	for (int64_t b = 0; b < 2 * c->p.in_blocks; b++, x += plane, to += 2 * c->p.block * lanes) {
-		int64_t row = first / w->out[2], column = first % w->out[2];
-		for (int64_t i = 0; i < n; i++) {
-			memcpy(to + i * lanes, x + (row * w->stride[1] * w->in[2] + column * w->stride[2]) * lanes, (size_t)lanes * sizeof *to);
-			if (++column < w->out[2]) continue;
-			column = 0;
-			row++;
-		}
-	}
+	const int64_t blocks = 2 * c->p.in_blocks, down = w->stride[1] * w->in[2] * lanes;
+	x += first / w->out[2] * down;
+	for (int64_t b = 1; b <= blocks; b++, x += plane, to += 2 * c->p.block * lanes)
+		c->p.kernels->strassen->gather(x, n, w->out[2], first % w->out[2], w->stride[2] * lanes, down, to, b < blocks ? plane : 0);
 }
 
 /* The seven points of n tiles, from the first on: quarters of the input where they lie, and sums of these at `to`. */
@@ -76,7 +71,7 @@ static int64_t place_of(const strassen *c, int64_t image, int64_t k, int half, i
 static cpu_points_later wanted_later(const strassen_run *r, int64_t image, int64_t k, int vectors, int64_t first, int64_t n)
 {
 	const strassen *c = r->c;
-	const float *other = c->tail ? cpu_strips_other(c->tail, r->run->in) : NULL;
+	const float *other = cpu_ending_other(&c->end, r->run->in);
 	cpu_points_later later = { .lines = n * c->p.kernels->lanes / CPU_CHANNELS_LINE };
 	for (int i = 0; i < 4 * vectors; i++) {
 		int64_t at = place_of(c, image, k + i / 4, i / 2 % 2, i % 2, first);
@@ -91,9 +86,9 @@ static void make_outputs(const strassen_run *r, const float *m, int64_t image, i
 {
 	const strassen *c = r->c;
 	const int64_t lanes = c->p.kernels->lanes;
-	const float *other = c->tail ? cpu_strips_other(c->tail, r->run->in) : NULL;
+	const float *other = cpu_ending_other(&c->end, r->run->in);
 	strassen_outputs t = { .m = m, .m_point = c->p.m_point, .m_tile = WINOGRAD_VECTORS * lanes, .tiles = n,
-	                       .left = cpu_lesser(n, c->half - first) };
+	                       .left = cpu_lesser(n, c->half - first), .adds = c->end.add >= 0, .low = c->end.low, .high = c->end.high };
 	int64_t at[2][2];
 	for (int i = 0; i < 2; i++) {
 		for (int j = 0; j < 2; j++) {
@@ -104,11 +99,11 @@ static void make_outputs(const strassen_run *r, const float *m, int64_t image, i
 		t.bias[i] = (const float *)r->run->packed + (i * c->p.out_blocks + k) * lanes;
 	}
 	c->p.kernels->strassen->output(&t);
-	for (int i = 0; c->tail && i < 2; i++) {
+	for (int i = 0; c->end.tail && i < 2; i++) {
 		bool together = t.left == c->half;   /* then the sides follow each other */
 		int64_t left = together ? c->out_plane : t.left;
-		cpu_strips_run(c->tail, r->run->in, at[i][0], left * lanes, t.y[i][0], buffers);
-		if (!together) cpu_strips_run(c->tail, r->run->in, at[i][1], n * lanes, t.y[i][1], buffers);
+		cpu_strips_run(c->end.tail, r->run->in, at[i][0], left * lanes, t.y[i][0], buffers);
+		if (!together) cpu_strips_run(c->end.tail, r->run->in, at[i][1], n * lanes, t.y[i][1], buffers);
 	}
 }
 
@@ -126,7 +121,7 @@ static void strassen_task(void *arg, int64_t task, int slot)
 	const float *image_x = (const float *)r->run->in[0]->data + image * 2 * p->in_blocks * c->w.in[1] * c->w.in[2] * lanes;
 	const float *weights = (const float *)r->run->packed + 2 * p->out_blocks * lanes;
 	cpu_points_at at[STRASSEN_POINTS];
-	if (c->tail) cpu_strips_begin(c->tail, r->run->in, buffers);
+	if (c->end.tail) cpu_strips_begin(c->end.tail, r->run->in, buffers);
 	make_points(c, image_x, first, n, (float *)memory, x, at);
 	for (int64_t s = group * p->strip; s < end; s++) {
 		int64_t k = s * WINOGRAD_VECTORS;
@@ -213,7 +208,7 @@ static void plan_memory(strassen *c, backend_kernel *out)
 	c->cell_bytes = c->copied ? cpu_whole_lines((size_t)(4 * p->in_blocks * p->block) * vector) : 0;
 	c->x_bytes = cpu_whole_lines((size_t)(STRASSEN_SUMS * c->x_point) * sizeof(float));
 	c->m_bytes = cpu_whole_lines((size_t)(STRASSEN_POINTS * p->m_point) * sizeof(float));
-	c->slot_bytes = c->cell_bytes + c->x_bytes + c->m_bytes + cpu_strips_bytes(c->tail);
+	c->slot_bytes = c->cell_bytes + c->x_bytes + c->m_bytes + cpu_strips_bytes(c->end.tail);
 	out->workspace_bytes = c->slot_bytes * (size_t)c->slots;
 	out->packed_bytes = (size_t)((p->channels * STRASSEN_POINTS + 2) * p->out_blocks) * vector;
 }
@@ -243,7 +238,7 @@ og_status cpu_strassen(backend_kernel *out, const cpu_request *r)
 	c->slots = cpu_slots(direct, r->threads);
 	bool apart = c->images % c->slots == 0;  /* slots take images, and no tile or strip is done twice */
 	double work = cpu_points_plan(p, apart ? 1 : c->slots) * (double)(apart ? c->images / c->slots : c->images);
-	TRY(cpu_strips_make(&c->tail, r, LAYOUT_CHANNELS));
+	TRY(cpu_ending_make(&c->end, r, LAYOUT_CHANNELS));
 	*out = (backend_kernel){ .tactic = r->tactic, .run = strassen_execute, .pack = strassen_pack,
 	                         .packs_input = 1u << 1 | (cpu_has(node, 2) ? 1u << 2 : 0), .in_layout = layouts,
 	                         .out_layout = LAYOUT_CHANNELS, .per_sample = true, .flops = 2.0 * direct, .state = c,

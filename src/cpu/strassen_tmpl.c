@@ -16,8 +16,22 @@ static void input(const float *const x[2][2], int64_t n, float *to, ptrdiff_t po
 	}
 }
 
-static void output(const strassen_outputs *t)
+static void gather(const float *x, int64_t n, int64_t wide, int64_t column, ptrdiff_t across, ptrdiff_t down, float *to, ptrdiff_t next)
 {
+	for (x += column * across; n > 0; x += down - wide * across, column = 0) {
+		int64_t left = wide - column < n ? wide - column : n;
+		n -= left;
+		for (; left > 0; left--, x += across, to += OG_LANES) {
+			v_store(to, v_load(x));
+			__builtin_prefetch(x + next, 0, 2);
+		}
+	}
+}
+
+/* adds is a constant of the caller. */
+EXPR void put(const strassen_outputs *t, const bool adds)
+{
+	const v least = v_splat(t->low), most = v_splat(t->high);
 	const float *m = t->m;
 	v high = v_load(t->bias[0]), low = v_load(t->bias[1]);
 	for (int64_t k = 0, i = 0; k < t->tiles; k++, i += OG_LANES, m += t->m_tile) {
@@ -28,17 +42,30 @@ static void output(const strassen_outputs *t)
 			__builtin_prefetch(t->other[j / 2][j % 2] + i + AHEAD * OG_LANES);
 		}
 		v common = p[0] + p[5], right = common + p[4], below = common + p[6];
+#define STORE(half, side, sum) \
+		do { \
+			v made = sum; \
+			if (adds) made += v_load(t->other[half][side] + i); \
+			v_store(t->y[half][side] + i, v_lesser(most, v_greater(least, made))); \
+		} while (0)
 		if (k < t->left) {
-			v_store(t->y[0][0] + i, p[0] + p[1] + high);
-			v_store(t->y[1][0] + i, below - p[3] + low);
+			STORE(0, 0, p[0] + p[1] + high);
+			STORE(1, 0, below - p[3] + low);
 		}
-		v_store(t->y[0][1] + i, right + p[2] + high);
-		v_store(t->y[1][1] + i, below + p[4] + low);
+		STORE(0, 1, right + p[2] + high);
+		STORE(1, 1, below + p[4] + low);
+#undef STORE
 	}
+}
+
+static void output(const strassen_outputs *t)
+{
+	if (t->adds) put(t, true);
+	else put(t, false);
 }
 
 void CPU_NAME(cpu_strassen_, OG_ISA)(cpu_kernels *k)
 {
-	static const strassen_kernels kernels = { input, output };
+	static const strassen_kernels kernels = { input, gather, output };
 	k->strassen = &kernels;
 }

@@ -6,7 +6,7 @@ MAP(swish, 1, 1)
 OP(swish, .name = "OgSwish", .called = "Swish", .domain = OG_DOMAIN, .since = 1,
    .doc = "x * sigmoid(beta * x).",
    .inputs = "x:T", .outputs = "y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(OG_FLOAT("beta", 1.0)), MAPS(swish), .ulp = 2.75,
+   ATTRS(OG_FLOAT("beta", 1.0)), MAPS(swish), .ulp = 4,
    .body = "Mul(x, Sigmoid(Mul(x, beta)))",
    .spellings = "Mul(x, Sigmoid(x)) -> opgraft::Swish(x)\n"
                 "Mul(x, Sigmoid(Mul(x, b))) -> opgraft::Swish(x, beta=b)\n"
@@ -18,6 +18,6 @@ OP(swish, .name = "OgSwish", .called = "Swish", .domain = OG_DOMAIN, .since = 1,
 OP(swish_24, .name = "Swish", .since = 24,
    .doc = "x * sigmoid(alpha * x).",
    .inputs = "X:T", .outputs = "Y:T", .types = "T=f32 f64 f16 bf16",
-   ATTRS(OG_FLOAT("alpha", 1.0)), MAPS(swish), .ulp = 2.75,
+   ATTRS(OG_FLOAT("alpha", 1.0)), MAPS(swish), .ulp = 4,
    .body = "Mul(X, Sigmoid(Mul(X, alpha)))",
    .cases = "f32[2,3,5] | f32[7]; alpha=1.5 | f32[0,3]")
