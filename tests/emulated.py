@@ -11,6 +11,9 @@ DEVICE = [
     (r'asm volatile\("st\.global\.v4\.b32.*;', "*p = w;"), (r'asm volatile\("st\.global\.v2\.b32.*;', "*p = w;"),
 ]
 GUARDED = r"#if __CUDA_ARCH__ >= 900\n\tif \(CLUSTER > 1\) \{\n(?:(?!#endif).)*%s(?:(?!#endif).)*#endif\n"
+WORDS = [
+    (r'asm\("ex2.*;', "y = exp2f(x);"), (r'asm\("lg2.*;', "y = log2f(x);"), (r'asm\("sqrt.*;', "y = sqrtf(x);"),
+]
 STEPS = [
     (GUARDED % "mapa", "for (int rank = 0; rank < CLUSTER; rank++) *(float *)emulated_there(p, rank) = x;\n\tif (CLUSTER > 1) return;\n"),
     (GUARDED % "barrier", "if (CLUSTER > 1) {\n\t\temulated_wait(EMULATED_CLUSTER);\n\t\treturn;\n\t}\n"),
@@ -35,6 +38,7 @@ def make(folder):
     shutil.copytree(ROOT / "src" / "cuda", include / "cuda", ignore=lambda _, names: [n for n in names if n.endswith((".c", ".h"))])
     shutil.copy(cuda / "emulate.h", include)
     replace([include / "opgraft" / "device.h"], DEVICE)
+    replace([include / "cuda" / "text" / "fast.cuh"], WORDS)
     replace(sorted((include / "cuda").glob("*.cuh")), STEPS)
     subprocess.run(["g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-Wl,-soname,libcuda.so.1", f"-I{include}",
                     "-o", folder / "libcuda.so.1", cuda / "libcuda.cc", "-ldl", "-pthread"], check=True)

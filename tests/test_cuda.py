@@ -168,9 +168,12 @@ POOLS = [
     ("AveragePool", (2, 3, 9, 7), dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)), ("GlobalAveragePool", (2, 5, 9, 9), {}), ("GlobalMaxPool", (2, 8, 3), {}),
 ]
 ROWS = [
-    *[("Softmax", shape, (), dict(axis=axis)) for shape, axis in [((3, 10), -1), ((3, 10), 0), ((5, 7, 9), 1), ((4, 4096), -1), ((2, 33000), 1), ((1, 131075), 1)]],
+    *[("Softmax", shape, (), dict(axis=axis)) for shape, axis in [((3, 10), -1), ((3, 10), 0), ((5, 7, 9), 1), ((4, 4096), -1), ((2, 33000), 1), ((1, 131075), 1), ((2, 16, 264), 1), ((2, 100, 40), 1), ((900, 12), 0)]],
+    ("LogSoftmax", (2, 19, 6), (), dict(axis=1)), ("LogSoftmax", (1, 260, 37), (), dict(axis=1)), ("LogSoftmax", (1, 70000), (), {}),
     ("LogSoftmax", (5, 77), (), dict(axis=-1)), ("LayerNormalization", (6, 40), (values(40), values(40)), {}),
     ("LayerNormalization", (6, 4, 10), (values(4, 10),), dict(axis=1)), ("RMSNormalization", (6, 48), (values(48),), {}),
+    ("InstanceNormalization", (2, 3, 5, 7), (values(3), values(3)), {}), ("InstanceNormalization", (1, 2, 40, 64), (values(2), values(2)), {}),
+    ("GroupNormalization", (2, 6, 4, 4), (values(6), values(6)), dict(num_groups=3)), ("GroupNormalization", (1, 4, 9), (values(4), values(4)), dict(num_groups=2)),
     *[("Reduce" + kind, shape, () if axes is None else (ints(*axes),), dict(keepdims=keep))
       for kind in "Sum Mean Max Min Prod L1 L2 SumSquare LogSumExp".split()
       for shape, axes, keep in [((4, 6, 8), (1,), 1), ((4, 6, 8), (0, 1), 0), ((4, 6, 8), None, 1)]],
@@ -178,6 +181,8 @@ ROWS = [
 ]
 MOVES = [
     ("Transpose", (2, 3, 4, 8), (), dict(perm=[0, 2, 3, 1])), ("Transpose", (4, 8, 16), (), dict(perm=[1, 0, 2])), ("Transpose", (5, 7), (), {}),
+    ("Transpose", (70, 130), (), {}), ("Transpose", (2, 3, 900), (), dict(perm=[0, 2, 1])), ("Transpose", (2, 1100, 3), (), dict(perm=[2, 0, 1])),
+    ("Transpose", (3, 5, 2, 64), (), dict(perm=[0, 2, 1, 3])), ("Transpose", (33, 4, 47), (), dict(perm=[2, 1, 0])), ("Transpose", (6, 34, 66), (), dict(perm=[0, 2, 1])),
     ("Slice", (4, 9, 16), (ints(1, 2), ints(4, 100), ints(0, 2), ints(1, 3)), {}), ("Slice", (4, 9, 16), (ints(-1, 8), ints(-100, 16), ints(1, 2), ints(-2, 1)), {}),
     ("Split", (4, 9, 16), (ints(2, 7),), dict(axis=1, outputs=2)), ("Pad", (2, 3, 4, 8), (ints(0, 1, 2, 4, 0, 0, 1, 4), np.float32(2.5)), {}),
     ("Pad", (2, 3, 5), (ints(0, 1, 2, 0, 2, 1),), dict(mode="reflect")), ("Pad", (2, 3, 5), (ints(0, -1, 2, 0, 2, -1),), {}), ("Expand", (3, 1, 8), (ints(2, 3, 4, 8),), {}),
@@ -209,9 +214,37 @@ def test_moves(device, op, shape, weights, attributes, tmp_path):
     model = one_op(tmp_path / "net.onnx", op, shape, weights, **attributes)
     assert tactics(device, model) == ["move"]
     assert all(result["max_abs"] == 0 for result in device.errors(model))
+    assert all(result["max_rel"] < 1e-3 for result in device.errors(model, "--precision", "fp16"))
     plan = tmp_path / "net.plan"
     device.ok("build", model, "-o", plan, "--device", "cuda")
     assert device.ok("run", plan) == device.ok("run", model, "--device", "cuda")
+
+
+GENERAL = [
+    *[[helper.make_node("Mul", ["x", "k"], ["a"]), helper.make_node("Cast", ["a"], ["b"], to=to), helper.make_node("Cast", ["b"], ["y"], to=TensorProto.FLOAT)]
+      for to in (TensorProto.INT64, TensorProto.INT32, TensorProto.UINT8, TensorProto.INT8, TensorProto.BOOL)],
+    *[[helper.make_node(op, ["x", "o"], ["a"]), helper.make_node("Not", ["a"], ["b"]), helper.make_node("Where", ["b", "x", "k"], ["y"])]
+      for op in ("Less", "Equal", "GreaterOrEqual")],
+    *[[helper.make_node(op, ["x"], ["a"], axis=axis, select_last_index=last), helper.make_node("Cast", ["a"], ["y"], to=TensorProto.FLOAT)]
+      for op, axis, last in (("ArgMax", 1, 0), ("ArgMax", -1, 1), ("ArgMin", 0, 0), ("ArgMin", -1, 0))],
+    [helper.make_node("Mul", ["x", "k"], ["a"]), helper.make_node("Cast", ["a"], ["b"], to=TensorProto.INT32), helper.make_node("Clip", ["b", "low", "high"], ["i"]),
+     helper.make_node("Gather", ["table", "i"], ["y"], axis=1)],
+]
+
+GENERAL_WEIGHTS = [("k", np.float32(300.0)), ("o", values(1, 5, 1)), ("table", values(3, 6, 8)), ("low", np.int32(-6)), ("high", np.int32(5))]
+
+
+@pytest.mark.parametrize("nodes", GENERAL, ids=lambda nodes: f"{nodes[0].op_type}{nodes[0].attribute[0].i if nodes[0].attribute else ''}-{nodes[1].op_type}")
+def test_what_is_not_of_floats_alone(device, nodes, tmp_path):
+    r = np.random.default_rng(4)
+    model = save(tmp_path / "net.onnx", nodes, [("x", [2, 5, 1100])], ["y"], GENERAL_WEIGHTS, opset=22)
+    assert "general" in tactics(device, model)
+    x = r.integers(-8, 9, (2, 5, 1100)).astype(np.float32) / 4
+    x[0, 1, 5], x[1, 2, 7], x[1, 4, 0] = np.nan, np.inf, -np.inf
+    if nodes[-1].op_type == "Gather":
+        x = np.nan_to_num(x, posinf=0, neginf=0)
+    got, want = (device.infer(tmp_path, model, {"x": x}, "y", "--device", name) for name in ("cuda", "cpu"))
+    assert np.array_equal(got, want, equal_nan=True)
 
 
 @pytest.mark.parametrize("channels, attributes", [(16, dict(pads=[1, 1, 1, 1])), (6, dict(strides=[2, 1], pads=[0, 1, 1, 0])), (24, dict(dilations=[2, 2]))])
@@ -250,6 +283,31 @@ def test_elementwise_gives_the_bits_of_the_cpu(device, shapes, tmp_path):
     assert ((got.view(np.uint32) == want.view(np.uint32)) | np.isnan(got) & np.isnan(want)).all()
     fused = device.infer(tmp_path, model, {"x": x}, "y", "--device", "cuda")
     assert ((fused.view(np.uint32) == want.view(np.uint32)) | np.isnan(fused) & np.isnan(want)).all()
+
+
+QUICK = [("Sigmoid", {}), ("OgSwish", {}), ("Tanh", {}), ("Erf", {}), ("Gelu", {}), ("Gelu", dict(approximate="tanh")), ("Exp", {}), ("Log", {}), ("Softplus", {}),
+         ("Mish", {}), ("Elu", {}), ("Selu", {}), ("Celu", {}), ("Softsign", {}), ("Sqrt", {}), ("HardSwish", {}), ("Reciprocal", {})]
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT16, TensorProto.BFLOAT16], ids=["f16", "bf16"])
+def test_elementwise_of_16_bits_is_the_right_number_or_its_neighbour(device, dtype, tmp_path):
+    numbers = np.arange(1 << 16, dtype=np.uint16).view(helper.tensor_dtype_to_np_dtype(dtype))
+    given = tmp_path / "x.pb"
+    given.write_bytes(numpy_helper.from_array(numbers).SerializeToString())
+    nodes = [helper.make_node(op, ["x"], [f"y{k}"], domain="opgraft" if op == "OgSwish" else "", **attributes) for k, (op, attributes) in enumerate(QUICK)]
+    model = save(tmp_path / "net.onnx", nodes, [("x", [1 << 16])], [f"y{k}" for k in range(len(QUICK))], opset=22, dtype=dtype)
+    assert set(tactics(device, model)) == {"elementwise"}
+    for name in ("cuda", "cpu"):
+        outputs = [word for k in range(len(QUICK)) for word in ("--output", f"y{k}={tmp_path}/{name}{k}.npy")]
+        device.ok("run", model, "--input", f"x={given}", *outputs, "--device", name)
+    digits, least = (11, 2.0**-24) if dtype == TensorProto.FLOAT16 else (8, 2.0**-118)
+    for k, (op, _) in enumerate(QUICK):
+        got, want = (np.load(tmp_path / f"{name}{k}.npy").astype(np.float64) for name in ("cuda", "cpu"))
+        finite = np.isfinite(got) & np.isfinite(want)
+        step = np.maximum(2.0**(np.floor(np.log2(np.maximum(np.abs(want), 2.0**-140))) + 1 - digits), least)
+        with np.errstate(invalid="ignore"):
+            wrong = np.where(finite, np.abs(got - want) > step, ~((got == want) | np.isnan(got) & np.isnan(want)))
+        assert not wrong.any(), f"{op}({numbers[wrong][:4]}) is {want[wrong][:4]}, not {got[wrong][:4]}"
 
 
 OWN = {"TestShuffle": ("test_shuffle.c", (2, 8, 5), dict(groups=4), 0), "WarmSoftmax": ("warm_softmax.c", (5, 40), dict(t=0.7), 0),
@@ -425,7 +483,7 @@ def test_plans_compile_for_every_architecture(nvrtc, arch, tmp_path):
 # ---- for a machine without Python ---------------------------------------------------------------
 
 def write_models(folder):
-    """What tools/h200_cuda.sh checks: small_*.onnx also under compute-sanitizer."""
+    """What tools/h200_cuda.sh and tools/gpu_sanitize.sh check: the latter small_*.onnx."""
     folder.mkdir(parents=True, exist_ok=True)
     for k, (op, shape, attributes) in enumerate(POOLS):
         one_op(folder / f"pool_{k}_{op}.onnx", op, shape, opset=22, **attributes)
@@ -433,6 +491,8 @@ def write_models(folder):
         for k, (op, shape, weights, attributes) in enumerate(cases):
             small = np.prod(shape) < 2000 and k % 4 == 0
             one_op(folder / f"{'small_' if small else ''}{kind}_{k}_{op}.onnx", op, shape, weights, opset=23, **attributes)
+    for k, nodes in enumerate(GENERAL):
+        save(folder / f"small_general_{k}.onnx", nodes, [("x", [2, 5, 1100])], ["y"], GENERAL_WEIGHTS, opset=22)
     for seed in range(1, 25):
         random_network(seed, folder / f"{'small_' if seed < 4 else ''}random_{seed}.onnx")
 

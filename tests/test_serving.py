@@ -1,9 +1,12 @@
-"""examples/serving against the real server, its manifests against each other, and the queueing simulation against what is known."""
+"""examples/serving against the real server, its manifests against each other and what Kubernetes and KServe describe, and the queueing simulation
+against what is known."""
+import contextlib
 import json
 import math
 import os
 import pathlib
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -14,6 +17,8 @@ import pytest
 import bench_serving
 import simulate_serving as sim
 from conftest import BUILD, ROOT
+from manifest_schema import Kubernetes
+from serving_client import WireClient
 from triton_server import free_ports, install
 
 EXAMPLE = ROOT / "examples" / "serving"
@@ -82,29 +87,64 @@ def test_images_and_paths_are_those_of_the_dockerfile(manifests):
         assert (ROOT / source).exists()
 
 
+@pytest.fixture(scope="module")
+def triton():
+    try:
+        return install()
+    except subprocess.CalledProcessError as error:
+        pytest.skip("Triton can't be had here: " + (error.stderr.strip().splitlines() or ["?"])[-1])
+
+
+def test_manifests_are_what_kubernetes_and_kserve_describe(manifests, triton):
+    kubernetes = Kubernetes(triton / "python")
+    for one in manifests.values():
+        assert kubernetes.faults(one) == []
+
+
+@pytest.mark.parametrize("kind, path, value, sentence", [
+    ("Deployment", "spec.replicas", "2", "Deployment.spec.replicas is '2'"),
+    ("Deployment", "spec.template.spec.containers.0.readinesProbe", {}, "Deployment.spec.template.spec.containers[0] knows no readinesProbe"),
+    ("Service", "spec.ports.0.port", None, "spec.ports[0].port"),
+    ("HorizontalPodAutoscaler", "spec.maxReplicas", [], "maxReplicas is []"),
+    ("InferenceService", "spec.predictor.model.runtimes", "x", "InferenceService.spec.predictor.model knows no runtimes"),
+    ("InferenceService", "spec.predictor.maxReplicas", "20", "InferenceService.spec.predictor.maxReplicas is '20'"),
+    ("ServingRuntime", "spec.containers.0.resources.limit", {}, "ServingRuntime.spec.containers[0].resources knows no limit"),
+    ("ServingRuntime", "spec.supportedModelFormats.0.autoSelect", "yes", "supportedModelFormats[0].autoSelect is 'yes'")])
+def test_a_slip_in_a_manifest_is_found(manifests, triton, kind, path, value, sentence):
+    one = json.loads(json.dumps(manifests[kind]))
+    at, *inside = one, *path.split(".")
+    for word in inside[:-1]:
+        at = at[int(word) if word.isdigit() else word]
+    at[inside[-1]] = value
+    assert any(sentence in fault for fault in Kubernetes(triton / "python").faults(one))
+
+
 # ---- the server and its client ------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory):
+def example(triton, tmp_path_factory):
     """What `start.sh` starts: {"http": port, "grpc": port, "metrics": port}."""
-    try:
-        folder = install()
-    except subprocess.CalledProcessError as error:
-        pytest.skip("Triton can't be had here: " + (error.stderr.strip().splitlines() or ["?"])[-1])
     ports = dict(zip(("http", "grpc", "metrics"), free_ports(3)))
     work = tmp_path_factory.mktemp("serving")
-    env = {**os.environ, **{name.upper(): str(port) for name, port in ports.items()}, "BUILD": str(BUILD), "TRITON": str(folder),
+    env = {**os.environ, **{name.upper(): str(port) for name, port in ports.items()}, "BUILD": str(BUILD), "TRITON": str(triton),
            "SERVING": str(work / "served"), "PYTHON": sys.executable}
     with open(work / "log", "w") as log:
         process = subprocess.Popen(["sh", EXAMPLE / "start.sh", "--allow-gpu-metrics=false", "--exit-timeout-secs=5"], env=env, stdout=log, stderr=log,
                                    stdin=subprocess.DEVNULL)
+    with running(process, ports, work / "log"):
+        yield ports
+
+
+@contextlib.contextmanager
+def running(process, ports, log):
+    """While a server is ready; ends it."""
     try:
         until = time.monotonic() + 60
         while time.monotonic() < until and process.poll() is None and answers(ports["http"], "/v2/health/ready") != 200:
             time.sleep(0.1)
-        assert process.poll() is None and time.monotonic() < until, f"start.sh does not start:\n{(work / 'log').read_text()[-4000:]}"
-        yield ports
+        assert process.poll() is None and time.monotonic() < until, f"the server does not start:\n{log.read_text()[-4000:]}"
+        yield
     finally:
         process.terminate()
         try:
@@ -156,6 +196,31 @@ def test_probes_of_the_manifests_are_answered(example, manifests):
         assert answers(example[get["port"]], get["path"]) == 200
     path = manifests["Deployment"]["spec"]["template"]["metadata"]["annotations"]["prometheus.io/path"]
     assert answers(example["metrics"], path) == 200
+
+
+def test_the_steps_of_the_dockerfile_make_a_server(triton, tmp_path):
+    """They are done one by one in a folder in the place of the image's root; make, whose part of `make test` was done before, only says what it would do."""
+    def here(text):
+        return re.sub(r"(?<![\w.])/(opgraft|built|serving|opt/tritonserver|models)\b",
+                      lambda m: {"opgraft": str(ROOT), "built": str(BUILD)}.get(m.group(1), str(tmp_path / m.group(1))), text)
+    steps = re.findall(r"^(FROM|RUN|COPY|WORKDIR|CMD|EXPOSE|ARG) (.*)$", (EXAMPLE / "Dockerfile").read_text(), re.MULTILINE)
+    assert [name for name, _ in steps] == ["ARG", "FROM", "RUN", "COPY", "WORKDIR", "RUN", "FROM", "COPY", "COPY", "EXPOSE", "CMD"]
+    for name, text in steps:
+        if name == "RUN" and not text.startswith("apt-get"):
+            make, _, rest = here(text).partition(" && ")
+            subprocess.run(f"{make} -n >{tmp_path}/make.log && {rest}", shell=True, cwd=ROOT, check=True)
+        elif name == "COPY" and "--from=build" in text:
+            source, to = here(text.removeprefix("--from=build ")).split()
+            shutil.copytree(source, to)
+    program, *options = [here(word) for word in json.loads(steps[-1][1])]
+    ports = dict(zip(("http", "grpc", "metrics"), free_ports(3)))
+    server, libraries = triton / "server" / "pytriton" / "tritonserver" / "bin" / program, next((triton / "server").glob("*.libs"))
+    options += [f"--backend-directory={tmp_path}/opt/tritonserver/backends", "--allow-gpu-metrics=false", "--exit-timeout-secs=5"]   # where the image's has them
+    options += [f"--{name}-{what}={value}" for name, port in ports.items() for what, value in (("address", "127.0.0.1"), ("port", port))]
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen([server, *options], env={**os.environ, "LD_LIBRARY_PATH": str(libraries)}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    with running(process, ports, tmp_path / "log"):
+        assert "digits read right" in client("--url", f"127.0.0.1:{ports['grpc']}").stdout
 
 
 # ---- the simulation -----------------------------------------------------------------------------
@@ -226,3 +291,31 @@ def test_the_page_is_made_of_what_was_measured():
     data = json.loads((ROOT / "docs" / "serving.json").read_text())
     page = (ROOT / "docs" / "serving.md").read_text()
     assert bench_serving.page_text(data) in page
+
+
+# ---- the client that measures ---------------------------------------------------------------------
+
+
+def test_the_measuring_client_gets_its_answers(example):
+    """What it counts is what the server says it answered; a model that is not there ends calls all the same."""
+    import tritonclient.grpc
+    from tritonclient.grpc import service_pb2
+
+    def count():
+        stats = server.get_inference_statistics("lenet5", as_json=True)["model_stats"][0]["inference_stats"]
+        return int(stats["success"].get("count", 0))
+    server = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{example['grpc']}")
+    message = service_pb2.ModelInferRequest(model_name="lenet5", raw_input_contents=[bytes(4 * 784)])
+    message.inputs.add(name="image", datatype="FP32", shape=[1, 1, 28, 28])
+    before = count()
+    with WireClient(example["grpc"], bench_serving.METHOD) as client:
+        latencies, took = client.load(message.SerializeToString(), 8, 0.2, 2000)
+    until = time.monotonic() + 10                        # an answer is counted when it was sent
+    while count() < before + len(latencies) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert count() == before + len(latencies) and len(latencies) >= 8
+    assert 0 < min(latencies) <= max(latencies) <= took
+    message.model_name = "lenet6"
+    with WireClient(example["grpc"], bench_serving.METHOD) as client:
+        assert len(client.load(message.SerializeToString(), 3, 0)[0]) == 3
+    server.close()

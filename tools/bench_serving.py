@@ -8,11 +8,10 @@
 it to the file; run it several times (--callers 1,2,4,8 takes a part of a round). `page` writes the tables between the page's marks
 and the plot beside it. A point of a round takes less than a second, and what was on its way then.
 
-The client is asyncio over gRPC with the request's bytes made once and inputs in system shared memory, so that what it costs is the
-call itself. It shares the machine's processors with the server, and that cost is written down with the rest.
+The client (serving_client.py) speaks gRPC with a request's bytes made once and inputs in system shared memory, so that it costs little. The
+server with all its processes has one core and the client another; what each of them costs is written down with the rest.
 """
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -24,8 +23,11 @@ import sysconfig
 import tempfile
 import time
 
+from serving_client import WireClient
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CONCURRENCY = [1, 2, 4, 8, 16, 32]
+FULL = {16, 32}                                      # callers that keep the server busy
 SIZES = [1, 16, 64]                                  # samples of a request where batches are looked at by themselves
 NETWORKS = {                                         # title, input, shape of a sample, output, threads, seconds of a point
     "lenet5": ("LeNet-5, Swish", "image", (1, 28, 28), "logits", 1, 0.4),
@@ -151,34 +153,20 @@ class Bench:
             found["batch"] += sum(int(size[part].get("ns", 0)) for part in parts[1:])
         return found
 
-    async def load(self, model, concurrency, samples, seconds):
-        """`concurrency` callers, each of which asks again when it has its answer: latencies in seconds, and how long it took."""
-        import grpc
-        payload, latencies = self.request(model, samples), []
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.server.grpc_port}", options=[("grpc.max_receive_message_length", -1)]) as channel:
-            call = channel.unary_unary(METHOD, request_serializer=None, response_deserializer=None)
-            await call(payload)
-            start = time.perf_counter()
-
-            async def caller():
-                now = time.perf_counter()
-                while now < start + seconds and len(latencies) < 100_000:
-                    await call(payload, timeout=20)
-                    was, now = now, time.perf_counter()
-                    latencies.append(now - was)
-            await asyncio.gather(*[caller() for _ in range(concurrency)])
-        return latencies, time.perf_counter() - start
-
     def point(self, model, concurrency, samples=1):
-        before, server, client = self.counted(model), self.processor_seconds(), time.process_time()
-        latencies, took = asyncio.run(self.load(model, concurrency, samples, self.seconds))
-        client, server = time.process_time() - client, self.processor_seconds() - server
+        message = self.request(model, samples)
+        with WireClient(self.server.grpc_port, METHOD) as client:
+            client.load(message, 1, 0)
+            before, server, mine = self.counted(model), self.processor_seconds(), time.process_time()
+            latencies, took = client.load(message, concurrency, self.seconds)
+        mine, server = time.process_time() - mine, self.processor_seconds() - server
         after = self.counted(model)
         n = {key: after[key] - before[key] for key in after}
+        assert n["requests"] == len(latencies), "requests failed"
         latencies.sort()
         return {"concurrency": concurrency, "samples": samples, "requests": len(latencies), "per_second": len(latencies) * samples / took,
                 "p50_us": 1e6 * latencies[len(latencies) // 2], "p99_us": 1e6 * latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)],
-                "server_us": 1e6 * server / len(latencies), "client_us": 1e6 * client / len(latencies),
+                "server_us": 1e6 * server / len(latencies), "client_us": 1e6 * mine / len(latencies),
                 "batch_size": n["samples"] / n["batches"], "batch_us": 1e-3 * n["batch"] / n["batches"],
                 **{f"{part}_us": 1e-3 * n[part] / n["requests"] for part in ("queue", "compute_input", "compute_infer", "compute_output")}}
 
@@ -198,6 +186,7 @@ def play_round(options):
     sizes = SIZES if options.network == "lenet5" else [1]
     options.cache.mkdir(parents=True, exist_ok=True)
     cache = options.cache.resolve() / "timing"
+    cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as work:
         repository = pathlib.Path(work) / "models"
         repository.mkdir()
@@ -205,7 +194,9 @@ def play_round(options):
         libraries = os.pathsep.join([str(next((folder / "server").glob("*.libs"))), sysconfig.get_config_var("LIBDIR") or ""])
         server = Server(folder, repository, env={"LD_LIBRARY_PATH": libraries})
         python_backend(folder, server.backends)
+        os.sched_setaffinity(0, {cores[0]})              # the server's processes and threads have it from here
         with server:
+            os.sched_setaffinity(0, {cores[-1]})
             loader = server.http(network_timeout=300.0)
             models = [f"{runtime}-{word}" for word in ("batch", "single") for runtime in RUNTIMES]
             for model in models:
@@ -235,6 +226,7 @@ class Data:
 
     def __init__(self, network, rounds):
         self.rounds, self.threads = rounds, NETWORKS[network][4]
+        self.turns = min(len(self.values("opgraft-batch", c, "requests")) for c in self.callers())       # of each point
 
     def callers(self):
         return sorted({p["concurrency"] for r in self.rounds for p in r["points"]["opgraft-batch"]})
@@ -248,10 +240,20 @@ class Data:
     def alone(self, samples, runtime, key):
         return [r["alone"][samples][runtime][key] for r in self.rounds if r["alone"]]
 
-    def ratio(self, word, concurrency):
+    def ratios(self, word, concurrency):
         """Opgraft's throughput over ONNX Runtime's: pairs of the same round."""
         pairs = zip(self.values(f"opgraft-{word}", concurrency, "per_second"), self.values(f"onnxruntime-{word}", concurrency, "per_second"))
-        return spread([a / b for a, b in pairs], ".2f")
+        return [a / b for a, b in pairs]
+
+    def overhead(self, samples, runtime="opgraft"):
+        """Of a batch that comes as one request: what the server's clock shows before its run and behind it."""
+        return [a + b for a, b in zip(self.alone(samples, runtime, "compute_input_us"), self.alone(samples, runtime, "compute_output_us"))]
+
+    def inside(self, samples):
+        return [b / a for a, b in zip(self.alone(samples, "opgraft", "batch_us"), self.alone(samples, "onnxruntime", "batch_us"))]
+
+    def outside(self, samples):
+        return [a / b for a, b in zip(self.alone(samples, "opgraft", "per_second"), self.alone(samples, "onnxruntime", "per_second"))]
 
 
 def spread(values, form=None):
@@ -276,7 +278,7 @@ def sweep_table(d, word):
             model = f"{runtime}-{word}"
             row += [spread(d.values(model, c, "per_second")), time_text(d.median(model, c, "p50_us")), time_text(d.median(model, c, "p99_us")),
                     f"{d.median(model, c, 'batch_size'):.1f}"]
-        rows.append([*row, d.ratio(word, c)])
+        rows.append([*row, spread(d.ratios(word, c), ".2f")])
     head = ["callers"]
     for title in "Opgraft", "ORT":
         head += [f"{title}: requests/s", "p50", "p99", "batch"]
@@ -299,26 +301,49 @@ def overhead_table(d):
     rows = []
     rounds = [r["alone"] for r in d.rounds if r["alone"]]
     for samples in rounds[0]:
-        bare = [r[samples]["direct_us"] for r in rounds]
-        ours = d.alone(samples, "opgraft", "batch_us")
-        over = [a - b for a, b in zip(ours, bare)]
-        own = [a - b for a, b in zip(over, d.alone(samples, "opgraft", "compute_output_us"))]
-        ratio = [b / a for a, b in zip(ours, d.alone(samples, "onnxruntime", "batch_us"))]
-        whole = [b / a for a, b in zip(d.alone(samples, "onnxruntime", "per_second"), d.alone(samples, "opgraft", "per_second"))]
-        rows.append([samples, spread(bare), spread(ours), spread(over), spread(own), spread(d.alone(samples, "onnxruntime", "batch_us")), spread(ratio, ".2f"),
-                     spread(whole, ".2f")])
-    return table(["samples", "`opgraft bench`, µs", "in the server, µs", "overhead, µs", "of it before the answer is handed over",
-                  "ORT in the server, µs", "ratio in the server", "ratio of throughput"], rows)
+        ours = {part: d.alone(samples, "opgraft", f"{part}_us") for part in ("compute_infer", "compute_input", "compute_output")}
+        rows.append([samples, spread([r[samples]["direct_us"] for r in rounds]), spread(ours["compute_infer"]), spread(d.overhead(samples)),
+                     spread(ours["compute_input"]), spread(ours["compute_output"]), spread(d.alone(samples, "onnxruntime", "batch_us")),
+                     spread(d.inside(samples), ".2f"), spread(d.outside(samples), ".2f")])
+    return table(["samples", "`opgraft bench`, µs", "the run in the server, µs", "overhead, µs", "of it input", "output", "ORT in the server, µs",
+                  "ratio in the server", "ratio of throughput"], rows)
+
+
+def between(medians):
+    """The least and the most of some medians."""
+    return f"{min(medians):.2f} to {max(medians):.2f}" if len(medians) > 1 else f"{medians[0]:.2f}"
+
+
+def asked_table(data):
+    """Against what was asked: medians, of the numbers of callers that fill the server, and of one caller."""
+    rows = []
+    for network, asked in ("lenet5", "3"), ("resnet50", "1.2"):
+        if network not in data["networks"]:
+            continue
+        d, title = Data(network, data["networks"][network]), NETWORKS[network][0].split(",")[0]
+        for callers, words in (FULL, "16 and 32 callers"), ({1}, "one caller"):
+            for word, how in ("batch", "dynamic batching"), ("single", "no batching"):
+                medians = [statistics.median(d.ratios(word, c)) for c in d.callers() if c in callers]
+                if medians:
+                    rows.append([f"{title}, throughput over ONNX Runtime's, {words}, {how}", f"at least {asked}", between(medians)])
+        alone = next((r["alone"] for r in d.rounds if r["alone"]), {})
+        for samples in alone:
+            rows.append([f"{title}, the same inside the server, {samples} in a request", "", between([statistics.median(d.inside(samples))])])
+        for samples in list(alone)[:1]:
+            rows.append([f"{title}, overhead a batch, {samples} in a request", "under 60 µs", time_text(statistics.median(d.overhead(samples)))
+                         + f", of which {time_text(statistics.median(d.alone(samples, 'opgraft', 'compute_input_us')))} before the run"
+                         + f" (ONNX Runtime: {time_text(statistics.median(d.overhead(samples, 'onnxruntime')))})"])
+    return table(["", "asked", "here"], rows)
 
 
 def page_text(data):
-    parts = []
+    parts = ["### Against what was asked\n", asked_table(data)]
     for network, (title, _, _, _, threads, _) in NETWORKS.items():
         if network not in data["networks"]:
             continue
         d = Data(network, data["networks"][network])
         asked = sum(p["requests"] for r in d.rounds for points in r["points"].values() for p in points)
-        parts += [f"### {title}\n\nThreads of a model: {threads}. Rounds: {len(d.rounds)}; requests: {asked:,}.\n",
+        parts += [f"### {title}\n\nThreads of a model: {threads}. Rounds: {d.turns}; requests: {asked:,}.\n",
                   "One sample a request, dynamic batching:\n", sweep_table(d, "batch"), "One sample a request, no batching (`max_batch_size: 1`):\n",
                   sweep_table(d, "single"), "A request with dynamic batching, from the inside:\n", inside_table(d),
                   "A batch that comes as one request, one caller:\n", overhead_table(d)]

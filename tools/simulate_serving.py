@@ -46,7 +46,7 @@ def simulate(make_node, requests, seed, rate=None, callers=None, nodes=1, route=
         heapq.heappush(events, (when, order, what))
 
     def serve(now, node):
-        for k in reversed(range(len(fleet[node]))):      # what is further on goes first
+        for k in range(len(fleet[node])):                # what is nearer to the door goes first, so that batches grow
             station = fleet[node][k]
             while station.free and station.queue and idle[node]:
                 taken = [station.queue.popleft() for _ in range(min(station.most, len(station.queue)))]
@@ -104,7 +104,7 @@ class Node:
     """What a measured network takes: batches in an instance, and the processors' time of requests around them, which is less for each
     the more are on their way: they share the wake-ups of threads that would sleep."""
 
-    def __init__(self, data, processors=2):
+    def __init__(self, data, processors=1):
         self.data, self.processors = data, processors
         points = [(data.median("opgraft-batch", c, "batch_size"), 1e-6 * data.median("opgraft-batch", c, "batch_us")) for c in self.data.callers()]
         self.fixed, self.each = line(points)
@@ -112,10 +112,10 @@ class Node:
         self.wake, self.request = line([(c, c * self.measured_around(c)) for c in data.callers()])
 
     def measured_around(self, c):
-        """Processors' seconds of a request but for the network's, client included."""
+        """The server's processor seconds of a request but for the network's."""
         def median(key):
             return self.data.median("opgraft-batch", c, key)
-        return max(0.0, 1e-6 * (median("server_us") + median("client_us") - self.data.threads * median("batch_us") / median("batch_size")))
+        return max(0.0, 1e-6 * (median("server_us") - self.data.threads * median("batch_us") / median("batch_size")))
 
     def stations(self, most=64):
         """Made anew for each node: what is around the network, request by request; then the instance."""

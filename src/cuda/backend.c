@@ -14,6 +14,7 @@ static const way ways[] = {
 	{ "rows", cuda_rows },
 	{ "move", cuda_move },
 	{ "kernel", cuda_kernel },
+	{ "general", cuda_general },
 	{ "igemm", cuda_igemm },
 	{ "depthwise", cuda_depthwise },
 	{ "product.direct", cuda_product },

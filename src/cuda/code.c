@@ -20,11 +20,15 @@ struct code_program {
 	const char *text, *const *options; int n_options;
 };
 
+/* The steps' kernels are two programs: EXACT has the CPU's bits, QUICK is for tensors of 16 bits (text/fast.cuh). */
+enum { EXACT, QUICK, STEPS };
+static const char *const steps_name[STEPS] = { "", "quick" };
+
 struct cuda_code {
 	arena *a;
 	const char *include;                             /* a header besides; NULL: none */
 	const og_op **ops; size_t n_ops, cap_ops;        /* one for each op file */
-	code_kernel *first, **last;
+	code_kernel *first[STEPS], **last[STEPS];
 	code_program *first_program, **last_program; int n_programs;
 };
 
@@ -33,7 +37,7 @@ cuda_code *cuda_code_create(arena *a)
 	cuda_code *c = arena_alloc(a, sizeof *c);
 	if (!c) return NULL;
 	c->a = a;
-	c->last = &c->first;
+	for (int k = 0; k < STEPS; k++) c->last[k] = &c->first[k];
 	c->last_program = &c->first_program;
 	return c;
 }
@@ -55,12 +59,15 @@ og_status cuda_code_op(cuda_code *c, const og_op *op)
 	return OG_OK;
 }
 
-og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, const char *bounds, const char *body)
+const char *cuda_code_program_of(const char *kernel) { return steps_name[kernel[0] == 'q' ? QUICK : EXACT]; }
+
+og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, bool quick, const char *bounds, const char *body)
 {
-	snprintf(name, CUDA_NAME, "k%016llx",
+	const int which = quick ? QUICK : EXACT;
+	snprintf(name, CUDA_NAME, "%c%016llx", quick ? 'q' : 'k',
 	         (unsigned long long)base_hash(body, strlen(body), base_hash(bounds, strlen(bounds), 0)));
 	if (!c) return OG_OK;
-	for (const code_kernel *k = c->first; k; k = k->next)
+	for (const code_kernel *k = c->first[which]; k; k = k->next)
 		if (!strcmp(k->name, name)) return OG_OK;
 	code_kernel *k = arena_alloc(c->a, sizeof *k);
 	NEED(k);
@@ -69,8 +76,8 @@ og_status cuda_code_kernel(char name[CUDA_NAME], cuda_code *c, const char *bound
 	k->bounds = arena_strdup(c->a, bounds);
 	k->body = arena_strdup(c->a, body);
 	if (!k->bounds || !k->body) return base_no_memory();
-	*c->last = k;
-	c->last = &k->next;
+	*c->last[which] = k;
+	c->last[which] = &k->next;
 	return OG_OK;
 }
 
@@ -94,17 +101,18 @@ og_status cuda_code_program(char name[CUDA_NAME], cuda_code *c, const char *sour
 	return OG_OK;
 }
 
-char *cuda_code_text(const cuda_code *c)
+static char *steps_text(const cuda_code *c, int which)
 {
 	text t = { 0 };
-	text_add(&t, "#include \"opgraft/op.h\"\n#include \"cuda/steps.cuh\"\n#include \"cuda/rows.cuh\"\n");
+	text_add(&t, which == QUICK ? "#include \"cuda/text/fast.cuh\"\n" : "#include \"opgraft/op.h\"\n");
+	text_add(&t, "#include \"cuda/steps.cuh\"\n#include \"cuda/rows.cuh\"\n");
 	if (c->include) text_printf(&t, "#include \"%s\"\n", c->include);
 	for (size_t i = 0; i < c->n_ops; i++) {
 		text_printf(&t, "#line 1 \"%s\"\n", c->ops[i]->name);
 		text_addn(&t, c->ops[i]->text, (size_t)(c->ops[i]->text_end - c->ops[i]->text));
 		text_add(&t, "\n");
 	}
-	for (const code_kernel *k = c->first; k; k = k->next) {
+	for (const code_kernel *k = c->first[which]; k; k = k->next) {
 		text_printf(&t, "#line 1 \"%s\"\nextern \"C\" __global__ void %s %s", k->name, k->bounds, k->name);
 		text_add(&t, k->body);
 		text_add(&t, "\n");
@@ -127,7 +135,7 @@ void cuda_put(text *t, const char *with, size_t n, const int64_t *numbers)
 
 /* ---- compiling -------------------------------------------------------------------------------- */
 
-/* Each program's machine code, or why there is none; slot 0 is that of the steps' kernels, which may have none. */
+/* Each program's machine code, or why there is none; those of the steps' kernels come first. */
 typedef struct compilation {
 	const nvrtc_api *api;
 	const code_program *const *programs;
@@ -144,7 +152,7 @@ static void compile_some(void *arg, int64_t begin, int64_t end)
 		nvrtc_source source = { .text = p->text, .headers = cuda_text, .header_names = cuda_text_name,
 		                        .n_headers = CUDA_TEXTS, .options = options, .n_options = p->n_options };
 		memcpy(options, p->options, (size_t)p->n_options * sizeof *options);
-		if (p->name[0]) {
+		if (p->name[0] == 'p') {
 			snprintf(name, sizeof name, "-Digemm=%s", p->name);
 			options[source.n_options++] = name;
 		}
@@ -169,28 +177,37 @@ og_status cuda_code_compile(cuda_code *c, arena *a, const char *arch, const void
 {
 	/* products ask for contraction themselves */
 	static const char *const exact[] = { NVRTC_EXACT, "-DOG_KERNELS" };
+	static const char *const quick[] = { "--std=c++17", "-default-device", "--use_fast_math", "-DOG_KERNELS" };
+	code_program steps[STEPS] = { { .options = exact, .n_options = sizeof exact / sizeof *exact },
+	                              { .options = quick, .n_options = sizeof quick / sizeof *quick } };
+	char *source[STEPS] = { NULL };
+	og_status status = OG_OK;
 	nvrtc_api api;
+	pool *threads;
 	int n = 0;
 	*image = NULL;
 	*bytes = 0;
-	if (!c->first && !c->n_programs) return OG_OK;
+	if (!c->first[EXACT] && !c->first[QUICK] && !c->n_programs) return OG_OK;
 	TRY(nvrtc_open(&api, a));
-	const code_program **all = arena_array(a, (size_t)c->n_programs + 1, sizeof *all);
-	nvrtc_result *results = arena_array(a, (size_t)c->n_programs + 1, sizeof *results);
+	const code_program **all = arena_array(a, (size_t)c->n_programs + STEPS, sizeof *all);
+	nvrtc_result *results = arena_array(a, (size_t)c->n_programs + STEPS, sizeof *results);
 	NEED(all && results);
-	char *source = c->first ? cuda_code_text(c) : NULL;
-	code_program steps = { .text = source, .options = exact, .n_options = sizeof exact / sizeof *exact };
-	snprintf(steps.target, sizeof steps.target, "%s", arch);
-	if (source) all[n++] = &steps;
+	for (int k = 0; k < STEPS && status == OG_OK; k++) {
+		if (!c->first[k]) continue;
+		steps[k].text = source[k] = steps_text(c, k);
+		snprintf(steps[k].name, sizeof steps[k].name, "%s", steps_name[k]);
+		snprintf(steps[k].target, sizeof steps[k].target, "%s", arch);
+		all[n++] = &steps[k];
+		if (!source[k]) status = base_no_memory();
+	}
 	for (const code_program *p = c->first_program; p; p = p->next) all[n++] = p;
-	pool *threads;
-	og_status status = c->first && !source ? base_no_memory() : pool_create(&threads, 0);
+	if (status == OG_OK) status = pool_create(&threads, 0);
 	if (status == OG_OK) {
 		pool_run(threads, n, 1, compile_some, &(compilation){ &api, all, results });
 		pool_destroy(threads);
 		status = make_image(a, all, results, n, image, bytes);
 	}
 	for (int i = 0; i < n; i++) base_free(results[i].data);
-	base_free(source);
+	for (int k = 0; k < STEPS; k++) base_free(source[k]);
 	return status;
 }

@@ -20,8 +20,10 @@ typedef struct cuda_request {
 
 /* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. */
 typedef og_status cuda_prepare_fn(backend_kernel *out, const cuda_request *);
-cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_depthwise,
+cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_general, cuda_depthwise,
 	cuda_product, cuda_igemm, cuda_host;
+/* Part of cuda_move: the node is a Transpose. */
+cuda_prepare_fn cuda_transpose;
 
 static inline bool cuda_is_tactic(const cuda_request *r, const char *tactic) { return !strcmp(r->tactic, tactic); }
 static inline bool cuda_has(const backend_node *n, int k) { return k < n->n_in && n->in[k].dtype != OG_NONE; }
@@ -30,6 +32,10 @@ static inline bool cuda_is_float(og_dtype t) { return t == OG_F32 || t == OG_F16
 bool cuda_is(const backend_node *, const char *name);
 /* "og_f32", the type of an element in device code. */
 const char *cuda_type(og_dtype);
+/* True when the node's one output has a floating type of 16 bits: its kernels may be quick ones. */
+bool cuda_is_short(const backend_node *);
+/* "unsigned", elements of so many bytes as bits in device code; NULL: there is none. */
+const char *cuda_bits_of(size_t bytes);
 /* Attribute of the node's op by name; NULL: it has none. */
 const og_attr_value *cuda_attr(const backend_node *, const char *name);
 
@@ -71,8 +77,10 @@ typedef struct cuda_walk {
 	og_dtype type[PROGRAM_MAX_REGS];
 	int64_t count;                       /* elements of the output in memory */
 } cuda_walk;
-/* False when an operand does not broadcast to the output. */
+/* The operands of the node's tail; false when one does not broadcast to the output or is not of floats. */
 bool cuda_walk_make(cuda_walk *, const backend_node *, backend_layout);
+/* The same of n tensors, PROGRAM_MAX_REGS at most, of any types. */
+bool cuda_walk_over(cuda_walk *, const og_tensor *out, const og_tensor *const *operand, int n, backend_layout);
 /* True when operand k is one element. */
 bool cuda_walk_is_still(const cuda_walk *, int k);
 /* Statements that take element number `at` of the output apart into its indices i0, i1, ... */

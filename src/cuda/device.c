@@ -1,4 +1,4 @@
-/* device.c -- a CUDA device: its primary context, the module of a plan's kernels, memory, streams, graphs. */
+/* device.c -- CUDA devices: the primary context of each, the module of a plan's kernels, memory, streams, graphs. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,51 +10,66 @@
 
 /* A plan's programs, each a module of its own. */
 typedef struct device_module { const char *name; void *module; } device_module;
-struct cuda_device { arena *a; void *context; device_module *modules; int n_modules, shared_most; };
+struct cuda_device { arena *a; void *context; int ordinal; device_module *modules; int n_modules; };
 
-enum { CAPTURE_THREAD = 1, STREAM_APART = 1, HOST_PORTABLE = 1, MEMORY_TYPE = 2, MEMORY_OF_DEVICE = 2 };
+enum { CAPTURE_THREAD = 1, STREAM_APART = 1, HOST_PORTABLE = 1, MEMORY_TYPE = 2, MEMORY_ORDINAL = 9, MEMORY_OF_DEVICE = 2 };
 
 /* ---- the machine ------------------------------------------------------------------------------- */
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static void *primary;                    /* context of device 0; NULL: there is none, for the reason in `missing` */
-static int shared_most, processors;
-static char arch[8], missing[256];
+enum { MOST_GPUS = 64 };
+typedef struct gpu {
+	bool looked;
+	void *context;                       /* NULL: it cannot be used, for the reason in `missing` */
+	int processors;
+	char arch[8], missing[256];
+} gpu;
+static pthread_mutex_t looking = PTHREAD_MUTEX_INITIALIZER;
+static gpu gpus[MOST_GPUS];              /* guarded by looking until looked at */
 
-static void look(void)
+static void look_at(gpu *g, int ordinal)
 {
 	const driver_api *api = driver_open();
 	int device, major, minor, error = 0;
 	const char *reason = "an error without a name";
 	if (!api) {
-		snprintf(missing, sizeof missing, "there is no CUDA driver (libcuda.so.1) on this machine");
+		snprintf(g->missing, sizeof g->missing, "there is no CUDA driver (libcuda.so.1) on this machine");
 		return;
 	}
 	if (!api->cuInit || !api->cuStreamBeginCapture_v2 || !api->cuGraphInstantiateWithFlags || !api->cuMemHostAlloc) {
-		snprintf(missing, sizeof missing, "the CUDA driver is too old; Opgraft needs one of CUDA 12 or newer");
+		snprintf(g->missing, sizeof g->missing, "the CUDA driver is too old; Opgraft needs one of CUDA 12 or newer");
 		return;
 	}
-	if ((error = api->cuInit(0)) || (error = api->cuDeviceGet(&device, 0)) ||
+	if ((error = api->cuInit(0)) || (error = api->cuDeviceGet(&device, ordinal)) ||
 	    (error = api->cuDeviceGetAttribute(&major, DRIVER_MAJOR, device)) ||
 	    (error = api->cuDeviceGetAttribute(&minor, DRIVER_MINOR, device)) ||
-	    (error = api->cuDeviceGetAttribute(&shared_most, DRIVER_SHARED_MOST, device)) ||
-	    (error = api->cuDeviceGetAttribute(&processors, DRIVER_PROCESSORS, device)) ||
-	    (error = api->cuDevicePrimaryCtxRetain(&primary, device))) {
+	    (error = api->cuDeviceGetAttribute(&g->processors, DRIVER_PROCESSORS, device)) ||
+	    (error = api->cuDevicePrimaryCtxRetain(&g->context, device))) {
 		api->cuGetErrorString(error, &reason);
-		snprintf(missing, sizeof missing, "no CUDA device can be used: %s", reason);
-		primary = NULL;
+		if (ordinal) snprintf(g->missing, sizeof g->missing, "GPU %d cannot be used: %s", ordinal, reason);
+		else snprintf(g->missing, sizeof g->missing, "no CUDA device can be used: %s", reason);
+		g->context = NULL;
 		return;
 	}
 	/* the architecture's own instructions, where it has some that its successors lack */
-	snprintf(arch, sizeof arch, "%d%s", major * 10 + minor, major >= 9 ? "a" : "");
+	snprintf(g->arch, sizeof g->arch, "%d%s", major * 10 + minor, major >= 9 ? "a" : "");
+}
+
+static const gpu *find_gpu(int ordinal)
+{
+	gpu *g = &gpus[ordinal];
+	pthread_mutex_lock(&looking);
+	if (!g->looked) look_at(g, ordinal);
+	g->looked = true;
+	pthread_mutex_unlock(&looking);
+	return g;
 }
 
 const char *cuda_arch(void)
 {
 	const char *told = getenv("OPGRAFT_CUDA_ARCH");
-	if (told && strlen(told) < sizeof arch) return told;
-	pthread_once(&once, look);
-	return arch[0] ? arch : NULL;
+	if (told && strlen(told) < sizeof gpus->arch) return told;
+	const gpu *g = find_gpu(0);
+	return g->arch[0] ? g->arch : NULL;
 }
 
 void cuda_target(igemm_device *out)
@@ -65,13 +80,13 @@ void cuda_target(igemm_device *out)
 	const char *name = cuda_arch();
 	const driver_api *api = driver_open();
 	int number = name ? atoi(name) : 0;
-	pthread_once(&once, look);
+	const gpu *g = find_gpu(0);
 	*out = (igemm_device){ .major = number / 10, .minor = number % 10, .processors = 100 };
 	for (size_t k = 0; k < sizeof usual / sizeof *usual; k++)
 		if (usual[k].arch == number) out->processors = usual[k].processors;
-	if (!primary || atoi(arch) != number) return;
+	if (!g->context || atoi(g->arch) != number) return;
 	out->is_here = true;
-	out->processors = processors;
+	out->processors = g->processors;
 	out->lacks_maps = !api->cuLaunchKernelEx || !api->cuTensorMapEncodeTiled || !api->cuTensorMapEncodeIm2col;
 }
 
@@ -81,15 +96,15 @@ bool cuda_describe(char *out, size_t n)
 	char name[128] = "";
 	size_t is_free = 0, total = 0;
 	int major = 0, minor = 0;
-	pthread_once(&once, look);
-	if (!primary) {
-		snprintf(out, n, "%s", missing);
+	const gpu *g = find_gpu(0);
+	if (!g->context) {
+		snprintf(out, n, "%s", g->missing);
 		return false;
 	}
 	api->cuDeviceGetName(name, sizeof name, 0);
 	api->cuDeviceGetAttribute(&major, DRIVER_MAJOR, 0);
 	api->cuDeviceGetAttribute(&minor, DRIVER_MINOR, 0);
-	api->cuCtxSetCurrent(primary);
+	api->cuCtxSetCurrent(g->context);
 	api->cuMemGetInfo_v2(&is_free, &total);
 	snprintf(out, n, "%s, compute capability %d.%d, %zu GiB", name, major, minor, total >> 30);
 	return true;
@@ -130,18 +145,22 @@ static og_status load_modules(cuda_device *d, const void *image, size_t bytes)
 	return OG_OK;
 }
 
-static og_status device_open(void **out, const void *image, size_t bytes)
+static og_status device_open(void **out, int ordinal, const void *image, size_t bytes)
 {
 	*out = NULL;
-	pthread_once(&once, look);
-	if (!primary) return base_fail(OG_MISSING, "%s", missing);
+	if (ordinal < 0 || ordinal >= MOST_GPUS) return base_fail(OG_USAGE, "there is no GPU %d", ordinal);
+	const gpu *g = find_gpu(ordinal), *first = ordinal ? find_gpu(0) : g;
+	if (!g->context) return base_fail(OG_MISSING, "%s", g->missing);
+	if (bytes && strcmp(g->arch, first->arch))
+		return base_fail(OG_UNSUPPORTED, "GPU %d is an sm_%s, and kernels are made for GPU 0, an sm_%s; hide one of them by "
+		                 "CUDA_VISIBLE_DEVICES", ordinal, g->arch, first->arch);
 	arena *a = arena_create();
 	cuda_device *d = a ? arena_alloc(a, sizeof *d) : NULL;
 	if (!d) {
 		arena_destroy(a);
 		return base_no_memory();
 	}
-	*d = (cuda_device){ .a = a, .context = primary, .shared_most = shared_most };
+	*d = (cuda_device){ .a = a, .context = g->context, .ordinal = ordinal };
 	og_status status = load_modules(d, image, bytes);
 	if (status == OG_OK) *out = d;
 	else device_close(d);
@@ -153,8 +172,9 @@ og_status cuda_device_function(void **function, cuda_device *d, const char *name
 	void *module = NULL;
 	enter(d);
 	for (int k = 0; k < d->n_modules; k++)
-		if (!strcmp(d->modules[k].name, name) || (!module && !d->modules[k].name[0])) module = d->modules[k].module;
-	og_status status = module ? driver_function(function, module, name, shared, 0) : OG_NO;
+		if (!strcmp(d->modules[k].name, name) || (!module && !strcmp(d->modules[k].name, cuda_code_program_of(name))))
+			module = d->modules[k].module;
+	og_status status = module ? driver_function(function, module, name, shared, d->ordinal) : OG_NO;
 	return status == OG_NO ? base_fail(OG_BAD_FILE, "the plan has no kernel %s; build it again", name) : status;
 }
 
@@ -196,12 +216,14 @@ static og_status device_copy(void *device, void *stream, void *to, const void *f
 	                  "copying");
 }
 
-static bool device_is_memory(const void *p)
+static int device_of_memory(const void *p)
 {
 	const driver_api *api = driver_open();
+	uint64_t at = (uint64_t)(uintptr_t)p;
 	unsigned type = 0;
-	return api && primary && api->cuPointerGetAttribute(&type, MEMORY_TYPE, (uint64_t)(uintptr_t)p) == 0 &&
-		type == MEMORY_OF_DEVICE;
+	int ordinal = 0;
+	bool is_memory = api && api->cuPointerGetAttribute && api->cuPointerGetAttribute(&type, MEMORY_TYPE, at) == 0 && type == MEMORY_OF_DEVICE;
+	return is_memory && api->cuPointerGetAttribute(&ordinal, MEMORY_ORDINAL, at) == 0 ? ordinal : -1;
 }
 
 /* ---- streams ----------------------------------------------------------------------------------- */
@@ -280,7 +302,7 @@ static og_status code_compile(void *code, arena *a, const void **image, size_t *
 {
 	const char *name = cuda_arch();
 	if (!name)
-		return base_fail(OG_MISSING, "%s; to build for another machine set OPGRAFT_CUDA_ARCH, as to 90a", missing);
+		return base_fail(OG_MISSING, "%s; to build for another machine set OPGRAFT_CUDA_ARCH, as to 90a", find_gpu(0)->missing);
 	return cuda_code_compile(code, a, name, image, bytes);
 }
 
@@ -292,6 +314,6 @@ const backend_device cuda_backend_device = {
 	.stream_create = device_stream_create, .stream_free = device_stream_free, .copy = device_copy, .wait = device_wait,
 	.record_begin = device_record_begin, .record_end = device_record_end, .replay = device_replay,
 	.graph_free = device_graph_free,
-	.is_recording = device_is_recording, .is_device_memory = device_is_memory, .mark = device_mark,
+	.is_recording = device_is_recording, .device_of = device_of_memory, .mark = device_mark,
 	.between = device_between,
 };

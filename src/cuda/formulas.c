@@ -32,40 +32,49 @@ og_status cuda_program_text(text *t, const cuda_request *r)
 
 /* ---- operands --------------------------------------------------------------------------------- */
 
-bool cuda_walk_make(cuda_walk *w, const backend_node *node, backend_layout layout)
+bool cuda_walk_over(cuda_walk *w, const og_tensor *out, const og_tensor *const *operand, int n, backend_layout layout)
 {
-	const program *p = node->tail;
-	og_tensor out, x;
-	layout_dims(&out, node->out, layout, CUDA_LANES);
-	*w = (cuda_walk){ .n = p->n_operands, .count = og_count(&out) };
+	og_tensor made, x;
+	layout_dims(&made, out, layout, CUDA_LANES);
+	*w = (cuda_walk){ .n = n, .count = og_count(&made) };
 	int64_t stride[PROGRAM_MAX_REGS][OG_MAX_RANK];
-	for (int k = 0; k < p->n_operands; k++) {
-		const og_tensor *t = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
+	for (int k = 0; k < n; k++) {
 		int64_t next = 1;
-		if (t->rank > node->out->rank || !cuda_is_float(t->dtype)) return false;
-		x = *t;
-		layout_extend(&x, node->out->rank);
+		if (operand[k]->rank > out->rank) return false;
+		x = *operand[k];
+		layout_extend(&x, out->rank);
 		layout_dims(&x, &x, layout, CUDA_LANES);
-		w->type[k] = t->dtype;
-		for (int d = out.rank - 1; d >= 0; d--) {
-			if (x.dims[d] != out.dims[d] && x.dims[d] != 1) return false;
+		w->type[k] = x.dtype;
+		for (int d = made.rank - 1; d >= 0; d--) {
+			if (x.dims[d] != made.dims[d] && x.dims[d] != 1) return false;
 			stride[k][d] = x.dims[d] == 1 ? 0 : next;
 			next *= x.dims[d];
 		}
 	}
-	for (int d = out.rank - 1; d >= 0; d--) {
+	for (int d = made.rank - 1; d >= 0; d--) {
 		bool joins = w->rank > 0;
-		if (out.dims[d] == 1) continue;
+		if (made.dims[d] == 1) continue;
 		for (int k = 0; k < w->n && joins; k++) joins = stride[k][d] == w->step[k][w->rank - 1] * w->size[w->rank - 1];
 		if (joins) {
-			w->size[w->rank - 1] *= out.dims[d];
+			w->size[w->rank - 1] *= made.dims[d];
 			continue;
 		}
-		w->size[w->rank] = out.dims[d];
+		w->size[w->rank] = made.dims[d];
 		for (int k = 0; k < w->n; k++) w->step[k][w->rank] = stride[k][d];
 		w->rank++;
 	}
 	return true;
+}
+
+bool cuda_walk_make(cuda_walk *w, const backend_node *node, backend_layout layout)
+{
+	const program *p = node->tail;
+	const og_tensor *operand[PROGRAM_MAX_REGS];
+	for (int k = 0; k < p->n_operands; k++) {
+		operand[k] = p->operand[k] < 0 ? node->out : &node->in[p->operand[k]];
+		if (!cuda_is_float(operand[k]->dtype)) return false;
+	}
+	return cuda_walk_over(w, node->out, operand, p->n_operands, layout);
 }
 
 bool cuda_walk_is_still(const cuda_walk *w, int k)

@@ -2,8 +2,8 @@
  *
  *   0   "OGCUBIN\0"     8   u64 programs     then for each: char[CUDA_NAME] name, zero to 24, u64 offset, u64 bytes
  *
- * Each program lies at a multiple of 64. That of the steps' kernels has no name; another is named as its one kernel
- * is. */
+ * Each program lies at a multiple of 64. Those of the steps' kernels are named by cuda_code_program_of; another is
+ * named as its one kernel is. */
 #ifndef CUDA_IMAGE_H
 #define CUDA_IMAGE_H
 

@@ -103,7 +103,7 @@ og_status cuda_kernel(backend_kernel *out, const cuda_request *r)
 	snprintf(body, sizeof body, "(const __grid_constant__ og_device_call c)\n{\n\t%.*s_as(%s(), c);\n}\n",
 	         length, name, cuda_type(node->in[0].dtype));
 	TRY(cuda_code_op(node->code, node->op));
-	TRY(cuda_code_kernel(to->launch.name, node->code, "", body));
+	TRY(cuda_code_kernel(to->launch.name, node->code, false, "", body));
 	out->packs_input = to->packs;
 	out->pack = out->packed_bytes ? pack : NULL;
 	out->workspace_bytes = node->op->workspace ? node->op->workspace(&c) : 0;

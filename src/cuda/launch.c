@@ -27,6 +27,12 @@ static og_status launch(const backend_kernel *k, const backend_run *run)
 	return OG_OK;
 }
 
+bool cuda_is_short(const backend_node *node)
+{
+	const og_dtype made = node->out[0].dtype;
+	return node->n_out == 1 && (made == OG_F16 || made == OG_BF16);
+}
+
 og_status cuda_launch_begin(cuda_launches **out, const cuda_request *r)
 {
 	if (r->node->n_in > CUDA_IN || r->node->n_out > CUDA_OUT) return OG_NO;
@@ -49,5 +55,5 @@ og_status cuda_launch_add(cuda_launches *l, const cuda_request *r, const char *b
 	cuda_launch *at = &l->at[l->n++];
 	if (blocks > INT32_MAX) blocks = INT32_MAX;
 	*at = (cuda_launch){ .grid = { .blocks = { (uint32_t)blocks, 1, 1 }, .threads = { CUDA_THREADS, 1, 1 } } };
-	return cuda_code_kernel(at->name, r->node->code, "__launch_bounds__(256)", body);
+	return cuda_code_kernel(at->name, r->node->code, cuda_is_short(r->node), "__launch_bounds__(256)", body);
 }

@@ -26,8 +26,7 @@ static const char *const names[] = {
 	"Squeeze", "Unsqueeze", "CenterCropPad", "ReverseSequence", "Resize", "Upsample",
 };
 
-/* Elements of this size as bits. */
-static const char *bits_of(size_t bytes)
+const char *cuda_bits_of(size_t bytes)
 {
 	return bytes == 1 ? "unsigned char" : bytes == 2 ? "unsigned short"
 	     : bytes == 4 ? "unsigned" : bytes == 8 ? "unsigned long long" : NULL;
@@ -48,7 +47,7 @@ static bool takes(const backend_node *node, const cuda_request *r)
 		if (node->out[k].dtype != OG_NONE &&
 		    (node->out[k].dtype != node->in[0].dtype || og_count(&node->out[k]) > MOST))
 			return false;
-	return bits_of(og_dtype_bytes(node->in[0].dtype)) && og_count(&node->in[0]) <= MOST && og_count(&node->in[0]) > 0;
+	return cuda_bits_of(og_dtype_bytes(node->in[0].dtype)) && og_count(&node->in[0]) <= MOST && og_count(&node->in[0]) > 0;
 }
 
 /* ---- finding the terms -------------------------------------------------------------------------- */
@@ -259,7 +258,7 @@ static og_status move(backend_kernel *out, const cuda_request *r)
 		const route *m = &v->routes[k];
 		text t = { 0 };
 		if (!m->count) continue;
-		put_route(&t, m, k, bits_of(og_dtype_bytes(node->in[0].dtype)));
+		put_route(&t, m, k, cuda_bits_of(og_dtype_bytes(node->in[0].dtype)));
 		char *made = text_take(&t);
 		const int64_t blocks = (m->count / m->wide + CUDA_THREADS - 1) / CUDA_THREADS;
 		og_status status = made ? cuda_launch_add(&v->launches, r, made, blocks) : base_no_memory();
@@ -286,7 +285,7 @@ static backend_layout layout_of(const backend_node *node, int axis)
 
 static void put_concat(text *t, const backend_node *node, const int64_t *runs, int wide)
 {
-	const char *made = cuda_type(node->out->dtype), *bits = bits_of(og_dtype_bytes(node->out->dtype));
+	const char *made = cuda_type(node->out->dtype), *bits = cuda_bits_of(og_dtype_bytes(node->out->dtype));
 	int64_t from = 0, run = 0;
 	for (int k = 0; k < node->n_in; k++) run += runs[k];
 	text_printf(t, "(const __grid_constant__ og_step c)\n{\n"
@@ -318,7 +317,7 @@ static og_status concat(backend_kernel *out, const cuda_request *r)
 	int64_t runs[CUDA_IN];
 	cuda_launches *l;
 	size_t widest = og_dtype_bytes(y->dtype);
-	if (node->tail || node->n_in > CUDA_IN || !bits_of(widest)) return OG_NO;
+	if (node->tail || node->n_in > CUDA_IN || !cuda_bits_of(widest)) return OG_NO;
 	int axis = og_axis(node->attr[0].i, y->rank);
 	backend_layout layout = layout_of(node, axis);
 	for (int k = 0; k < node->n_in; k++) {
@@ -352,5 +351,7 @@ og_status cuda_move(backend_kernel *out, const cuda_request *r)
 	const backend_node *node = r->node;
 	if (!cuda_is_tactic(r, "move")) return OG_NO;
 	if (node->op && !node->op->domain && !strcmp(node->op->name, "Concat")) return concat(out, r);
-	return takes(node, r) ? move(out, r) : OG_NO;
+	if (!takes(node, r)) return OG_NO;
+	og_status status = strcmp(node->op->name, "Transpose") ? OG_NO : cuda_transpose(out, r);
+	return status == OG_NO ? move(out, r) : status;
 }

@@ -8,6 +8,7 @@
 	X(vmath, "include/opgraft/vmath.h", "opgraft/vmath.h") \
 	X(rows, "include/opgraft/rows.h", "opgraft/rows.h") \
 	X(device, "include/opgraft/device.h", "opgraft/device.h") \
+	X(fast, "src/cuda/text/fast.cuh", "cuda/text/fast.cuh") \
 	X(steps, "src/cuda/steps.cuh", "cuda/steps.cuh") \
 	X(whole, "src/cuda/whole.cuh", "cuda/whole.cuh") \
 	X(row, "src/cuda/rows.cuh", "cuda/rows.cuh")

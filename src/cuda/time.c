@@ -135,7 +135,7 @@ og_status cuda_time(uint64_t *ns, const char *const *names, int n, const backend
 	og_status status = kernels && own.code && t.memory ? OG_OK : base_no_memory();
 	for (int k = 0; status == OG_OK && k < n; k++) status = cuda_backend.prepare(&kernels[k], &own, names[k], 1, t.a);
 	if (status == OG_OK) status = cuda_code_compile(own.code, t.a, cuda_arch(), &image, &bytes);
-	if (status == OG_OK) status = t.d->open(&t.device, image, bytes);
+	if (status == OG_OK) status = t.d->open(&t.device, 0, image, bytes);
 	if (status == OG_OK) status = time_on(&t, ns, kernels, n);
 	while (t.n_memory) t.d->release(t.device, t.memory[--t.n_memory]);
 	if (t.stream) t.d->stream_free(t.device, t.stream);

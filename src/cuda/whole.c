@@ -158,8 +158,10 @@ static bool understand(cuda_whole *w)
 			if (w->places[k].last > i) w->places[k].last--;
 		}
 	}
-	return w->n > 0;
+	/* alone, what reads once and writes once has a kernel of its own that is better at it */
+	return w->n > 1 || (w->n == 1 && (w->layers[0].kind == CONV || w->layers[0].kind == DENSE));
 }
+
 /* ---- weights ----------------------------------------------------------------------------------- */
 
 static og_status pack(const backend_kernel *k, void *packed)
@@ -224,7 +226,7 @@ og_status cuda_whole_of(backend_kernel *out, const backend_network *net, const c
 	cuda_launch *l = &w->launches.at[0];
 	w->launches = (cuda_launches){ .n = 1, .n_in = net->n_inputs + net->n_numbers, .n_out = net->n_outputs };
 	if (status == OG_OK) cuda_code_include(code, "cuda/whole.cuh");
-	if (status == OG_OK) status = cuda_code_kernel(l->name, code, bounds, made);
+	if (status == OG_OK) status = cuda_code_kernel(l->name, code, false, bounds, made);
 	base_free(made);
 	TRY(status);
 	int64_t blocks = ceil_div(w->samples, shape.samples) * shape.cluster;

@@ -251,27 +251,67 @@ static og_status put_map(text *t, const cuda_whole *w, const layer *l, void *cod
 
 /* ---- the kernel -------------------------------------------------------------------------------- */
 
-static void put_input(text *t, const cuda_whole *w, int value)
+/* Copies to shared memory in two halves: what threads load into registers `held`, and where they store it. All loads of the start are
+ * on their way before anything waits for one. */
+typedef enum half { LOADS, STORES } half;
+enum { HELD_MOST = 16 };                 /* 16 bytes each, of a thread, of one copy */
+
+static void put_copies(text *t, int64_t n, half which, const char *type, const char *held, int number)
+{
+	if (which == LOADS) text_printf(t, "\t%s %s%d[%lld];\n", type, held, number, (long long)n);
+	CUDA_PUT(t, "\t#pragma unroll\n\tfor (int k = 0; k < $; k++) {\n\t\tconst int i = k * THREADS + threadIdx.x;\n", n);
+}
+
+static int64_t copies_of(const cuda_whole *w, int64_t packs) { return ceil_div(packs, w->shape.threads); }
+
+static void put_input(text *t, const cuda_whole *w, int value, half which)
 {
 	const place *p = place_of(w, value);
 	const int64_t size = count_of(p), four = p->wide % 4 == 0 ? 4 : 1, packs = size / four;
 	const char *pack = four == 4 ? "float4" : "float";
-	CUDA_PUT(t, "\t#pragma unroll 8\n\tfor (int i = threadIdx.x; i < $; i += THREADS) {\n"
-	            "\t\tconst int s = i / $, part = i % $ * $;\n",
-	         packs * w->shape.samples, packs, packs, four);
+	put_copies(t, copies_of(w, packs * w->shape.samples), which, pack, "held", value);
+	CUDA_PUT(t, "\t\tconst int s = i / $, part = i % $ * $;\n\t\tif (s >= live) continue;\n", packs, packs, four);
+	if (which == LOADS) {
+		text_printf(t, "\t\theld%d[k] = ((const %s *)((const float *)c.in[%d] + first * %lldll))[i];\n\t\t(void)part;\n\t}\n",
+		            value, pack, w->net->values[value].slot, (long long)size);
+		return;
+	}
 	put_split(t, p, "part");
-	text_add(t, "\t\tif (s >= live) break;\n\t\tfloat *to = m + ");
+	text_add(t, "\t\tfloat *to = m + ");
 	put_index(t, w, value, any);
-	text_printf(t, ";\n\t\tconst %s value = ((const %s *)((const float *)c.in[%d] + first * %lldll))[i];\n", pack, pack,
-	            w->net->values[value].slot, (long long)size);
-	text_add(t, four == 4 ? "\t\tto[0] = value.x, to[1] = value.y, to[2] = value.z, to[3] = value.w;\n\t}\n"
-	         : "\t\t*to = value;\n\t}\n");
+	if (four == 4) text_printf(t, ";\n\t\tto[0] = held%d[k].x, to[1] = held%d[k].y, to[2] = held%d[k].z, to[3] = held%d[k].w;\n\t}\n",
+		                       value, value, value, value);
+	else text_printf(t, ";\n\t\t*to = held%d[k];\n\t}\n", value);
+}
+
+/* Weights of convolutions. */
+static void put_weights(text *t, const cuda_whole *w, half which)
+{
+	const int64_t packs = w->conv_weights / 4;
+	if (!packs) return;
+	put_copies(t, copies_of(w, packs), which, "float4", "weights", 0);
+	text_printf(t, which == LOADS ? "\t\tif (i < %lld) weights0[k] = ((const float4 *)c.packed)[i];\n\t}\n"
+	            : "\t\tif (i < %lld) ((float4 *)m)[i] = weights0[k];\n\t}\n", (long long)packs);
+}
+
+static bool is_copied(const cuda_whole *w, int value)
+{
+	return w->net->values[value].place == BACKEND_INPUT && w->places[value].at >= 0;
+}
+
+static bool is_held(const cuda_whole *w, int value)
+{
+	const place *p = place_of(w, value);
+	return copies_of(w, count_of(p) / (p->wide % 4 == 0 ? 4 : 1) * w->shape.samples) <= HELD_MOST;
 }
 
 /* Inputs to shared memory, 0 around them; weights of convolutions; 0 around what convolutions will read. */
 static void put_start(text *t, const cuda_whole *w)
 {
 	const backend_network *net = w->net;
+	for (int k = 0; k < net->n_values; k++)
+		if (is_copied(w, k) && is_held(w, k)) put_input(t, w, k, LOADS);
+	put_weights(t, w, LOADS);
 	for (int i = 0; i < w->n; i++)
 		if (w->layers[i].kind == DENSE && w->layers[i].early) put_early(t, w, &w->layers[i]);
 	for (int k = 0; k < net->n_values; k++) {
@@ -282,10 +322,12 @@ static void put_start(text *t, const cuda_whole *w)
 		            size_of(p) / 4 * w->shape.samples, p->at);
 	}
 	text_add(t, "\t__syncthreads();\n");
-	CUDA_PUT(t, "\t#pragma unroll 4\n\tfor (int i = threadIdx.x; i < $; i += THREADS) "
-	            "((float4 *)m)[i] = ((const float4 *)c.packed)[i];\n", w->conv_weights / 4);
-	for (int k = 0; k < net->n_values; k++)
-		if (net->values[k].place == BACKEND_INPUT && w->places[k].at >= 0) put_input(t, w, k);
+	put_weights(t, w, STORES);
+	for (int k = 0; k < net->n_values; k++) {
+		if (!is_copied(w, k)) continue;
+		if (!is_held(w, k)) put_input(t, w, k, LOADS);
+		put_input(t, w, k, STORES);
+	}
 	text_add(t, "\togw_together<CLUSTER>();\n");
 }
 

@@ -46,7 +46,8 @@ static og_status by_opgraft(const running *r)
 	}
 	const og_build_options o = { .size = sizeof o, .device = r->o->device, .precision = r->o->precision, .bindings = bindings,
 	                             .n_bindings = r->p->n_in, .threads = r->o->threads, .no_fuse = r->o->no_fuse,
-	                             .timing = r->o->timing, .timing_cache = r->o->timing_cache, .batching = r->o->batching };
+	                             .timing = r->o->timing, .timing_cache = r->o->timing_cache, .batching = r->o->batching,
+	                             .memory = r->o->memory };
 	TRY(og_plan_build(&plan, r->p->model, &o));
 	og_status status = run_plan(r, plan);
 	og_plan_free(plan);

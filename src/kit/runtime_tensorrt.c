@@ -2,12 +2,7 @@
  * makes a network of. No engine is built and no GPU is needed. Op libraries are given to it as plugin libraries.
  *
  * A child process has the library and answers through a socket, as long as the host is open: the parser prints what it
- * likes to, plugins are other people's code, and whichever crashes has given its answer.
- *
- * Places of functions in their tables [itanium: see bridge/tensorrt_abi.h] are facts from NvInfer.h, NvInferImpl.h and
- * NvInferRuntimeCommon.h in include/ of https://github.com/NVIDIA/TensorRT, and NvOnnxParser.h of
- * https://github.com/onnx/onnx-tensorrt. Release 11 removed functions that lay in front of those used here, in all of them
- * at once; its parser, which TensorRT-RTX 1.7 has as well, calls itself version 0.2. */
+ * likes to, plugins are other people's code, and whichever crashes has given its answer. */
 #include "kit/runtime.h"
 
 #include <dlfcn.h>
@@ -23,52 +18,41 @@
 
 #include "base/file.h"
 #include "bridge/tensorrt_abi.h"
+#include "kit/runtime_tensorrt.h"
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
-/* X(function, its place up to release 10, its place from 11 on) */
-#define PLACES(X) \
-	X(network_create, 8, 6)              /* VBuilder::createNetworkV2 */ \
-	X(network_destroy, 1, 1)             /* of INetworkDefinition */ \
-	X(parser_errors, 5, 3)               /* IParser::getNbErrors */ \
-	X(parser_error, 6, 4)                /* IParser::getError */ \
-	X(parser_destroy, 9, 7) \
-	X(registry_load, 10, 6)              /* IPluginRegistry::loadLibrary */
-enum { PARSER_PARSE = 0, ERROR_CODE = 0, ERROR_DESC = 1, ERROR_OPERATOR = 7 };   /* of IParser and IParserError, in both */
-/* ErrorCode of the parser. X(number, what it does not take) */
-#define REFUSALS(X) \
-	X(8, "does not import %s") \
-	X(9, "does not import %s with these attributes") \
-	X(10, "does not import %s with these inputs") \
-	X(11, "does not import %s on this type") \
-	X(12, "does not import %s of sizes that are not known") \
-	X(13, "does not import %s of these shapes")
-enum { RELEASE_11_PARSER = 200 };
 typedef struct places {
-#define X(function, ten, eleven) int function;
-	PLACES(X)
+#define X(name, class, function, ten, eleven) int name;
+#define D(name, class, ten, eleven) int name;
+	RUNTIME_TRT_PLACES(X)
+	RUNTIME_TRT_DESTRUCTORS(D)
 #undef X
+#undef D
 } places;
 static const places release_10 = {
-#define X(function, ten, eleven) ten,
-	PLACES(X)
+#define X(name, class, function, ten, eleven) ten,
+#define D(name, class, ten, eleven) ten,
+	RUNTIME_TRT_PLACES(X)
+	RUNTIME_TRT_DESTRUCTORS(D)
 #undef X
+#undef D
 }, release_11 = {
-#define X(function, ten, eleven) eleven,
-	PLACES(X)
+#define X(name, class, function, ten, eleven) eleven,
+#define D(name, class, ten, eleven) eleven,
+	RUNTIME_TRT_PLACES(X)
+	RUNTIME_TRT_DESTRUCTORS(D)
 #undef X
+#undef D
 };
 
-typedef void (*any_function)(void);
-typedef struct object { const any_function *table; } object;
-/* IBuilder [NvInfer.h] calls a second object, which lies behind its own table. */
-typedef struct builder { const any_function *table; object *does; } builder;
+typedef runtime_trt_object object;
 
 /* In the child. */
 typedef struct tensorrt {
 	const runtime_host *host;
 	char version[64];
-	builder *b;
+	runtime_trt_builder *b;
 	const places *at;
 	uint32_t flags;                      /* of a network that keeps its types */
 	int parser_version;
@@ -177,7 +161,7 @@ static og_status open_tensorrt(tensorrt *t)
 	if (!n)
 		return base_fail(OG_MISSING, "TensorRT with its ONNX parser was not found, and nobody else knows what it takes: %s", advice);
 	int (*version)(void), (*parser_version)(void);
-	builder *(*create)(void *, int);
+	runtime_trt_builder *(*create)(void *, int);
 	*(void **)&version = dlsym(library, "getInferLibVersion");
 	*(void **)&create = dlsym(library, "createInferBuilder_INTERNAL");
 	*(void **)&parser_version = dlsym(parser, "getNvOnnxParserVersion");
@@ -187,9 +171,9 @@ static og_status open_tensorrt(tensorrt *t)
 	int v = version();
 	snprintf(t->version, sizeof t->version, "%s %d.%d.%d", n->title, v / 10000, v / 100 % 100, v % 100);
 	t->parser_version = parser_version();
-	bool eleven = t->parser_version >= RELEASE_11_PARSER;
+	bool rtx = n->by_name, eleven = rtx ? t->parser_version >= RUNTIME_RTX_11_PARSER : v >= RUNTIME_TRT_11;
 	t->at = eleven ? &release_11 : &release_10;
-	t->flags = eleven ? 1u << 0 : 1u << 1;               /* NetworkDefinitionCreationFlag::kSTRONGLY_TYPED */
+	t->flags = 1u << (eleven ? RUNTIME_TRT_11_TYPED : RUNTIME_TRT_10_TYPED);
 	t->b = create(&logger, v);
 	if (!t->b) return base_fail(OG_MISSING, "%s makes no builder: %s", t->version, said);
 	if (n->by_name && t->host->n_libraries && !dlopen(n->library, RTLD_LAZY))
@@ -229,15 +213,15 @@ static og_status why_not(const tensorrt *t, object *parser)
 	object *first = count(parser) > 0 ? error(parser, 0) : NULL;
 	base_fail(OG_UNSUPPORTED, "%s", *said ? said : "the parser gives no reason");
 	if (!first) return OG_UNSUPPORTED;
-	memcpy(&code, &first->table[ERROR_CODE], sizeof code);
-	memcpy(&word, &first->table[ERROR_DESC], sizeof word);
-	memcpy(&op, &first->table[ERROR_OPERATOR], sizeof op);
+	memcpy(&code, &first->table[t->at->error_code], sizeof code);
+	memcpy(&word, &first->table[t->at->error_desc], sizeof word);
+	memcpy(&op, &first->table[t->at->error_operator], sizeof op);
 	const char *desc = word(first), *name = op(first);
 	bool says = desc && *desc && strcmp(desc, "false");      /* "false": the assertion of one that is never taken */
 	if (says) tell(desc);
 	switch (says ? 0 : code(first)) {
-#define X(number, form) case number: return base_fail(OG_UNSUPPORTED, "its parser " form, name && *name ? name : "it");
-	REFUSALS(X)
+#define X(name_of, number, form) case number: return base_fail(OG_UNSUPPORTED, "its parser " form, name && *name ? name : "it");
+	RUNTIME_TRT_REFUSALS(X)
 #undef X
 	default: return OG_UNSUPPORTED;
 	}
@@ -255,7 +239,7 @@ static og_status parse(const tensorrt *t, const char *path)
 	object *network = create(t->b->does, t->flags);
 	object *parser = network ? t->create_parser(network, &logger, t->parser_version) : NULL;
 	if (parser) {
-		memcpy(&read, &parser->table[PARSER_PARSE], sizeof read);
+		memcpy(&read, &parser->table[t->at->parser_parse], sizeof read);
 		if (!read(parser, f.data, f.size, path)) status = why_not(t, parser);
 		destroy(parser, t->at->parser_destroy);
 	} else {

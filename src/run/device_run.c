@@ -1,21 +1,28 @@
 /* device_run.c -- running a plan on a device.
  *
- * A plan's kernels and weights are brought to the device once and shared by its sessions. A session has memory and a stream of its own.
+ * A plan's kernels and weights are brought to the device once and shared by its sessions; weights that another plan lends are used where
+ * that one has them. A session has memory and a stream of its own.
  * Steps in a row that run on the device are recorded once and replayed as one graph; a step that has no kernel there runs on the host
  * between two graphs, on copies. What is recorded holds pointers: memory of the caller that moves is recorded anew. */
 #include <pthread.h>
 
 #include "run/device_run.h"
 
-/* A plan on the device. */
+/* Constants or packed weights. */
+typedef struct weight { const void *host; size_t bytes; char *at; } weight;
+
+/* A plan on a device. */
 typedef struct resident resident;
 struct resident {
 	resident *next;
 	const og_plan *plan;
+	int ordinal;                         /* of the device */
 	int users;
+	resident *lender;                    /* of the plan that lends; NULL: none */
 	void *device;
-	char *weights;                       /* one block: constants, then packed weights */
-	size_t *value_at, *packed_at;        /* where those of a value, of a step lie in it; SIZE_MAX: nowhere */
+	char *memory;                        /* one block, for the weights that are not the lender's */
+	weight *weights; int n_weights;
+	int *value_at, *packed_at;           /* which weight a value, packed bytes of a step are; -1: none */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -47,101 +54,139 @@ struct device_run {
 	void *staging;                       /* of the host, for steps on the host */
 };
 
+/* Of activations: a kernel in place of all steps keeps them to itself. */
+static size_t activations(const og_plan *p) { return p->whole ? 0 : p->arena_bytes; }
 static size_t round_up(size_t n) { return (n + 255) & ~(size_t)255; }
 
 /* ---- a plan on the device ----------------------------------------------------------------------- */
 
+static void leave(resident *r);
+
 static void end_resident(resident *r)
 {
 	const backend_device *d = r->plan->backend->device;
-	if (r->device) d->release(r->device, r->weights);
+	if (r->device) d->release(r->device, r->memory);
 	d->close(r->device);
+	leave(r->lender);
+	base_free(r->weights);
 	base_free(r->value_at);
 	base_free(r->packed_at);
 	base_free(r);
 }
 
-/* Places what device steps read; returns the bytes in all. */
-static size_t place_weights(resident *r)
+static int add_weight(resident *r, const void *host, size_t bytes)
 {
-	const og_plan *p = r->plan;
-	size_t bytes = 0;
-	for (int i = 0; i < p->n_values; i++) r->value_at[i] = SIZE_MAX;
-	for (int s = 0; s < plan_n_steps(p); s++) {
-		const plan_step *step = plan_step_at(p, s);
-		r->packed_at[s] = SIZE_MAX;
-		if (step->kernel.on_host) continue;
-		if (step->packed) {
-			r->packed_at[s] = bytes;
-			bytes += round_up(step->kernel.packed_bytes);
-		}
-		for (int k = 0; k < step->n_in; k++) {
-			int v = step->in[k] < 0 ? -1 : plan_root(p, step->in[k]);
-			bool packed = k < 32 && step->kernel.packs_input >> k & 1;
-			if (v < 0 || packed || p->values[v].place != PLAN_CONSTANT || r->value_at[v] != SIZE_MAX) continue;
-			r->value_at[v] = bytes;
-			bytes += round_up(p->values[v].bytes);
-		}
-	}
-	return bytes;
+	r->weights[r->n_weights] = (weight){ .host = host, .bytes = bytes };
+	return r->n_weights++;
 }
 
-static og_status fill_resident(resident *r)
+/* Lists what device steps read. */
+static og_status list_weights(resident *r)
 {
 	const og_plan *p = r->plan;
-	const backend_device *d = p->backend->device;
-	void *stream, *weights;
 	r->value_at = base_new((size_t)p->n_values + 1, sizeof *r->value_at);
 	r->packed_at = base_new((size_t)plan_n_steps(p) + 1, sizeof *r->packed_at);
-	if (!r->value_at || !r->packed_at) return base_no_memory();
-	TRY(d->open(&r->device, p->image, p->image_bytes));
-	TRY(d->alloc(r->device, &weights, place_weights(r)));
-	r->weights = weights;
+	r->weights = base_new((size_t)p->n_values + (size_t)plan_n_steps(p) + 1, sizeof *r->weights);
+	if (!r->value_at || !r->packed_at || !r->weights) return base_no_memory();
+	for (int i = 0; i < p->n_values; i++) r->value_at[i] = -1;
+	for (int s = 0; s < plan_n_steps(p); s++) {
+		const plan_step *step = plan_step_at(p, s);
+		bool packed = step->packed && !step->kernel.on_host;
+		r->packed_at[s] = packed ? add_weight(r, step->packed, step->kernel.packed_bytes) : -1;
+		for (int k = 0; !step->kernel.on_host && k < step->n_in; k++) {
+			int v = step->in[k] < 0 ? -1 : plan_root(p, step->in[k]);
+			bool replaced = k < 32 && step->kernel.packs_input >> k & 1;
+			if (v < 0 || replaced || p->values[v].place != PLAN_CONSTANT || r->value_at[v] >= 0) continue;
+			r->value_at[v] = add_weight(r, p->values[v].type.data, p->values[v].bytes);
+		}
+	}
+	return OG_OK;
+}
+
+/* Where the lender has the same bytes; NULL: nowhere. */
+static char *find_lent(const resident *lender, const weight *w)
+{
+	for (int i = 0; lender && i < lender->n_weights; i++) {
+		const weight *o = &lender->weights[i];
+		if (o->bytes == w->bytes && (o->host == w->host || !memcmp(o->host, w->host, w->bytes))) return o->at;
+	}
+	return NULL;
+}
+
+/* Makes room for those that nobody lends, and copies them. */
+static og_status bring_weights(resident *r)
+{
+	const backend_device *d = r->plan->backend->device;
+	size_t bytes = 0;
+	void *memory, *stream;
+	for (int i = 0; i < r->n_weights; i++) {
+		r->weights[i].at = find_lent(r->lender, &r->weights[i]);
+		if (!r->weights[i].at) bytes += round_up(r->weights[i].bytes);
+	}
+	TRY(d->alloc(r->device, &memory, bytes));
+	char *at = r->memory = memory;
 	TRY(d->stream_create(r->device, &stream));
 	og_status status = OG_OK;
-	for (int i = 0; status == OG_OK && i < p->n_values; i++)
-		if (r->value_at[i] != SIZE_MAX) status = d->copy(r->device, stream, r->weights + r->value_at[i], p->values[i].type.data, p->values[i].bytes);
-	for (int i = 0; status == OG_OK && i < plan_n_steps(p); i++)
-		if (r->packed_at[i] != SIZE_MAX)
-			status = d->copy(r->device, stream, r->weights + r->packed_at[i], plan_step_at(p, i)->packed, plan_step_at(p, i)->kernel.packed_bytes);
+	for (int i = 0; status == OG_OK && i < r->n_weights; i++) {
+		weight *w = &r->weights[i];
+		if (w->at) continue;
+		w->at = at;
+		at += round_up(w->bytes);
+		status = d->copy(r->device, stream, w->at, w->host, w->bytes);
+	}
 	if (status == OG_OK) status = d->wait(r->device, stream);
 	d->stream_free(r->device, stream);
 	return status;
 }
 
-static og_status resident_of(resident **out, const og_plan *p)
+/* With the lock. */
+static og_status take(resident **out, const og_plan *p, int ordinal)
 {
-	og_status status = OG_OK;
-	pthread_mutex_lock(&lock);
 	resident *r = residents;
-	while (r && r->plan != p) r = r->next;
-	if (!r && !(r = base_new(1, sizeof *r))) status = base_no_memory();
-	if (status == OG_OK && !r->users) {
-		*r = (resident){ .plan = p };
-		status = fill_resident(r);
+	while (r && (r->plan != p || r->ordinal != ordinal)) r = r->next;
+	if (!r) {
+		r = base_new(1, sizeof *r);
+		NEED(r);
+		*r = (resident){ .plan = p, .ordinal = ordinal };
+		og_status status = p->lender && p->lender->backend == p->backend ? take(&r->lender, p->lender, ordinal) : OG_OK;
+		if (status == OG_OK) status = p->backend->device->open(&r->device, ordinal, p->image, p->image_bytes);
+		if (status == OG_OK) status = list_weights(r);
+		if (status == OG_OK) status = bring_weights(r);
 		if (status != OG_OK) {
 			end_resident(r);
-		} else {
-			r->next = residents;
-			residents = r;
+			return status;
 		}
+		r->next = residents;
+		residents = r;
 	}
-	if (status == OG_OK) r->users++;
+	r->users++;
+	*out = r;
+	return OG_OK;
+}
+
+/* With the lock. NULL is fine. */
+static void leave(resident *r)
+{
+	if (!r || --r->users) return;
+	resident **at = &residents;
+	while (*at != r) at = &(*at)->next;
+	*at = r->next;
+	end_resident(r);
+}
+
+static og_status resident_of(resident **out, const og_plan *p, int ordinal)
+{
+	*out = NULL;
+	pthread_mutex_lock(&lock);
+	og_status status = take(out, p, ordinal);
 	pthread_mutex_unlock(&lock);
-	*out = status == OG_OK ? r : NULL;
 	return status;
 }
 
 static void leave_resident(resident *r)
 {
-	if (!r) return;
 	pthread_mutex_lock(&lock);
-	if (--r->users == 0) {
-		resident **at = &residents;
-		while (*at != r) at = &(*at)->next;
-		*at = r->next;
-		end_resident(r);
-	}
+	leave(r);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -200,9 +245,9 @@ static og_status make_step(device_run *r, int i, size_t *staging)
 	if (from->kernel.on_host) return make_host_step(r, to, from, staging);
 	void *bound = arena_aligned(r->a, from->kernel.bound_bytes + 1, 64);
 	NEED(bound);
-	to->run = (backend_run){ .in = to->in, .out = to->out, .workspace = r->memory + round_up(r->plan->arena_bytes), .device = r->home->device,
+	to->run = (backend_run){ .in = to->in, .out = to->out, .workspace = r->memory + round_up(activations(r->plan)), .device = r->home->device,
 	                         .stream = r->stream, .bound = bound };
-	if (r->home->packed_at[i] != SIZE_MAX) to->run.packed = r->home->weights + r->home->packed_at[i];
+	if (r->home->packed_at[i] >= 0) to->run.packed = r->home->weights[r->home->packed_at[i]].at;
 	return OG_OK;
 }
 
@@ -219,14 +264,14 @@ static og_status make_segments(device_run *r)
 	return OG_OK;
 }
 
-static og_status make(device_run *r)
+static og_status make(device_run *r, int ordinal)
 {
 	const og_plan *p = r->plan;
 	void *memory;
 	size_t staging = 0;
-	TRY(resident_of(&r->home, p));
+	TRY(resident_of(&r->home, p, ordinal));
 	TRY(r->d->stream_create(r->home->device, &r->stream));
-	TRY(r->d->alloc(r->home->device, &memory, round_up(p->arena_bytes) + p->workspace_bytes));
+	TRY(r->d->alloc(r->home->device, &memory, round_up(activations(p)) + p->workspace_bytes));
 	r->memory = memory;
 	r->values = arena_array(r->a, (size_t)p->n_values + 1, sizeof *r->values);
 	r->steps = arena_array(r->a, (size_t)plan_n_steps(p) + 1, sizeof *r->steps);
@@ -238,8 +283,8 @@ static og_status make(device_run *r)
 		int v = plan_root(p, i);
 		r->values[i] = p->values[i].type;
 		r->values[i].data = NULL;
-		if (p->values[v].place == PLAN_ARENA) r->values[i].data = r->memory + p->values[v].offset;
-		else if (p->values[v].place == PLAN_CONSTANT && r->home->value_at[v] != SIZE_MAX) r->values[i].data = r->home->weights + r->home->value_at[v];
+		if (p->values[v].place == PLAN_ARENA && !p->whole) r->values[i].data = r->memory + p->values[v].offset;
+		else if (r->home->value_at[v] >= 0) r->values[i].data = r->home->weights[r->home->value_at[v]].at;
 	}
 	for (int i = 0; i < plan_n_steps(p); i++) TRY(make_step(r, i, &staging));
 	TRY(make_segments(r));
@@ -271,7 +316,7 @@ void device_run_free(device_run *r)
 	arena_destroy(r->a);
 }
 
-og_status device_run_create(device_run **out, const og_plan *plan)
+og_status device_run_create(device_run **out, const og_plan *plan, int ordinal)
 {
 	arena *a = arena_create();
 	device_run *r = a ? arena_alloc(a, sizeof *r) : NULL;
@@ -281,7 +326,7 @@ og_status device_run_create(device_run **out, const og_plan *plan)
 		return base_no_memory();
 	}
 	*r = (device_run){ .a = a, .plan = plan, .d = plan->backend->device };
-	og_status status = make(r);
+	og_status status = make(r, ordinal);
 	if (status == OG_OK) *out = r;
 	else device_run_free(r);
 	return status;
@@ -366,7 +411,7 @@ static og_status record(device_run *r)
 /* A buffer of the caller as one on the device: itself, or the session's. */
 static og_status on_device(device_run *r, void **own, void **out, const void *given, size_t bytes)
 {
-	if (r->d->is_device_memory(given) && (uintptr_t)given % 16 == 0) {
+	if (r->d->device_of(given) == r->home->ordinal && (uintptr_t)given % 16 == 0) {
 		*out = (void *)(uintptr_t)given;
 		return OG_OK;
 	}
@@ -441,6 +486,11 @@ og_status device_run_once(device_run *r, const void *const *inputs, void *const 
 	TRY(take_outputs(r, outputs, in));
 	return stream ? OG_OK : r->d->wait(r->home->device, in);
 }
+
+og_status device_run_alloc(device_run *r, void **p, size_t bytes) { return r->d->alloc(r->home->device, p, bytes); }
+void device_run_release(device_run *r, void *p) { r->d->release(r->home->device, p); }
+og_status device_run_copy(device_run *r, void *to, const void *from, size_t bytes) { return r->d->copy(r->home->device, r->stream, to, from, bytes); }
+og_status device_run_wait(device_run *r) { return r->d->wait(r->home->device, r->stream); }
 
 /* Marks cost some microseconds themselves: what is shorter than SHORT seconds runs REPLAYS times between two. */
 enum { REPLAYS = 10 };

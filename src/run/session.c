@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "run/device_run.h"
+#include "run/session.h"
 
 typedef struct session_step { const og_tensor **in; og_tensor **out; backend_run run; } session_step;
 
@@ -76,7 +77,18 @@ static og_status prepare(og_session *s, int threads)
 	return OG_OK;
 }
 
-og_status og_session_create(og_session **out, const og_plan *plan, int threads)
+og_status session_ready(const char *name, int ordinal)
+{
+	const backend *b = plan_backend(name);
+	void *device = NULL;
+	if (!b) return OG_MISSING;
+	if (!b->device) return OG_OK;
+	og_status status = b->device->open(&device, ordinal, NULL, 0);
+	b->device->close(device);
+	return status;
+}
+
+og_status session_create_on(og_session **out, const og_plan *plan, int threads, int ordinal)
 {
 	*out = NULL;
 	if (threads < 0 || threads > plan->threads)
@@ -89,11 +101,13 @@ og_status og_session_create(og_session **out, const og_plan *plan, int threads)
 	}
 	s->a = a;
 	s->plan = plan;
-	og_status status = plan->backend->device ? device_run_create(&s->device, plan) : prepare(s, threads);
+	og_status status = plan->backend->device ? device_run_create(&s->device, plan, ordinal) : prepare(s, threads);
 	if (status != OG_OK) og_session_free(s);
 	else *out = s;
 	return status;
 }
+
+og_status og_session_create(og_session **out, const og_plan *plan, int threads) { return session_create_on(out, plan, threads, 0); }
 
 void og_session_free(og_session *s)
 {
@@ -113,7 +127,7 @@ static og_status check_buffers(const og_session *s, const void *const *inputs, v
 	for (int i = 0; i < p->n_inputs; i++) {
 		const plan_value *v = &p->values[p->inputs[i]];
 		if (!inputs[i] && v->bytes) return base_fail(OG_USAGE, "input '%s' is missing", v->name);
-		bool readable = !s->device || !p->backend->device->is_device_memory(inputs[i]);
+		bool readable = !s->device || p->backend->device->device_of(inputs[i]) < 0;
 		if (p->bound[i] && v->bytes && readable && memcmp(inputs[i], p->bound[i]->data, v->bytes)) {
 			return base_fail(OG_USAGE, "input '%s' decides shapes and was bound to another value when the plan was built; "
 			                 "build again with this value", v->name);
@@ -217,6 +231,11 @@ og_status og_session_run_on(og_session *s, const void *const *inputs, void *cons
 	TRY(set_buffers(s, inputs, outputs));
 	return device_run_once(s->device, inputs, outputs, stream);
 }
+
+og_status session_alloc(og_session *s, void **p, size_t bytes) { return device_run_alloc(s->device, p, bytes); }
+void session_release(og_session *s, void *p) { if (p) device_run_release(s->device, p); }
+og_status session_copy(og_session *s, void *to, const void *from, size_t bytes) { return device_run_copy(s->device, to, from, bytes); }
+og_status session_wait(og_session *s) { return device_run_wait(s->device); }
 
 og_status og_session_time(og_session *s, const void *const *inputs, void *const *outputs, int runs, double *seconds)
 {

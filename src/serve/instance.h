@@ -5,11 +5,15 @@
 #include "serve/serve.h"
 #include "serve/triton_abi.h"
 
-/* What an instance has for one shape. Buffers take the largest run; they are pinned where the instance is on a GPU. */
+/* For the samples of a run that are copied; they take the largest run. */
+typedef struct serve_buffers { void **in, **out; } serve_buffers;
+
+/* What an instance has for one shape. */
 typedef struct serve_slot {
 	serve_shape *shape;                      /* NULL: free */
 	og_session *sessions[SERVE_MOST_SIZES];  /* one for each size of the shape */
-	void **in, **out;
+	serve_buffers host;                      /* pinned where the instance is on a GPU */
+	serve_buffers device;                    /* NULL until a GPU has to copy */
 	void **direct;                           /* inputs and outputs of a run in a request's own memory */
 	uint64_t used;                           /* the instance's `turn` when it was used last */
 } serve_slot;
@@ -19,7 +23,7 @@ typedef struct serve_request {
 	TRITONBACKEND_Request *request;          /* NULL: answered */
 	TRITONBACKEND_Response *response;
 	int64_t samples, done;
-	bool on_device;                          /* some of its memory is a GPU's, where nothing is copied: it runs by itself */
+	bool on_device;                          /* some of its memory is a GPU's, which memcpy must not touch */
 	const int64_t **dims;                    /* of each input; the server's */
 	const uint8_t **in;
 	uint8_t **out;                           /* NULL: not asked for */
@@ -31,7 +35,7 @@ typedef struct serve_instance {
 	serve_network *net;
 	TRITONBACKEND_ModelInstance *self;
 	TRITONBACKEND_MemoryManager *pinned;     /* NULL: buffers are plain memory */
-	const char *device;
+	const char *device; int gpu;             /* which one, if it is for GPUs */
 	serve_slot *slots; int n_slots;
 	uint64_t turn;
 	serve_request *requests, **together; size_t capacity;
@@ -41,11 +45,12 @@ typedef struct serve_instance {
 } serve_instance;
 
 og_status serve_instance_create(serve_instance **out, serve_network *, TRITONBACKEND_ModelInstance *,
-                                TRITONBACKEND_MemoryManager *pinned, const char *device);
+                                TRITONBACKEND_MemoryManager *pinned, const char *device, int gpu);
 void serve_instance_free(serve_instance *);          /* NULL is fine */
 /* The slot for inputs of these dims; made, in the place of the one that was not used for longest, when there is none. */
 og_status serve_slot_get(serve_slot **out, serve_instance *, const int64_t *const *dims);
-
+/* Makes the slot's buffers on the device, if it has none. */
+og_status serve_slot_on_device(serve_slot *, const serve_instance *);
 bool serve_slot_fits(const serve_slot *, const serve_network *, const int64_t *const *dims);
 
 /* An error of the server as a status, with its sentence; ends it. */

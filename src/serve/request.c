@@ -109,9 +109,9 @@ static og_status find_piece(serve_request *q, const serve_instance *s, TRITONBAC
 	TRY(serve_told(TRITONBACKEND_InputBuffer(input, k, data, bytes, &memory, &id)));
 	if (memory != TRITON_GPU) return OG_OK;
 	q->on_device = true;
-	if (strcmp(s->device, "cpu") && id == 0) return OG_OK;
-	return base_fail(OG_UNSUPPORTED, "input '%s' lies in the memory of GPU %lld, and this instance runs on %s; send it in memory "
-	                 "of the host", p->name, (long long)id, strcmp(s->device, "cpu") ? "GPU 0" : "the CPU");
+	if (strcmp(s->device, "cpu")) return OG_OK;
+	return base_fail(OG_UNSUPPORTED, "input '%s' lies in the memory of GPU %lld, and this instance runs on the CPU; send it in memory "
+	                 "of the host", p->name, (long long)id);
 }
 
 static og_status join_pieces(serve_request *q, const serve_instance *s, TRITONBACKEND_Input *input, uint32_t pieces, int k,
@@ -177,8 +177,8 @@ static og_status prepare_output(serve_request *q, const serve_instance *s, const
 {
 	const serve_port *p = &s->net->outputs[k];
 	TRITONBACKEND_Output *output;
-	int64_t dims[OG_MAX_RANK], id = 0;
-	triton_memory memory = s->pinned ? TRITON_CPU_PINNED : TRITON_CPU;
+	int64_t dims[OG_MAX_RANK], id = q->on_device ? s->gpu : 0;
+	triton_memory memory = q->on_device ? TRITON_GPU : s->pinned ? TRITON_CPU_PINNED : TRITON_CPU;
 	uint64_t bytes = (uint64_t)q->samples * shape->out_bytes[k];
 	void *to;
 	int rank = shape->out[k].rank;
@@ -190,9 +190,9 @@ static og_status prepare_output(serve_request *q, const serve_instance *s, const
 	q->out[k] = to;
 	if (memory != TRITON_GPU) return OG_OK;
 	q->on_device = true;
-	if (strcmp(s->device, "cpu") && id == 0) return OG_OK;
-	return base_fail(OG_UNSUPPORTED, "output '%s' is wanted in the memory of GPU %lld, and this instance runs on %s", p->name,
-	                 (long long)id, strcmp(s->device, "cpu") ? "GPU 0" : "the CPU");
+	if (strcmp(s->device, "cpu")) return OG_OK;
+	return base_fail(OG_UNSUPPORTED, "output '%s' is wanted in the memory of GPU %lld, and this instance runs on the CPU", p->name,
+	                 (long long)id);
 }
 
 og_status serve_request_prepare(serve_request *q, const serve_instance *s, const serve_shape *shape)

@@ -52,8 +52,7 @@ struct serve_shape {
 	og_value_info *out;                      /* of each output, in the same way */
 	size_t *in_bytes, *out_bytes;            /* of a sample; of all where there is no batch */
 	serve_size sizes[SERVE_MOST_SIZES]; int n_sizes;     /* ascending */
-	/* The size that runs first when so many samples are left: with the last run filled up, and (-1: impossible) without. */
-	int8_t *filled, *exact;
+	int8_t *choice;                          /* of sizes: the one that runs first when so many samples are left */
 };
 
 typedef struct serve_network {
@@ -92,7 +91,7 @@ void serve_build_end(void);
 
 /* The size behind one of so many samples, whose plan has so many bytes of weights; 0: there is none. */
 int64_t serve_size_next(const serve_network *, const serve_shape *, int64_t samples, size_t weights);
-/* Fills `filled` and `exact` so that every batch takes the least time; drops plans that save none. */
+/* Fills `choice` so that every batch takes the least time; drops plans that save none. */
 og_status serve_sizes_choose(serve_shape *, const serve_network *);
 /* Threads of an instance. */
 int serve_threads(const serve_network *);

@@ -42,18 +42,15 @@ static double time_of(const serve_size *size)
 	return size->seconds > 0 ? size->seconds : (double)size->samples + RUN_COST;
 }
 
-/* Works the least times out for the sizes there are; `choice` as serve_shape's. */
-static void choose(int8_t *choice, double *least, const serve_shape *shape, int64_t most, bool fill)
+/* Works the least times out for the sizes there are. */
+static void choose(int8_t *choice, double *least, const serve_shape *shape, int64_t most)
 {
 	least[0] = 0;
 	for (int64_t n = 1; n <= most; n++) {
 		choice[n] = -1;
-		least[n] = 0;
 		for (int k = shape->n_sizes - 1; k >= 0; k--) {
 			const serve_size *size = &shape->sizes[k];
-			int64_t rest = n > size->samples ? n - size->samples : 0;
-			if ((!fill && size->samples > n) || (rest && choice[rest] < 0)) continue;
-			double time = time_of(size) + least[rest];
+			double time = time_of(size) + least[n > size->samples ? n - size->samples : 0];
 			if (choice[n] >= 0 && time >= least[n]) continue;
 			choice[n] = (int8_t)k;
 			least[n] = time;
@@ -62,14 +59,14 @@ static void choose(int8_t *choice, double *least, const serve_shape *shape, int6
 }
 
 /* A plan that takes as long as smaller ones do together. None but the only one is for more samples than there may be. */
-static void drop_useless(serve_shape *shape, const serve_network *net, int8_t *choice, double *least)
+static void drop_useless(serve_shape *shape, const serve_network *net, double *least)
 {
 	for (int k = shape->n_sizes - 1; k > 0; k--) {
 		serve_size *size = &shape->sizes[k];
 		serve_shape without = *shape;
 		memmove(&without.sizes[k], &without.sizes[k + 1], (size_t)(shape->n_sizes - 1 - k) * sizeof *size);
 		without.n_sizes--;
-		choose(choice, least, &without, net->most, true);
+		choose(shape->choice, least, &without, net->most);
 		if (least[size->samples] * (1 - LEAST_GAIN) > size->seconds) continue;
 		og_plan_free(size->plan);
 		*shape = without;
@@ -79,16 +76,14 @@ static void drop_useless(serve_shape *shape, const serve_network *net, int8_t *c
 og_status serve_sizes_choose(serve_shape *shape, const serve_network *net)
 {
 	int64_t most = net->most ? net->most : 1;
-	shape->filled = arena_array(shape->a, (size_t)most + 1, sizeof *shape->filled);
-	shape->exact = arena_array(shape->a, (size_t)most + 1, sizeof *shape->exact);
+	shape->choice = arena_array(shape->a, (size_t)most + 1, sizeof *shape->choice);
 	double *least = base_new((size_t)most + 1, sizeof *least);
-	if (!shape->filled || !shape->exact || !least) {
+	if (!shape->choice || !least) {
 		base_free(least);
 		return base_no_memory();
 	}
-	if (shape->sizes[0].seconds > 0 && !net->settings.n_batches) drop_useless(shape, net, shape->filled, least);
-	choose(shape->filled, least, shape, most, true);
-	choose(shape->exact, least, shape, most, false);
+	if (shape->sizes[0].seconds > 0 && !net->settings.n_batches) drop_useless(shape, net, least);
+	choose(shape->choice, least, shape, most);
 	base_free(least);
 	return OG_OK;
 }

@@ -221,7 +221,7 @@ TRITONSERVER_Error *TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model *self)
 
 /* ---- instances --------------------------------------------------------------------------------------- */
 
-static og_status find_device(const char **out, const serve_network *net, TRITONBACKEND_ModelInstance *self, const char *name)
+static og_status find_device(const char **out, int *gpu, const serve_network *net, TRITONBACKEND_ModelInstance *self, const char *name)
 {
 	const char *wanted = net->settings.device;
 	triton_kind kind;
@@ -234,9 +234,7 @@ static og_status find_device(const char **out, const serve_network *net, TRITONB
 	if (wanted && strcmp(wanted, *out))
 		return base_fail(OG_USAGE, "parameter 'device' is %s, and instance '%s' is of kind %s; change one of them, the kind in "
 		                 "instance_group", wanted, name, kind == TRITON_KIND_CPU ? "KIND_CPU" : "KIND_GPU");
-	if (kind == TRITON_KIND_GPU && id > 0)
-		return base_fail(OG_UNSUPPORTED, "instance '%s' is for GPU %d, and Opgraft runs on the first one that a process sees; set "
-		                 "gpus: [ 0 ], or hide the others by CUDA_VISIBLE_DEVICES", name, (int)id);
+	if (kind == TRITON_KIND_GPU) *gpu = id;
 	return OG_OK;
 }
 
@@ -263,6 +261,7 @@ static og_status open_instance(TRITONBACKEND_ModelInstance *self)
 	TRITONBACKEND_Model *owner;
 	TRITONBACKEND_Backend *backends;
 	const char *name, *device;
+	int gpu = 0;
 	void *m, *b;
 	serve_instance *s;
 	TRY(serve_told(TRITONBACKEND_ModelInstanceName(self, &name)));
@@ -271,8 +270,8 @@ static og_status open_instance(TRITONBACKEND_ModelInstance *self)
 	TRY(serve_told(TRITONBACKEND_ModelBackend(owner, &backends)));
 	TRY(serve_told(TRITONBACKEND_BackendState(backends, &b)));
 	serve_network *net = ((model *)m)->net;
-	TRY(find_device(&device, net, self, name));
-	TRY(serve_instance_create(&s, net, self, strcmp(device, "cpu") ? ((backend *)b)->memory : NULL, device));
+	TRY(find_device(&device, &gpu, net, self, name));
+	TRY(serve_instance_create(&s, net, self, strcmp(device, "cpu") ? ((backend *)b)->memory : NULL, device, gpu));
 	tell_sizes(s, name);
 	og_status status = serve_told(TRITONBACKEND_ModelInstanceSetState(self, s));
 	if (status != OG_OK) serve_instance_free(s);

@@ -1,9 +1,10 @@
-/* libcuda.cc -- a CUDA driver with a device of its own: memory is the host's, kernels are C++. Those of op libraries are functions of the
+/* libcuda.cc -- a CUDA driver with devices of its own: memory is the host's, kernels are C++. Those of op libraries are functions of the
  * library named by EMULATED_KERNELS; those of plans are their program's text, which libnvrtc.c hands on as machine code and which is
  * compiled here with emulate.h. Threads of a cluster are contexts that take turns; one that waits lets the next go on.
  *
- * It refuses what a launch or a capture must not do. Memory begins as NaN and ends the process when something is written beside it.
- * EMULATED_ARCH=75 is its compute capability (90), EMULATED_MEMORY=N the bytes that it has. */
+ * It refuses what a launch or a capture must not do, and handles in the wrong context. Memory begins as NaN, ends the process when something
+ * is written beside it, and can be touched by nobody but copies and kernels of its own device.
+ * EMULATED_ARCH=75 is the compute capability (90), EMULATED_MEMORY=N the bytes that each device has, EMULATED_DEVICES=2 how many there are. */
 #include <chrono>
 #include <dlfcn.h>
 #include <map>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string>
+#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <vector>
@@ -23,18 +25,51 @@ emulated_index threadIdx, blockIdx, blockDim, gridDim;
 float emulated_slot[EMULATED_THREADS];
 unsigned emulated_thread;
 
-enum { INVALID = 1, OUT_OF_MEMORY = 2, CAPTURING = 900, NOT_FOUND = 500, STACK = 1 << 16, WARP = 32, GUARD = 256 };
+enum { INVALID = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 101, WRONG_CONTEXT = 201, CAPTURING = 900, NOT_FOUND = 500, STACK = 1 << 16, WARP = 32, GUARD = 256 };
 enum { MOST_SHARED = 227 << 10 };
 
-struct function { void *code; size_t argument; bool waits; unsigned cluster; };
-struct module { void *library; std::string text; };
+struct function { void *code; size_t argument; bool waits; unsigned cluster; int device; };
+struct module { void *library; std::string text; int device; };
 struct launch { const function *what; emulated_index grid, block; unsigned shared; std::vector<char> argument; };
-struct graph { std::vector<launch> launches; };
-struct stream { graph *captured; };
+struct graph { std::vector<launch> launches; int device; };
+struct stream { graph *captured; int device; };
 struct event { std::chrono::steady_clock::time_point at; };
 
 static std::recursive_mutex lock;        /* the device does one thing at a time */
 static thread_local int captures;        /* going on in this thread */
+
+/* ---- devices ----------------------------------------------------------------------------------- */
+
+enum { MOST_DEVICES = 8 };
+static const size_t ROOM = (size_t)4 << 30;
+static struct device {
+	char *memory;                          /* ROOM bytes of addresses, shut while neither a copy nor a kernel is at work */
+	int open;
+	std::map<uintptr_t, size_t> live;      /* bytes from each start */
+	size_t used;
+} devices[MOST_DEVICES];
+static thread_local int current = -1;    /* device whose context it is */
+
+static int count_devices()
+{
+	const char *told = getenv("EMULATED_DEVICES");
+	return told ? atoi(told) : 1;
+}
+
+/* The device that has this memory; -1: it is the host's. */
+static int device_of(uint64_t p)
+{
+	for (int k = 0; k < MOST_DEVICES; k++)
+		if (devices[k].memory && p >= (uintptr_t)devices[k].memory && p < (uintptr_t)devices[k].memory + ROOM) return k;
+	return -1;
+}
+
+/* Opens a device's memory while it lives. */
+struct opened {
+	const int k;
+	opened(int device) : k(device) { if (k >= 0 && devices[k].open++ == 0) mprotect(devices[k].memory, ROOM, PROT_READ | PROT_WRITE); }
+	~opened() { if (k >= 0 && --devices[k].open == 0) mprotect(devices[k].memory, ROOM, PROT_NONE); }
+};
 
 /* ---- threads of a cluster --------------------------------------------------------------------- */
 
@@ -133,6 +168,7 @@ static void run_cluster(const launch *l, emulated_index first, unsigned n)
 
 static void run(const launch &l)
 {
+	const opened here(l.what->device);
 	gridDim = l.grid;
 	blockDim = l.block;
 	for (unsigned z = 0; z < l.grid.z; z++)
@@ -192,16 +228,13 @@ static function *find(const module *m, const char *name)
 	if (!code) return NULL;
 	if (m->text.empty())
 		return new function { code, !strncmp(name, "og_", 3) ? sizeof(og_map_call) : sizeof(og_device_call),
-		                      strstr(name, "_warp_") || strstr(name, "_block_") || strstr(name, "_columns_"), 1 };
+		                      strstr(name, "_warp_") || strstr(name, "_block_") || strstr(name, "_columns_"), 1, m->device };
 	const std::string type = head_of(m, name, "__grid_constant__ (\\w+)"), blocks = head_of(m, name, "__cluster_dims__\\((\\d+)");
 	return new function { code, type == "og_step" ? 26 * sizeof(void *) : type == "og_device_call" ? sizeof(og_device_call) : 0, true,
-	                      blocks.empty() ? 1 : (unsigned)std::stoul(blocks) };
+	                      blocks.empty() ? 1 : (unsigned)std::stoul(blocks), m->device };
 }
 
 /* ---- memory ----------------------------------------------------------------------------------- */
-
-static std::map<uintptr_t, size_t> live; /* bytes from each start */
-static size_t used;
 
 static size_t memory_bytes()
 {
@@ -218,13 +251,23 @@ static void check_guards(const char *p, size_t n)
 		}
 }
 
+/* A start for n bytes with guards around them, in the first gap that has the room. */
+static char *place(const device &d, size_t n)
+{
+	uintptr_t at = (uintptr_t)d.memory + GUARD;
+	for (const auto &block : d.live) {
+		if (block.first - GUARD >= at + n + GUARD) break;
+		at = (block.first + block.second + 3 * GUARD - 1) / GUARD * GUARD;
+	}
+	return at + n + GUARD > (uintptr_t)d.memory + ROOM ? NULL : (char *)at;
+}
+
 /* ---- the driver ------------------------------------------------------------------------------- */
 
 #define API extern "C" __attribute__((visibility("default"))) int
 #define ALONE const std::lock_guard<std::recursive_mutex> alone(lock)
 
-static int context;                      /* its address is one */
-static thread_local bool current_context;
+static int contexts[MOST_DEVICES];       /* their addresses are some */
 
 static int capability()
 {
@@ -235,20 +278,28 @@ static int capability()
 API cuInit(unsigned) { return 0; }
 API cuGetErrorString(int error, const char **text)
 {
-	*text = error == CAPTURING ? "not while a stream is being captured" : error == NOT_FOUND ? "not found" : error == OUT_OF_MEMORY ? "out of memory" : "emulated error";
+	*text = error == CAPTURING ? "not while a stream is being captured" : error == NOT_FOUND ? "not found" : error == OUT_OF_MEMORY ? "out of memory" :
+	        error == NO_DEVICE ? "no such device" : error == WRONG_CONTEXT ? "another context's" : "emulated error";
 	return 0;
 }
-API cuDeviceGet(int *device, int) { *device = 0; return 0; }
+API cuDeviceGetCount(int *n) { *n = count_devices(); return 0; }
+API cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal < count_devices() ? 0 : NO_DEVICE; }
 API cuDeviceGetName(char *name, int n, int) { strncpy(name, "Emulated device", n); return 0; }
 API cuDeviceGetAttribute(int *value, int attribute, int)
 {
 	*value = attribute == 75 ? capability() / 10 : attribute == 76 ? capability() % 10 : attribute == 16 ? 4 : MOST_SHARED;
 	return 0;
 }
-API cuDevicePrimaryCtxRetain(void **c, int) { *c = &context; return 0; }
-API cuCtxSetCurrent(void *c) { current_context = c; return 0; }
-API cuCtxGetCurrent(void **c) { *c = current_context ? &context : NULL; return 0; }
-API cuCtxGetDevice(int *device) { *device = 0; return 0; }
+API cuDevicePrimaryCtxRetain(void **c, int device)
+{
+	ALONE;
+	*c = &contexts[device];
+	if (!devices[device].memory) devices[device].memory = (char *)mmap(NULL, ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return devices[device].memory == MAP_FAILED ? OUT_OF_MEMORY : 0;
+}
+API cuCtxSetCurrent(void *c) { current = c ? (int)((int *)c - contexts) : -1; return 0; }
+API cuCtxGetCurrent(void **c) { *c = current < 0 ? NULL : &contexts[current]; return 0; }
+API cuCtxGetDevice(int *device) { *device = current; return current < 0 ? WRONG_CONTEXT : 0; }
 API cuCtxSynchronize() { return captures ? CAPTURING : 0; }
 API cuModuleLoadData(void **out, const void *image)
 {
@@ -257,7 +308,7 @@ API cuModuleLoadData(void **out, const void *image)
 	const char *kernels = getenv("EMULATED_KERNELS");
 	void *library = kernels ? dlopen(kernels, RTLD_NOW | RTLD_LOCAL) : compile((const char *)image);
 	if (!library) return NOT_FOUND;
-	*out = new module { library, kernels ? "" : (const char *)image };
+	*out = new module { library, kernels ? "" : (const char *)image, current };
 	return 0;
 }
 API cuModuleUnload(void *m) { delete (module *)m; return 0; }
@@ -275,69 +326,94 @@ API cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
 	ALONE;
 	const function *fn = (const function *)f;
 	if (!gx || !gy || !gz || gy > 65535 || gz > 65535 || bx * by * bz == 0 || bx * by * bz > 1024 || gx % fn->cluster || !fn->argument) return INVALID;
+	if (fn->device != current || (s && ((stream *)s)->device != current)) return WRONG_CONTEXT;
 	const launch l = { fn, { gx, gy, gz }, { bx, by, bz }, shared, std::vector<char>((char *)arguments[0], (char *)arguments[0] + fn->argument) };
 	if (s && ((stream *)s)->captured) ((stream *)s)->captured->launches.push_back(l);
 	else run(l);
 	return 0;
 }
-API cuMemGetInfo_v2(size_t *is_free, size_t *total) { *total = memory_bytes(); *is_free = *total > used ? *total - used : 0; return 0; }
+API cuMemGetInfo_v2(size_t *is_free, size_t *total) { *total = memory_bytes(); *is_free = *total - std::min(*total, devices[current].used); return 0; }
 API cuMemAlloc_v2(uint64_t *p, size_t n)
 {
 	ALONE;
-	if (captures) return CAPTURING;
-	if (used + n > memory_bytes()) return OUT_OF_MEMORY;
-	char *at = (char *)aligned_alloc(GUARD, (n + 3 * GUARD - 1) / GUARD * GUARD) + GUARD;
+	if (captures || current < 0) return captures ? CAPTURING : WRONG_CONTEXT;
+	device &d = devices[current];
+	char *at = d.used + n > memory_bytes() ? NULL : place(d, n);
+	if (!at) return OUT_OF_MEMORY;
+	const opened here(current);
 	memset(at - GUARD, 0x5a, GUARD);
 	memset(at, 0xff, n);
 	memset(at + n, 0x5a, GUARD);
-	live[(uintptr_t)at] = n;
-	used += n;
+	d.live[(uintptr_t)at] = n;
+	d.used += n;
 	*p = (uint64_t)at;
 	return 0;
 }
 API cuMemFree_v2(uint64_t p)
 {
 	ALONE;
-	const auto at = live.find(p);
-	if (captures || at == live.end()) return captures ? CAPTURING : INVALID;
-	check_guards((char *)p, at->second);
-	used -= at->second;
-	live.erase(at);
-	free((char *)p - GUARD);
+	const int k = device_of(p);
+	if (captures || k < 0 || !devices[k].live.count(p)) return captures ? CAPTURING : INVALID;
+	const opened here(k);
+	check_guards((char *)p, devices[k].live[p]);
+	devices[k].used -= devices[k].live[p];
+	devices[k].live.erase(p);
 	return 0;
 }
 API cuMemHostAlloc(void **p, size_t n, unsigned) { *p = malloc(n); return captures ? CAPTURING : 0; }
 API cuMemFreeHost(void *p) { free(p); return 0; }
-API cuPointerGetAttribute(void *value, int, uint64_t p)
+API cuPointerGetAttribute(void *value, int attribute, uint64_t p)
 {
 	ALONE;
-	auto at = live.upper_bound(p);
-	if (at == live.begin() || p >= (--at)->first + at->second) return INVALID;
-	*(unsigned *)value = 2;
+	const int k = device_of(p);
+	if (k < 0) return INVALID;
+	auto at = devices[k].live.upper_bound(p);
+	if (at == devices[k].live.begin() || p >= (--at)->first + at->second) return INVALID;
+	*(unsigned *)value = attribute == 9 ? k : 2;
 	return 0;
 }
-API cuMemsetD8_v2(uint64_t p, unsigned char value, size_t n) { memset((void *)p, value, n); return 0; }
-API cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t n) { memcpy((void *)to, from, n); return 0; }
-API cuMemcpyDtoH_v2(void *to, uint64_t from, size_t n) { memcpy(to, (void *)from, n); return 0; }
-API cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void *) { memmove((void *)to, (void *)from, n); return 0; }
+static uint64_t copied[2];               /* bytes to or from the host; on devices and between them */
+
+/* What a test asks. */
+extern "C" __attribute__((visibility("default"))) uint64_t emulated_copied(int on_devices) { return copied[on_devices]; }
+extern "C" __attribute__((visibility("default"))) size_t emulated_used(int k) { return devices[k].used; }
+
+static int move(uint64_t to, uint64_t from, size_t n)
+{
+	ALONE;
+	const opened a(device_of(to)), b(device_of(from));
+	memmove((void *)to, (void *)from, n);
+	copied[a.k >= 0 && b.k >= 0] += n;
+	return 0;
+}
+API cuMemsetD8_v2(uint64_t p, unsigned char value, size_t n)
+{
+	ALONE;
+	const opened here(device_of(p));
+	memset((void *)p, value, n);
+	return 0;
+}
+API cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t n) { return move(to, (uint64_t)from, n); }
+API cuMemcpyDtoH_v2(void *to, uint64_t from, size_t n) { return move((uint64_t)to, from, n); }
+API cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t n, void *) { return move(to, from, n); }
 API cuMemcpyAsync(uint64_t to, uint64_t from, size_t n, void *s)
 {
 	ALONE;
 	if (s && ((stream *)s)->captured) return CAPTURING;
-	memmove((void *)to, (void *)from, n);
-	return 0;
+	return s && ((stream *)s)->device != current ? WRONG_CONTEXT : move(to, from, n);
 }
-API cuStreamCreate(void **s, unsigned) { *s = new stream { NULL }; return 0; }
+API cuStreamCreate(void **s, unsigned) { *s = new stream { NULL, current }; return 0; }
 API cuStreamDestroy_v2(void *s) { delete (stream *)s; return 0; }
 API cuStreamSynchronize(void *s) { return s && ((stream *)s)->captured ? CAPTURING : 0; }
 API cuStreamIsCapturing(void *s, int *state) { *state = s && ((stream *)s)->captured; return 0; }
-API cuStreamBeginCapture_v2(void *s, int) { ((stream *)s)->captured = new graph; captures++; return 0; }
+API cuStreamBeginCapture_v2(void *s, int) { ((stream *)s)->captured = new graph { {}, current }; captures++; return 0; }
 API cuStreamEndCapture(void *s, void **g) { *g = ((stream *)s)->captured; ((stream *)s)->captured = NULL; captures--; return 0; }
 API cuGraphInstantiateWithFlags(void **executable, void *g, unsigned long long) { *executable = new graph(*(graph *)g); return 0; }
 API cuGraphLaunch(void *g, void *s)
 {
 	ALONE;
 	if (s && ((stream *)s)->captured) return CAPTURING;
+	if (((graph *)g)->device != current || (s && ((stream *)s)->device != current)) return WRONG_CONTEXT;
 	for (const launch &l : ((graph *)g)->launches) run(l);
 	return 0;
 }

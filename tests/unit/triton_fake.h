@@ -31,7 +31,7 @@ struct TRITONBACKEND_Input {
 	uint32_t rank;
 	int64_t dims[FAKE_RANK];
 	const void *pieces[FAKE_PIECES]; uint64_t bytes[FAKE_PIECES]; uint32_t n_pieces;
-	triton_memory memory;
+	triton_memory memory; int64_t id;
 };
 struct TRITONBACKEND_Output {
 	const char *name;
@@ -40,6 +40,7 @@ struct TRITONBACKEND_Output {
 	int64_t dims[FAKE_RANK];
 	void *data;
 	uint64_t bytes;
+	triton_memory wished;
 	TRITONBACKEND_Request *request;
 };
 struct TRITONBACKEND_Response { TRITONBACKEND_Request *request; };
@@ -47,7 +48,7 @@ struct TRITONBACKEND_Request {
 	TRITONBACKEND_Input inputs[FAKE_PORTS]; uint32_t n_inputs;
 	const char *wanted[FAKE_PORTS]; uint32_t n_wanted;
 	size_t shift;                        /* outputs are so many bytes off alignment */
-	triton_memory memory;                /* of outputs */
+	triton_memory memory; int64_t id;    /* of outputs */
 	bool cancelled;
 	/* the answer */
 	TRITONBACKEND_Output outputs[FAKE_PORTS]; uint32_t n_outputs;
@@ -57,7 +58,12 @@ struct TRITONBACKEND_Request {
 	uint64_t came, began, ended, gone;
 };
 
-static struct { _Atomic long alive; _Atomic long calls; long fail_at; } fake;
+static struct {
+	_Atomic long alive; _Atomic long calls; long fail_at;
+	/* Memory of a GPU, where a test has one; else it is the host's, which nobody may find out. */
+	void *(*gpu_new)(int64_t id, size_t bytes);
+	void (*gpu_free)(void *);
+} fake;
 
 /* NULL, or the error of a call that has to fail. */
 static TRITONSERVER_Error *fake_call(void)
@@ -348,7 +354,7 @@ TRITON_CALL(TRITONBACKEND_InputBuffer)(TRITONBACKEND_Input *in, uint32_t k, cons
 	*out = in->pieces[k];
 	*bytes = in->bytes[k];
 	*memory = in->memory;
-	*id = 0;
+	*id = in->id;
 	return NULL;
 }
 TRITON_CALL(TRITONBACKEND_ResponseNew)(TRITONBACKEND_Response **out, TRITONBACKEND_Request *r)
@@ -371,11 +377,13 @@ TRITON_CALL(TRITONBACKEND_ResponseOutput)(TRITONBACKEND_Response *a, TRITONBACKE
 TRITON_CALL(TRITONBACKEND_OutputBuffer)(TRITONBACKEND_Output *o, void **out, uint64_t bytes, triton_memory *memory, int64_t *id)
 {
 	FAKE_CALL();
-	o->data = fake_new(bytes + o->request->shift);
+	bool gpu = o->request->memory == TRITON_GPU && fake.gpu_new;
+	o->data = gpu ? fake.gpu_new(o->request->id, bytes + o->request->shift) : fake_new(bytes + o->request->shift);
 	o->bytes = bytes;
+	o->wished = *memory;
 	*out = (char *)o->data + o->request->shift;
 	*memory = o->request->memory;
-	*id = 0;
+	*id = o->request->id;
 	return NULL;
 }
 TRITON_CALL(TRITONBACKEND_ResponseSend)(TRITONBACKEND_Response *a, uint32_t flags, TRITONSERVER_Error *error)
@@ -391,7 +399,9 @@ TRITON_CALL(TRITONBACKEND_ResponseSend)(TRITONBACKEND_Response *a, uint32_t flag
 /* Frees what the answer holds. */
 static void fake_forget(TRITONBACKEND_Request *r)
 {
-	for (uint32_t k = 0; k < r->n_outputs; k++) fake_free(r->outputs[k].data);
+	for (uint32_t k = 0; k < r->n_outputs; k++)
+		if (r->memory == TRITON_GPU && fake.gpu_free) fake.gpu_free(r->outputs[k].data);
+		else fake_free(r->outputs[k].data);
 	r->n_outputs = 0;
 }
 
