@@ -1,14 +1,20 @@
-/* check_tensorrt_abi.cpp -- see check_tensorrt_abi.sh. The lists of tensorrt_abi.h are what is compared: nothing is
+/* check_tensorrt_abi.cpp -- see check_tensorrt_abi.sh. The lists of tensorrt_abi.h and runtime_tensorrt.h are what is compared: nothing is
  * listed twice here but the names of struct members. */
 #include <cstdio>
 #include <cstring>
 #include <type_traits>
 #include <typeinfo>
+#include <utility>
 
 #include "NvInferRuntime.h"
+#ifdef WITH_PARSER
+#include "NvInfer.h"
+#include "NvOnnxParser.h"
+#endif
 
 extern "C" {
 #include "bridge/tensorrt_abi.h"
+#include "kit/runtime_tensorrt.h"
 }
 
 using namespace nvinfer1;
@@ -20,7 +26,7 @@ static void same(const char *of, const char *what, long ours, long theirs)
 	compared++;
 	if (ours == theirs) return;
 	wrong++;
-	printf("%s %s: %ld in tensorrt_abi.h, %ld in the SDK\n", of, what, ours, theirs);
+	printf("%s %s: %ld here, %ld in the SDK\n", of, what, ours, theirs);
 }
 
 /* Where a virtual function lies in its class's table: what a pointer to it holds [itanium 2.3], 1 added or not. */
@@ -44,7 +50,7 @@ static void same_text(const char *of, const char *ours, const char *theirs)
 	compared++;
 	if (!strcmp(ours, theirs)) return;
 	wrong++;
-	printf("%s: \"%s\" in tensorrt_abi.h, \"%s\" in the SDK\n", of, ours, theirs);
+	printf("%s: \"%s\" here, \"%s\" in the SDK\n", of, ours, theirs);
 }
 
 #define SIZE(ours, theirs) same(#theirs, "size", sizeof(ours), sizeof(theirs));
@@ -154,11 +160,51 @@ static void interfaces()
 	same_text("IPluginV3OneRuntime", TRT_RUNTIME_KIND, kind<IPluginV3OneRuntime>());
 }
 
+#ifdef WITH_PARSER
+enum { SLOTS = 32 };
+static long called;
+template <int slot> static void note() { called = slot; }
+template <int... slot> static const runtime_trt_function *notes(std::integer_sequence<int, slot...>)
+{
+	static const runtime_trt_function table[] = { note<slot>... };
+	return table;
+}
+
+/* The place that `delete` calls, of a class without constructor: of an object whose functions only say which they are. */
+template <typename T> static long destructor()
+{
+	runtime_trt_object nothing = { notes(std::make_integer_sequence<int, SLOTS>()) };
+	called = -1;
+	delete reinterpret_cast<T *>(&nothing);
+	return called;
+}
+
+static void parser()
+{
+	const bool eleven = NV_TENSORRT_VERSION >= RUNTIME_TRT_11;
+	same("IBuilder", "size", sizeof(runtime_trt_builder), sizeof(IBuilder));
+	same("NetworkDefinitionCreationFlag", "kSTRONGLY_TYPED", eleven ? RUNTIME_TRT_11_TYPED : RUNTIME_TRT_10_TYPED,
+	     (long)NetworkDefinitionCreationFlag::kSTRONGLY_TYPED);
+#define X(name, number, sentence) same("ErrorCode", #name, number, (long)nvonnxparser::ErrorCode::k##name);
+	RUNTIME_TRT_REFUSALS(X)
+#undef X
+#define X(name, type, function, ten, later) same(#type, #function, eleven ? later : ten, place(&type::function) / (long)sizeof(void *));
+	RUNTIME_TRT_PLACES(X)
+#undef X
+#define X(name, type, ten, later) same(#type, "destructor", eleven ? later : ten, destructor<type>());
+	RUNTIME_TRT_DESTRUCTORS(X)
+#undef X
+}
+#else
+static void parser() { printf("the parser is not compared: there is no NvOnnxParser.h\n"); }
+#endif
+
 int main()
 {
 	numbers();
 	structs();
 	interfaces();
+	parser();
 	printf("TensorRT %d.%d.%d: %d facts compared, %d differ\n", NV_TENSORRT_MAJOR, NV_TENSORRT_MINOR,
 	       NV_TENSORRT_PATCH, compared, wrong);
 	return wrong != 0;

@@ -1,4 +1,4 @@
-"""The digits of models/: IDX files, and the enlargement from 8 x 8 to 28 x 28. Needs numpy only."""
+"""The digits of models/: IDX files, the enlargement from 8 x 8 to 28 x 28, what is trained on. Needs numpy; uci_digits scikit-learn."""
 import gzip
 
 import numpy as np
@@ -33,3 +33,20 @@ def read_idx(path):
 def write_idx(path, array):
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def uci_digits():
+    """(images u8[N,8,8], labels u8[N]) for training, then the same held out: of each class, in file
+    order, every fifth image."""
+    import sklearn.datasets
+    data = sklearn.datasets.load_digits()
+    images, labels = data.images.astype(np.uint8), data.target.astype(np.uint8)
+    held_out = np.zeros(len(labels), bool)
+    for digit in range(10):
+        held_out[np.flatnonzero(labels == digit)[4::5]] = True
+    return images[~held_out], labels[~held_out], images[held_out], labels[held_out]
+
+
+def read_mnist(folder):
+    """Images u8[10000,28,28] and labels of MNIST's test files: those of even index are trained on, the others tested."""
+    return [read_idx(folder / f"t10k-{part}-ubyte.gz") for part in ("images-idx3", "labels-idx1")]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks plans on a machine with a GPU: every model of $MODELS in every precision against the reference, under compute-sanitizer where that
-# is installed, the bits of formulas, and the rate of elementwise and row-wise kernels beside a copy. What is found goes to $OUT.
+# Checks plans on a machine with a GPU: every model of $MODELS in every precision against the reference, under compute-sanitizer
+# (tools/gpu_sanitize.sh), the bits of formulas, and the rate of elementwise and row-wise kernels beside a copy. What is found goes to $OUT.
 #
 #     python tests/test_cuda.py build/cuda_models         where onnx is installed: writes the models
 #     MODELS=build/cuda_models tools/h200_cuda.sh          where the GPU is: needs gcc, make and an NVRTC, not Python
@@ -39,19 +39,7 @@ check() {
 grep -c "^ok" "$OUT/checks.txt" || true
 grep "^WRONG" "$OUT/checks.txt" && status=1
 
-sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null || true)
-if [ -n "$sanitizer" ]; then
-	for tool in memcheck racecheck initcheck synccheck; do
-		for model in models/lenet5_swish4.onnx "$MODELS"/small_*.onnx; do
-			for options in "" "--no-fuse"; do
-				"$sanitizer" --tool "$tool" --error-exitcode 9 "$B/opgraft" run -q "$model" --device cuda $options > "$OUT/sanitizer.log" 2>&1 ||
-					{ echo "$tool $model $options:"; tail -n 20 "$OUT/sanitizer.log"; status=1; }
-			done
-		done
-	done
-else
-	echo "compute-sanitizer is not installed: not run"
-fi
+O="$B/opgraft" tools/gpu_sanitize.sh || status=1
 
 "$B/tools/check_rows" > "$OUT/rows.md" || status=1
 cat "$OUT/rows.md"

@@ -1,9 +1,11 @@
 """ResNet-50 from TensorFlow to a plan: runs the commands of docs/resnet50.md, measures, and writes the page's generated parts.
 
-resnet50_tensorflow.py --build build --work build/resnet50 [--steps commands,time,accuracy,tensorrt] [--threads 1,2] [--rounds 9]
+resnet50_tensorflow.py --build build --work build/resnet50 [--steps commands,time,accuracy,trained,tensorrt,cuda] [--threads 1,2] [--rounds 9]
+                       [--mnist DIR] [--cuda FACTS.json]
 resnet50_tensorflow.py serve RUNTIME INTERFACE THREADS BUILD      one runtime in a process of its own (as tools/bench_runtimes.py)
 Needs TensorFlow and ONNX Runtime (tools/requirements-tensorflow.txt); OPGRAFT_TENSORRT is a folder with TensorRT-RTX as
-tools/setup.sh leaves it; `make all build/bench/calls.so` comes first. The facts are kept in docs/resnet50.json; steps that are left out keep theirs."""
+tools/setup.sh leaves it; `make all build/bench/calls.so` comes first. The facts are kept in docs/resnet50.json; steps that are left out keep theirs. Step `trained`, some
+minutes of training, wants --mnist (see tools/graft_accuracy.py); step `cuda` a GPU, or what tools/resnet50_cuda.py --out wrote on another machine."""
 import argparse
 import collections
 import importlib.metadata
@@ -23,7 +25,7 @@ FACTS = PAGE.with_suffix(".json")
 
 COMMANDS = {
     "import": ["opgraft import resnet50.pb -o relu.onnx -q", "opgraft info relu.onnx"],
-    "graft": ["opgraft graft relu.onnx -o swish.onnx --map Relu=Swish -q", "opgraft info swish.onnx | tail -12"],
+    "graft": ["opgraft graft relu.onnx -o swish.onnx --map Relu=Swish -q", "opgraft info swish.onnx | tail -11"],
     "build": ["opgraft build swish.onnx -o swish.plan --batch 1 --threads 1 | sed -n 1,18p", "opgraft check swish.onnx --batch 1"],
     "library": ["opgraft op build swish.c -o libswish.so --no-cuda"],
 }
@@ -238,6 +240,25 @@ def tensorrt(given):
     return found
 
 
+def trained(given):
+    """A trained network before and after the graft."""
+    if not given.mnist:
+        raise SystemExit("step trained needs --mnist DIR")
+    done = subprocess.run([sys.executable, ROOT / "tools" / "graft_accuracy.py", "--build", given.build, "--work", given.work / "trained",
+                           "--mnist", given.mnist], check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def cuda(given):
+    """Times on a GPU; None where there is none."""
+    if not given.cuda:
+        given.cuda = given.work / "cuda.json"
+        given.cuda.unlink(missing_ok=True)
+        subprocess.run([sys.executable, ROOT / "tools" / "resnet50_cuda.py", "--build", given.build, "--model", given.work / "relu.onnx",
+                        "--graph", given.work / "resnet50.pb", "--timing", "--out", given.cuda], check=True)
+    return json.loads(given.cuda.read_text()) if given.cuda.exists() else None
+
+
 # ---- the page ------------------------------------------------------------------------------------
 
 def table(head, rows):
@@ -266,6 +287,34 @@ def cost_table(rows):
         for runtime in CASES["swish"]])
 
 
+CUDA_TITLES = {"opgraft": "Opgraft", "torch": "PyTorch, eager", "torch_graph": "PyTorch, CUDA graph", "function": "TensorFlow, `tf.function`",
+               "xla": "TensorFlow, XLA"}
+
+
+def cuda_table(found):
+    """A line for each of network, runtime and precision, a column for each batch."""
+    if not found:
+        return ("No GPU here: nothing on this page was timed on one. `python tools/resnet50_tensorflow.py --steps cuda` fills this in on a machine that "
+                "has one; `tools/resnet50_cuda.py` measures where there is no TensorFlow.")
+    at = {(r["form"], r["by"], r["precision"], r["batch"]): r for r in found["rows"]}
+    batches, cases = sorted({r["batch"] for r in found["rows"]}), list(dict.fromkeys(key[:3] for key in at))
+    shown = []
+    for case in cases:
+        rows = [at.get((*case, batch)) for batch in batches]
+        shown.append([{"relu": "ReLU", "swish": "Swish"}[case[0]], CUDA_TITLES[case[1]], case[2],
+                      *(f"{r['median_ms']} ({r['p10_ms']} to {r['p90_ms']})" if r else "" for r in rows), f"{max(r['error'] for r in rows if r):.0e}"])
+    versions = "".join(f", {name} {version}" for name, version in found["versions"].items())
+    head = ["network", "by", "precision", *(f"batch {batch}, ms" for batch in batches), "difference"]
+    return (f"{found['gpu']}{versions}; tactics {found['tactics']}; median (10th to 90th percentile); the difference is that to Opgraft's answer on the CPU.\n\n"
+            + table(head, shown))
+
+
+def trained_table(found):
+    def of(pair):
+        return f"{pair[0]:,} of {pair[1]:,} ({pair[0] / pair[1]:.2%})"
+    return table(["network", "UCI digits, held-out fifth", "MNIST, odd images"], [[r["name"], of(r["uci"]), of(r["mnist"])] for r in found["rows"]])
+
+
 def parts(facts):
     """{name of a generated part: its text}."""
     made = {part: "```\n" + "\n".join("\n".join([f"$ {line}", *out]) for line, out in runs) + "\n```"
@@ -279,6 +328,8 @@ def parts(facts):
         for r in a["resnet50"]])
     made["lenet5"] = table(["LeNet-5 on the held-out digits", "right", "of", "accuracy"],
                            [[r["name"], r["right"], r["of"], f"{r['right'] / r['of']:.2%}"] for r in a["lenet5"]])
+    made["trained"] = trained_table(facts["trained"])
+    made["cuda"] = cuda_table(facts["cuda"])
     made["tensorrt"] = table(["file", "op library", "layers", *LAYERS, "engine, MB"], [
         [f"{r['form']}.onnx", "loaded" if r["library"] else "no", r["layers"], *(r[key] for key in LAYERS), r["engine_mb"]]
         for r in facts["tensorrt"]])
@@ -303,11 +354,13 @@ def main():
     ask.add_argument("--threads", default="1,2")
     ask.add_argument("--rounds", type=int, default=9)
     ask.add_argument("--images", type=int, default=16)
+    ask.add_argument("--mnist", type=pathlib.Path)
+    ask.add_argument("--cuda", type=pathlib.Path)
     given = ask.parse_args()
     given.build, given.work = given.build.resolve(), given.work.resolve()
     given.work.mkdir(parents=True, exist_ok=True)
     steps, found, timed = given.steps.split(","), {}, []
-    for step, run in (("commands", commands), ("accuracy", accuracy), ("tensorrt", tensorrt)):
+    for step, run in (("commands", commands), ("accuracy", accuracy), ("trained", trained), ("tensorrt", tensorrt), ("cuda", cuda)):
         if step in steps:
             found[step] = run(given)
     for threads in (int(n) for n in given.threads.split(",") if "time" in steps):
@@ -318,7 +371,7 @@ def main():
     facts["machine"] = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     facts["versions"] = {name: importlib.metadata.version(name) for name in ("tensorflow_cpu", "keras", "onnxruntime")}
     FACTS.write_text(json.dumps(facts, indent=1) + "\n")
-    if {"commands", "accuracy", "tensorrt"} <= facts.keys():
+    if {"commands", "accuracy", "trained", "tensorrt", "cuda"} <= facts.keys():
         PAGE.write_text(render(PAGE.read_text(), facts))
 
 

@@ -28,6 +28,9 @@ for wheel in new.glob("wheels/*.whl"):
                 if path.exists():
                     path.chmod(0o755)
             continue
+        if wheel.name.startswith(("kubernetes_validate-", "kserve-")):       # descriptions of manifests: of one version, and no programs
+            archive.extractall(new / "python", [name for name in archive.namelist() if re.search(r"v1\.37\.0-local-strict/_definitions|^kserve/models/", name)])
+            continue
         if "ep_nv_tensorrt" not in wheel.name:
             archive.extractall(new / "python")
             continue

@@ -21,28 +21,16 @@ import time
 import numpy as np
 import onnx
 import onnxruntime
-import sklearn.datasets
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.nn import functional
 
-from digits import enlarge, read_idx, write_idx
+from digits import enlarge, read_mnist, uci_digits, write_idx
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLASSES = 10
 SIDE = 28
-
-
-def uci_digits():
-    """(images u8[N,8,8], labels u8[N]) for training, then the same held out: of each class, in file
-    order, every fifth image."""
-    data = sklearn.datasets.load_digits()
-    images, labels = data.images.astype(np.uint8), data.target.astype(np.uint8)
-    held_out = np.zeros(len(labels), bool)
-    for digit in range(CLASSES):
-        held_out[np.flatnonzero(labels == digit)[4::5]] = True
-    return images[~held_out], labels[~held_out], images[held_out], labels[held_out]
 
 
 class LeNet5(nn.Module):
@@ -190,8 +178,7 @@ def main():
     print(f"enlarged held-out digits, 0..1600: image 0 (a {test_labels[0]}) sums to {enlarged[0].sum()}, "
           f"all {len(enlarged)} to {enlarged.sum()}")
     uci = tensors(enlarged, 1600, test_labels)
-    mnist_images = read_idx(options.mnist / "t10k-images-idx3-ubyte.gz")
-    mnist_labels = read_idx(options.mnist / "t10k-labels-idx1-ubyte.gz")
+    mnist_images, mnist_labels = read_mnist(options.mnist)
     odd = tensors(mnist_images[1::2], 255, mnist_labels[1::2])
     parts = zip(tensors(enlarge(train_images), 1600, train_labels), tensors(mnist_images[::2], 255, mnist_labels[::2]))
     images, labels = (torch.cat(part) for part in parts)
