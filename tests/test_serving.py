@@ -232,7 +232,7 @@ def one_station(servers, most=1, time=None):
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
 def test_one_exponential_server_is_mm1(load):
-    times, rate = sim.simulate(one_station(1), 200_000, 1, rate=load)
+    times, rate = sim.simulate(one_station(1), 80_000, 1, rate=load)
     assert statistics.fmean(times) == pytest.approx(1 / (1 - load), rel=0.06)
     assert sim.quantile(times, 0.9) == pytest.approx(2.302585 / (1 - load), rel=0.06)          # exponential with the mean above
     assert rate == pytest.approx(load, rel=0.02)
@@ -240,7 +240,7 @@ def test_one_exponential_server_is_mm1(load):
 
 def test_a_constant_time_waits_half_as_long():
     """M/D/1 by Pollaczek and Khinchine: 1 + load / (2 (1 - load))."""
-    times, _ = sim.simulate(one_station(1, time=lambda n, inside: 1.0), 200_000, 2, rate=0.7)
+    times, _ = sim.simulate(one_station(1, time=lambda n, inside: 1.0), 80_000, 2, rate=0.7)
     assert statistics.fmean(times) == pytest.approx(1 + 0.7 / 0.6, rel=0.04)
 
 
@@ -249,7 +249,7 @@ def test_several_servers_are_erlang_c():
     terms = [load**n / math.factorial(n) for n in range(k)]
     last = load**k / math.factorial(k) * k / (k - load)
     waits = last / (sum(terms) + last) / (k - load)
-    times, _ = sim.simulate(one_station(k), 200_000, 3, rate=load)
+    times, _ = sim.simulate(one_station(k), 80_000, 3, rate=load)
     assert statistics.fmean(times) == pytest.approx(1 + waits, rel=0.04)
 
 

@@ -13,7 +13,7 @@ if [ "$1" = tensorrt ] || [ "$1" = triton ]; then
 	mkdir -p "$(dirname "$folder")"
 	new=$(mktemp -d "$folder.XXXXXX")
 	trap 'rm -rf "$new"' EXIT
-	"$python" -m pip download -q --disable-pip-version-check --no-deps -d "$new/wheels" -r "$requirements"
+	"$python" -m pip download -q --disable-pip-version-check --no-deps --ignore-requires-python -d "$new/wheels" -r "$requirements"
 	"$python" - "$new" <<'END'
 import pathlib, re, sys, zipfile
 new = pathlib.Path(sys.argv[1])

@@ -227,6 +227,33 @@ static void test_two_gpus(void **state)
 	for (int k = 0; gpu.used && k < 2; k++) assert_int_equal(gpu.used(k), 0);
 }
 
+typedef struct worker { served *s; int k; } worker;
+
+static void *work(void *arg)
+{
+	const worker *w = arg;
+	for (int turn = 0; turn < 30; turn++) {
+		asked *q = ask_in(1 + turn % 6, turn + w->k, TRITON_GPU, TRITON_GPU, w->k);
+		TRITONBACKEND_Request *requests[] = { &q->r };
+		assert_null(TRITONBACKEND_ModelInstanceExecute(&w->s->instance[w->k], requests, 1));
+		finish(q, 0);
+	}
+	return NULL;
+}
+
+static void test_two_gpus_at_once(void **state)
+{
+	(void)state;
+	need_gpus(2);
+	served s;
+	pthread_t threads[2];
+	worker workers[2] = { { &s, 0 }, { &s, 1 } };
+	start_as(&s, rows, CONFIG(",\"batches\":{\"string_value\":\"1,4\"}"), 2, TRITON_KIND_GPU, 0);
+	for (int k = 0; k < 2; k++) assert_int_equal(pthread_create(&threads[k], NULL, work, &workers[k]), 0);
+	for (int k = 0; k < 2; k++) pthread_join(threads[k], NULL);
+	end(&s, 2);
+}
+
 static void test_a_gpu_that_is_not_there(void **state)
 {
 	(void)state;
@@ -238,6 +265,21 @@ static void test_a_gpu_that_is_not_there(void **state)
 		check_told("GPU 40 cannot be used: ");
 		remove_place(&s.at);
 	}
+}
+
+/* The third of the emulated ones is newer. */
+static void test_a_gpu_of_another_kind(void **state)
+{
+	int device, first, third;
+	(void)state;
+	need_gpus(1);
+	if (gpu.api->cuDeviceGet(&device, 2) || gpu.api->cuDeviceGetAttribute(&third, DRIVER_MAJOR, device)) skip();
+	assert_int_equal(gpu.api->cuDeviceGetAttribute(&first, DRIVER_MAJOR, 0), 0);
+	if (first == third) skip();
+	served s = { .at = make_place("model.onnx", twice), .instance[0] = { .kind = TRITON_KIND_GPU, .id = 2 } };
+	assert_false(load(&s, CONFIG(""), 1));
+	check_told("GPU 2 is an sm_80, and kernels are made for GPU 0, an sm_75");
+	remove_place(&s.at);
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------------- */
@@ -356,7 +398,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_mix_of_memory), cmocka_unit_test(test_what_is_copied_on_a_gpu),
-		cmocka_unit_test(test_bad_requests_fail_alone_on_a_gpu), cmocka_unit_test(test_two_gpus), cmocka_unit_test(test_a_gpu_that_is_not_there), cmocka_unit_test(test_plans_share_weights_on_a_gpu),
+		cmocka_unit_test(test_bad_requests_fail_alone_on_a_gpu), cmocka_unit_test(test_two_gpus), cmocka_unit_test(test_two_gpus_at_once),
+		cmocka_unit_test(test_a_gpu_that_is_not_there), cmocka_unit_test(test_a_gpu_of_another_kind), cmocka_unit_test(test_plans_share_weights_on_a_gpu),
 		cmocka_unit_test(test_loads_leave_nothing_on_a_gpu), cmocka_unit_test(test_each_call_fails_with_a_gpu),
 		cmocka_unit_test(test_each_allocation_fails_with_a_gpu), cmocka_unit_test(test_a_full_gpu),
 	};
