@@ -9,7 +9,8 @@ enum { MOST = 64 };
 typedef struct wanted {
 	og_binding inputs[MOST]; int n_inputs;
 	const char *outputs[MOST]; int n_outputs;
-	char *names[2 * MOST]; int n_names;          /* to be freed */
+	og_fixed_value values[MOST]; int n_values;
+	char *names[3 * MOST]; int n_names;          /* to be freed */
 } wanted;
 
 /* A copy without ":0", which is TensorFlow's way to say the first output. NULL: no memory, which was told. */
@@ -54,12 +55,31 @@ static bool read_input(const cli_args *a, const char *value, wanted *w)
 	return true;
 }
 
+/* NAME=NUMBER, NAME=true or NAME=false */
+static bool read_value(const cli_args *a, const char *value, wanted *w)
+{
+	og_fixed_value *v = &w->values[w->n_values++];
+	char *name = copy_name(w, value), *sign = name ? strrchr(name, '=') : NULL, *end = NULL;
+	if (!name) return false;
+	if (sign) {
+		bool yes = !strcmp(sign + 1, "true"), no = !strcmp(sign + 1, "false");
+		v->value = yes || no ? yes : strtod(sign + 1, &end);
+		*sign = '\0';
+		if (yes || no || (end != sign + 1 && !*end)) return (v->name = copy_name(w, name)) != NULL;
+	}
+	return cli_usage(a, "--value takes NAME=NUMBER, NAME=true or NAME=false, not '%s'", value), false;
+}
+
 static bool read_options(const cli_args *a, wanted *w)
 {
 	const char *value;
 	for (int k = 0; (value = cli_option_nth(a, "--input", k)); k++) {
 		if (2 * k == MOST) return cli_usage(a, "more than %d inputs can't be given", MOST / 2), false;
 		if (!read_input(a, value, w)) return false;
+	}
+	for (int k = 0; (value = cli_option_nth(a, "--value", k)); k++) {
+		if (k == MOST / 2) return cli_usage(a, "more than %d values can't be given", MOST / 2), false;
+		if (!read_value(a, value, w)) return false;
 	}
 	for (int k = 0; (value = cli_option_nth(a, "--output", k)); k++) {
 		if (k == MOST) return cli_usage(a, "more than %d outputs can't be given", MOST), false;
@@ -88,6 +108,7 @@ static og_status import(const cli_args *a, const wanted *w, const char *path)
 		.size = sizeof options, .inputs = w->inputs, .n_inputs = w->n_inputs, .outputs = w->outputs,
 		.n_outputs = w->n_outputs,
 		.signature = cli_option_value(a, "--signature"), .tag = cli_option_value(a, "--tag"),
+		.values = w->values, .n_values = w->n_values,
 		.no_fold = cli_option_value(a, "--no-fold") != NULL,
 	};
 	og_status status = og_model_import_tensorflow(&model, a->files[0], &options);
@@ -131,6 +152,7 @@ const cli_verb cli_verb_import = {
 		{ "-o", "MODEL.onnx", "the file to write" },
 		{ "--input", "NAME[:SHAPE]", "a node that is an input; its shape, as 1x224x?x3" },
 		{ "--output", "NAME", "a node that is an output (repeatable, as --input)" },
+		{ "--value", "NAME=VALUE", "a placeholder that is always so: is_training=false" },
 		{ "--signature", "NAME", "of a SavedModel (default serving_default)" },
 		{ "--tag", "NAME", "of a graph in a SavedModel (default serve)" },
 		{ "--no-fold", NULL, "leave batch normalisations out of the weights" },

@@ -243,6 +243,9 @@ OG_API void og_plan_memory(const og_plan *plan, og_memory *out);
 
 /* ---- TensorFlow ------------------------------------------------------------------------------------------------ */
 
+/* A placeholder that is a scalar and always has this value: 0 for `is_training`. */
+typedef struct og_fixed_value { const char *name; double value; } og_fixed_value;
+
 /* What to take of a TensorFlow graph. */
 typedef struct og_import_options {
 	size_t size;
@@ -251,6 +254,7 @@ typedef struct og_import_options {
 	const og_binding *inputs; int n_inputs;
 	const char *const *outputs; int n_outputs;       /* 0: those of the signature, or the nodes that no other node reads */
 	const char *signature, *tag;     /* of a SavedModel; NULL: "serving_default", "serve" */
+	const og_fixed_value *values; int n_values;
 	int no_fold;                     /* 1: weights stay as the graph has them; 0: arithmetic by channel goes into those before it */
 } og_import_options;
 /* Reads a TensorFlow graph (frozen GraphDef, binary or text; MetaGraphDef with its checkpoint; SavedModel folder) as an ONNX model

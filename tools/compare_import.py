@@ -1,8 +1,9 @@
 """Frozen TensorFlow graphs into ONNX files by Opgraft and by tf2onnx: nodes, Transposes, time, memory, answers.
 
-compare_import.py --build build --work build/import [--runs 3] [--only NAME,...] [--out docs/import-speed.md]
+compare_import.py --build build --work build/import [--runs 3] [--only NAME,...] [--tools opgraft,tf2onnx] [--under COMMAND] [--out docs/import-speed.md]
 Needs TensorFlow, tf2onnx and ONNX Runtime (tools/requirements-tensorflow.txt). A converter is a command of its own that reads a file
-and writes a file; runs take turns. What was measured is kept in OUT with suffix .json; --only keeps the rest of it."""
+and writes a file; runs take turns, under COMMAND where one is given that keeps others off the processor. What was measured is kept in OUT with
+suffix .json; --only and --tools keep the rest of it."""
 import argparse
 import collections
 import importlib.metadata
@@ -45,7 +46,7 @@ def measure(given, name):
     samples = collections.defaultdict(list)
     with open(given.work / "log.txt", "a") as log:
         for _ in range(given.runs):
-            for tool in ("opgraft", "tf2onnx"):
+            for tool in given.tools:
                 samples[tool].append(timed(command(given, tool, given.work / f"{name}.pb", given.work / f"{name}_{tool}.onnx"), log))
     found = {}
     for tool, runs in samples.items():
@@ -73,12 +74,12 @@ def judge(name, folder):
         path = folder / f"{name}_{tool}.onnx"
         if not path.exists():
             continue
-        ops = collections.Counter(node.op_type for node in onnx.load(path).graph.node)
+        ops = dict(collections.Counter(node.op_type for node in onnx.load(path).graph.node).most_common())
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"], disabled_optimizers=["Pad_Fusion"])
         got = session.run(None, {session.get_inputs()[0].name: x})[0]
-        found[tool] = {"nodes": sum(ops.values()), "constants": ops["Constant"], "transposes": ops["Transpose"], "ops": len(ops),
+        found[tool] = {"nodes": sum(ops.values()), "transposes": ops.get("Transpose", 0), "ops": ops,
                        "error": float(f"{np.abs(got - want).max() / np.abs(want).max():.2g}")}
     return found
 
@@ -121,11 +122,34 @@ Where the numbers come from:
 - Transposes left in a file, by either: {" to ".join(map(str, dict.fromkeys((turns[0], turns[-1]))))}. The image comes in TensorFlow's layout (channels last), and the file keeps that.
 - Nodes are counted as they lie in the file, before any runtime optimises it. `Pad_Fusion` of ONNX Runtime is disabled for both (see
   [tensorflow.md](tensorflow.md)).
-- {counts(facts)}
-  What they have more are batch normalisations: Keras writes them as Mul and Add with constants, and tf2onnx, which goes through TensorFlow's optimiser, folds
-  some of them into weights (none in ResNet-50 v1). `opgraft import` leaves them; those behind a convolution `opgraft build` folds, and ONNX
-  Runtime when it loads the file.
+
+## What is left, op by op
+{counts(facts)} Ops that both files have the same number of are left out:
+
+""" + differences(facts) + """
+
+- *Mul and Add* are batch normalisations, which Keras writes as a product and a sum with constants. `opgraft import` takes each that follows a convolution into its
+  weights (with `--no-fold` it does not). tf2onnx leaves that to TensorFlow's optimiser, which folds none where the convolution has a bias (ResNet-50 v1) or is depthwise
+  (MobileNets, EfficientNet). Those that stand before their convolution, with a ReLU between (ResNet-50 v2, DenseNet-121), both leave.
+- *Gemm* is a MatMul and the Add of its bias.
+- *ReduceMean* is the mean over an image; tf2onnx writes GlobalAveragePool and a Squeeze or Reshape.
+- *Pad*: a convolution takes the zeros around its input for padding of its own. The other one stands before a MaxPool, which knows no zeros.
+- *Div*: hard sigmoid is (x + 3 held in 0 to 6) / 6; tf2onnx multiplies by a sixth, which rounds differently. *Sub*: tf2onnx adds what is negative.
+- *Mul* in EfficientNet-B0, less by another 49 than the graph has: Keras computes swish as x * sigmoid(1 * x), and a product with 1 goes.
+- *Reshape, Squeeze, Shape, Cast, Gather, Slice, Concat* in LeNet-5: how Flatten computes its shape from the batch. `opgraft import` follows sizes as symbols and writes
+  one Reshape with a constant; another takes the place of the Transpose, since an image of one channel has the same bytes in both layouts.
+- *Reshape* in EfficientNet-B0 and MobileNet V3 Large: tf2onnx takes the 1 x 1 dimensions of a squeezed image off and puts them on again.
 """
+
+
+def differences(facts):
+    """A line for each network: ops and their numbers where they differ."""
+    lines = ["| network | opgraft | tf2onnx |", "|---|---|---|"]
+    for name in (n for n in TITLES if n in facts["models"]):
+        ops = [facts["models"][name][tool]["ops"] for tool in ("opgraft", "tf2onnx")]
+        apart = sorted({op for found in ops for op in found if ops[0].get(op) != ops[1].get(op)})
+        lines.append(f"| {TITLES[name]} | " + " | ".join(", ".join(f"{found[op]} {op}" for op in apart if op in found) or "none" for found in ops) + " |")
+    return "\n".join(lines)
 
 
 def counts(facts):
@@ -142,11 +166,17 @@ def main():
     ask.add_argument("--runs", type=int, default=3)
     ask.add_argument("--only", default=",".join(TITLES))
     ask.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "import-speed.md")
+    ask.add_argument("--tools", type=lambda s: s.split(","), default=["opgraft", "tf2onnx"])
+    ask.add_argument("--under", default="")
     ask.add_argument("--judge", help=argparse.SUPPRESS)
+    ask.add_argument("--measure", help=argparse.SUPPRESS)
     given = ask.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     if given.judge:                      # a process of its own: TensorFlow in this one would count as its children's memory
         print(json.dumps(judge(given.judge, given.work)))
+        return
+    if given.measure:                    # of its own too: --under holds for it alone
+        print(json.dumps(measure(given, given.measure)))
         return
     kept = given.out.with_suffix(".json")
     facts = json.loads(kept.read_text()) if kept.exists() else {"models": {}}
@@ -154,7 +184,10 @@ def main():
     missing = [name for name in names if not (given.work / f"{name}.pb").exists()]
     subprocess.run([sys.executable, ROOT / "tools" / "frozen_graphs.py", given.work, *missing], check=True)
     for name in names:
-        found = measure(given, name)
+        timed_alone = [*given.under.split(), sys.executable, __file__, "--build", given.build, "--work", given.work, "--runs", str(given.runs),
+                       "--tools", ",".join(given.tools), "--measure", name]
+        measured = subprocess.run(timed_alone, check=True, capture_output=True, text=True)
+        found = {**facts["models"].get(name, {}), **json.loads(measured.stdout.splitlines()[-1])}
         judged = subprocess.run([sys.executable, __file__, "--work", given.work, "--judge", name], check=True, capture_output=True, text=True)
         for tool, more in json.loads(judged.stdout.splitlines()[-1]).items():
             found[tool].update(more)

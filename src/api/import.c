@@ -6,13 +6,15 @@
 #include "tf/convert.h"
 
 /* Names for the reader, shapes for the converter. */
-typedef struct wanted { const char **names; convert_fixed *fixed; int n_fixed; } wanted;
+typedef struct wanted { const char **names; convert_fixed *fixed; int n_fixed; tf_fixed *values; } wanted;
 
 static og_status wanted_inputs(wanted *w, arena *a, const og_import_options *o)
 {
 	w->names = arena_array(a, (size_t)o->n_inputs + 1, sizeof *w->names);
 	w->fixed = arena_array(a, (size_t)o->n_inputs + 1, sizeof *w->fixed);
-	if (!w->names || !w->fixed) return base_no_memory();
+	w->values = arena_array(a, (size_t)o->n_values + 1, sizeof *w->values);
+	if (!w->names || !w->fixed || !w->values) return base_no_memory();
+	for (int k = 0; k < o->n_values; k++) w->values[k] = (tf_fixed){ o->values[k].name, o->values[k].value };
 	for (int k = 0; k < o->n_inputs; k++) {
 		const og_binding *in = &o->inputs[k];
 		w->names[k] = in->name;
@@ -48,7 +50,8 @@ static og_status import(og_model *m, arena *a, const char *path, const og_import
 	wanted w = { 0 };
 	TRY(wanted_inputs(&w, a, o));
 	const tf_options options = { .tag = o->tag, .signature = o->signature, .inputs = w.names, .n_inputs = o->n_inputs,
-	                             .outputs = o->outputs, .n_outputs = o->n_outputs };
+	                             .outputs = o->outputs, .n_outputs = o->n_outputs,
+	                             .values = w.values, .n_values = o->n_values };
 	TRY(tf_read(&t, m, path, &options));
 	og_status status = convert_graph(m, t, w.fixed, w.n_fixed);
 	tf_graph_destroy(t);

@@ -298,6 +298,9 @@ static og_status check_value(const graph_node *n, const graph_value *v)
 static og_status check_nodes(const graph *g)
 {
 	for (const graph_node *n = g->first; n; n = n->next) {
+		if (!n->op && (!strcmp(n->type, "If") || !strcmp(n->type, "Loop")) && !n->domain[0])
+			return base_fail(OG_UNSUPPORTED, "node '%s': plans have no %s; `opgraft partition` gives it to a runtime that has", lower_label(n),
+			                 n->type);
 		if (!n->op) {
 			return base_fail(OG_UNSUPPORTED, "node '%s': op %s%s%s is not known to Opgraft at this opset%s", lower_label(n), n->domain,
 			                 n->domain[0] ? "::" : "", n->type, n->domain[0] ? "; if an op library has it, name that with --ops" : "");
@@ -418,7 +421,7 @@ static og_status lower_graph(lowering *l, const graph *g, bool last)
 og_status plan_lower(og_plan **out, const og_model *m, const backend *device, int threads, const plan_form *form,
                      plan_precision precision, tactics *t)
 {
-	lowering l = { .p = plan_create(device, threads), .apart = form->apart, .sketch = form->sketch, .inputs = form->inputs, .tactics = t };
+	lowering l = { .p = plan_create(device, threads), .apart = form->apart, .inputs = form->inputs, .tactics = t };
 	NEED(l.p);
 	l.p->slab = form->slab;
 	l.p->batch = form->slab ? form->batch : 0;

@@ -322,7 +322,7 @@ static graph_value *constant(convert *c)
 	if (t->dtype == OG_NONE || t->dtype == OG_STRING)
 		return convert_refuse(c, "a constant of no numbers; cut the network before what reads it with --output NAME");
 	char *name = arena_printf(c->m->a, "%s:value", c->node->name);
-	convert_failed(c, name ? graph_constant_add(&v, c->g, name, t) : base_no_memory());
+	convert_failed(c, name ? graph_constant_add(&v, c->m->main, name, t) : base_no_memory());
 	return c->status == OG_OK ? v : c->none;
 }
 
@@ -385,8 +385,8 @@ static graph_value *custom(convert *c, const og_op *op)
 /* What decides while a graph runs which part of it runs, and how often. */
 static bool is_control(const char *op)
 {
-	static const char *const ops[] = { "Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "RefSwitch", "RefMerge", "If",
-	                                   "StatelessIf", "While", "StatelessWhile", "Case", "StatelessCase" };
+	static const char *const ops[] = { "Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "RefSwitch", "RefMerge", "Case",
+	                                   "StatelessCase", "EmptyTensorList" };
 	for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
 		if (!strcmp(op, ops[k])) return true;
 	return !strncmp(op, "TensorArray", 11) || !strncmp(op, "TensorList", 10);
@@ -397,7 +397,7 @@ static graph_value *unknown(convert *c)
 	const char *before = c->node->n_in ? c->node->in[0].node->name : "NAME";
 	if (is_control(c->node->op))
 		return convert_refuse(c, "it belongs to a loop, or to a branch whose condition is not known, which can't be taken; cut it away with --output "
-		                      "%s, and with --input NAME for what follows it", before);
+		                      "%s and --input NAME, or give its condition with --value NAME=true or false", before);
 	return convert_refuse(c, "Opgraft has no %s; give it an op library that has an op of this name with --ops, or cut the "
 	                      "network before it with --output %s", c->node->op, before);
 }
@@ -436,6 +436,7 @@ static graph_value *converted(convert *c)
 	const convert_op *op = find_op(c->node->op);
 	const og_op *own = op ? NULL : library_op(c->node->op);
 	if (!strcmp(c->node->op, "Const")) return constant(c);
+	if (!strcmp(c->node->op, "LoopVariable") && c->node->scope) return convert_loop_variable(c);
 	if (own) return custom(c, own);
 	if (!op) return unknown(c);
 	if (op->build) return op->build(c);
@@ -443,9 +444,21 @@ static graph_value *converted(convert *c)
 	return convert_done(c);
 }
 
+graph *convert_scope(convert *c, int scope)
+{
+	if (!c->scopes[scope]) {
+		graph *around = convert_scope(c, c->from->around[scope]);
+		char *name = arena_printf(c->m->a, "body_%d", scope);
+		c->scopes[scope] = around && name ? graph_create(c->m, around, name) : NULL;
+	}
+	return c->scopes[scope];
+}
+
 static og_status convert_node(convert *c)
 {
 	const tf_port *port = input_port(c);
+	c->g = convert_scope(c, c->node->scope);
+	NEED(c->g);
 	if (port) return add_input(c, port);
 	convert_output(c, 0, converted(c));
 	if (c->status == OG_OK) convert_failed(c, name_outputs(c));
@@ -470,6 +483,7 @@ static og_status convert_all(convert *c)
 		c->node = &t->nodes[k];
 		TRY(convert_node(c));
 	}
+	c->g = c->m->main;
 	for (int k = 0; k < t->n_outputs; k++) TRY(add_output(c, &t->outputs[k]));
 	return t->n_outputs ? OG_OK : base_fail(OG_BAD_FILE, "the graph makes nothing; say what it should with --output NAME");
 }
@@ -482,7 +496,11 @@ og_status convert_graph(og_model *m, tf_graph *from, const convert_fixed *fixed,
 	m->main->name = "tensorflow";
 	og_status status = graph_opset_require(m, "", CONVERT_OPSET);
 	if (status == OG_OK) status = fix_shapes(from, fixed, n_fixed);
+	c.scopes = arena_array(from->a, (size_t)from->n_scopes + 1, sizeof *c.scopes);
+	if (status == OG_OK) status = c.scopes ? OG_OK : base_no_memory();
+	if (status == OG_OK) c.scopes[0] = m->main;
 	if (status == OG_OK) status = convert_all(&c);
-	for (graph_value *v = m->main->first_value; v; v = v->next) v->mark = NULL;
+	for (int k = 0; k <= from->n_scopes && c.scopes; k++)
+		for (graph_value *v = c.scopes[k] ? c.scopes[k]->first_value : NULL; v; v = v->next) v->mark = NULL;
 	return status == OG_OK || status == OG_USAGE ? status : base_fail_in(status, "%s", from->path);
 }

@@ -31,7 +31,8 @@ const char *convert_op_name(size_t k);
 
 typedef struct convert {
 	og_model *m;
-	graph *g;
+	graph *g;                            /* into which nodes are built: the model's, or a body of it */
+	graph **scopes;                      /* by scope of tf_node; NULL: not begun */
 	tf_graph *from;
 	tf_node *node;                       /* what is being converted */
 	graph_node *begun;                   /* between convert_begin and convert_done */
@@ -47,7 +48,7 @@ typedef struct convert_op { const char *type; convert_fn *build; const char *onn
 
 /* X(group): each file has a table of the ops that it converts, ended by a NULL type. */
 #define CONVERT_GROUPS(X) X(math) X(reduce) X(shape) X(slice) X(move) X(conv) X(space) X(pool) X(resize) \
-	X(detect) X(quantize)
+	X(detect) X(quantize) X(control)
 #define X(group) extern const convert_op convert_##group##_ops[];
 CONVERT_GROUPS(X)
 #undef X
@@ -100,6 +101,10 @@ void convert_done_all(convert *, graph_value **out, int n_out);
 	              (int)(sizeof((graph_value *[]){ __VA_ARGS__ }) / sizeof(graph_value *)))
 #define MAKE(type, ...) (BEGIN(type, __VA_ARGS__), convert_done(c))
 
+graph_value *convert_loop_variable(convert *);                   /* of a LoopVariable, which only the reader makes */
+/* The graph of a scope, which is begun if it has not been; NULL: no memory. */
+graph *convert_scope(convert *, int scope);
+/* Constants are the model's own graph's: bodies read them from there. */
 graph_value *convert_list(convert *, const int64_t *, int n);    /* constant i64[n] */
 graph_value *convert_index(convert *, int64_t);                  /* constant i64[] */
 graph_value *convert_number(convert *, og_dtype, double);        /* constant scalar */

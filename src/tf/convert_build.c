@@ -149,10 +149,10 @@ graph_value *convert_done(convert *c)
 /* Equal constants are one: they are called by what they hold, which no node of TensorFlow can be. */
 static graph_value *shared_constant(convert *c, const char *name, const og_tensor *t)
 {
-	graph_value *v = c->status == OG_OK && name ? graph_value_find(c->g, name) : NULL;
+	graph_value *v = c->status == OG_OK && name ? graph_value_find(c->m->main, name) : NULL;
 	if (v) return v;
 	convert_failed(c, t && name ? OG_OK : base_no_memory());
-	if (c->status == OG_OK) convert_failed(c, graph_constant_add(&v, c->g, name, t));
+	if (c->status == OG_OK) convert_failed(c, graph_constant_add(&v, c->m->main, name, t));
 	return c->status == OG_OK ? v : c->none;
 }
 
@@ -219,13 +219,13 @@ static bool permutation(const graph_node *n, int64_t *perm)
 	return true;
 }
 
-/* The same permutation of x made before. */
-static graph_value *transposed_before(const graph_value *x, const int64_t *perm, int n)
+/* The same permutation of x made before, in the same graph. */
+static graph_value *transposed_before(const convert *c, const graph_value *x, const int64_t *perm, int n)
 {
 	int64_t other[OG_MAX_RANK];
 	for (size_t k = 0; k < x->n_uses; k++) {
 		const graph_node *user = x->uses[k].node;
-		if (user->n_out && user->out[0] && permutation(user, other) && !memcmp(other, perm, (size_t)n * sizeof *perm))
+		if (user->owner == c->g && user->n_out && user->out[0] && permutation(user, other) && !memcmp(other, perm, (size_t)n * sizeof *perm))
 			return user->out[0];
 	}
 	return NULL;
@@ -244,7 +244,7 @@ graph_value *convert_transpose(convert *c, graph_value *x, const int *perm, int 
 	}
 	for (int k = 0; k < n; k++) same = same && whole[k] == k;
 	if (same) return x;
-	graph_value *before = x->constant ? NULL : transposed_before(x, whole, n);
+	graph_value *before = x->constant ? NULL : transposed_before(c, x, whole, n);
 	if (before) return before;
 	BEGIN("Transpose", x);
 	convert_set_ints(c, "perm", whole, n);

@@ -66,7 +66,7 @@ static og_status reach(tf_reader *r, tf_instance *in, size_t k)
 
 /* ---- values ------------------------------------------------------------------------------------- */
 
-static og_status append(tf_reader *r, tf_node *n)
+og_status tf_instance_append(tf_reader *r, tf_node *n)
 {
 	tf_list *list = r->list;
 	tf_node **p = arena_grow(r->temporary, list->p, list->n, &list->capacity, list->n + 1, sizeof *p);
@@ -77,6 +77,7 @@ static og_status append(tf_reader *r, tf_node *n)
 		NEED(n->name);
 	}
 	TRY(map_put(&r->names, n->name, n));
+	n->scope = r->scope;
 	p[list->n++] = n;
 	return OG_OK;
 }
@@ -107,7 +108,8 @@ static og_status cut_value(tf_reader *r, tf_cut *cut, tf_attrs from, tf_value *o
 		NEED(n->name);
 		n->op = "Placeholder";
 		TRY(placeholder_attrs(r, n, from));
-		TRY(append(r, n));
+		TRY(tf_instance_append(r, n));
+		n->scope = 0;
 		cut->placeholder = n;
 	}
 	*out = (tf_value){ cut->placeholder, 0 };
@@ -141,26 +143,31 @@ static og_status value_of(tf_reader *r, tf_instance *in, const tf_ref *ref, tf_v
 
 /* ---- nodes -------------------------------------------------------------------------------------- */
 
-static og_status call(tf_reader *r, made *m, tf_value *args, int n_args)
+og_status tf_instance_call(tf_reader *r, tf_scope *s, tf_attrs with, const char *prefix, tf_value *args, int n_args, tf_value *returns)
 {
-	tf_scope *s = m->called;
 	tf_instance *in;
 	if (r->depth == MAX_DEPTH)
 		return base_fail(OG_BAD_FILE, "functions call each other more than %d deep, or in a circle", MAX_DEPTH);
 	TRY(tf_scope_ready(r, s));
 	if ((size_t)n_args != s->n_args)
 		return base_fail(OG_BAD_FILE, "it calls '%.128s', which has %zu inputs, with %d", s->name, s->n_args, n_args);
-	TRY(new_instance(r, &in, s, m->name, m->with));
+	TRY(new_instance(r, &in, s, prefix, with));
 	for (int k = 0; k < n_args; k++)
 		in->made[k] = (made){ .name = s->nodes[k].name, .values = &args[k], .n_values = 1, .state = DONE };
-	m->values = arena_array(r->temporary, (size_t)s->n_returns + 1, sizeof *m->values);
-	NEED(m->values);
-	m->n_values = s->n_returns;
 	r->depth++;
 	for (size_t k = s->n_args; r->with_control && k < s->n_nodes; k++) TRY(visit(r, in, k));
-	for (int k = 0; k < s->n_returns; k++) TRY(tf_instance_make(r, in, &s->returns[k], &m->values[k]));
+	for (int k = 0; k < s->n_returns; k++) TRY(tf_instance_make(r, in, &s->returns[k], &returns[k]));
 	r->depth--;
 	return OG_OK;
+}
+
+static og_status call(tf_reader *r, made *m, tf_value *args, int n_args)
+{
+	TRY(tf_scope_ready(r, m->called));
+	m->n_values = m->called->n_returns;
+	m->values = arena_array(r->temporary, (size_t)m->n_values + 1, sizeof *m->values);
+	NEED(m->values);
+	return tf_instance_call(r, m->called, m->with, m->name, args, n_args, m->values);
 }
 
 /* All that the node needs has been made. */
@@ -173,12 +180,14 @@ static og_status make(tf_reader *r, tf_instance *in, size_t k)
 	for (int i = 0; i < raw->n_in; i++) TRY(value_of(r, in, &raw->in[i], &values[i]));
 	m->state = DONE;
 	if (m->called) return call(r, m, values, raw->n_in);
+	if (tf_is_control(raw->op)) return tf_control_make(r, raw->op, m->name, m->attrs, values, raw->n_in, &m->values, &m->n_values);
 	tf_node *n = m->node = arena_alloc(r->temporary, sizeof *n);
 	NEED(n);
 	*n = (tf_node){ .name = m->name, .op = arena_strdup(r->g->a, raw->op), .in = values, .n_in = raw->n_in, .attrs = m->attrs.p,
 	                .n_attrs = m->attrs.n };
 	NEED(n->op);
-	return append(r, n);
+	if (!in->prefix) TRY(tf_fix_placeholder(r, n));
+	return tf_instance_append(r, n);
 }
 
 typedef struct frame { size_t node; int next; } frame;
@@ -201,7 +210,7 @@ static og_status cycle(const tf_instance *in, const stack *s, size_t node)
 		const tf_raw *n = &in->scope->nodes[s->p[k].node];
 		if (strcmp(n->op, "NextIteration") == 0)
 			return base_fail(OG_UNSUPPORTED, "node '%.128s' (NextIteration) belongs to a loop of TensorFlow 1; cut the loop away by "
-			                 "naming inputs behind it, or freeze the graph with its control flow lowered", n->name);
+			                 "naming inputs behind it, or freeze the graph with lower_control_flow=False", n->name);
 		if (s->p[k].node == node) break;
 	}
 	return base_fail(OG_BAD_FILE, "node '%.128s' needs its own output: the graph has a cycle", in->scope->nodes[node].name);

@@ -9,6 +9,11 @@
  *   - Inputs are nodes of op Placeholder, also where the user cut the graph at another node; their attributes "dtype" and
  *     "shape" are there where the file says them. A PlaceholderWithDefault that is no input has become Identity.
  *   - Switch and Merge whose condition is known have become Identity, and the branch that is never taken is gone.
+ *   - Functional branches and loops (If, While and their stateless forms) have their bodies' nodes in the same list, in front of them:
+ *       If     reads the condition, what the first body (inner) makes, what the second (inner + 1) makes; bodies read what is around them.
+ *       While  reads a first condition, n first values, n nodes LoopVariable of its body (inner), each of which reads its first value and has
+ *              the attribute "shape" where the file says how it may change, then the body's condition to go on and its n next values.
+ *     What a loop hands through unchanged is none of the n: the body reads it where it is.
  *   - Control inputs are gone: nothing that a value depends on comes through them.
  * Types are ONNX's: a TensorFlow type that ONNX has no word for (resource, variant, 4-bit ones) is OG_NONE. Quantised integers
  * are the integers that hold them. Attributes that have their default may be absent from a file: whoever asks says the default. */
@@ -57,6 +62,8 @@ struct tf_node {
 	const tf_value *in; int n_in;        /* all of them are nodes further in front */
 	const tf_attr *attrs; int n_attrs;   /* in no order that means anything; no name twice */
 	void *mark;                          /* the converter's, NULL at first */
+	int scope;                           /* 0: it is in the main graph, else in that body; inputs may be of scopes around */
+	int inner;                           /* of If and While: its first body */
 };
 
 /* An input or output of the whole graph. */
@@ -76,9 +83,13 @@ struct tf_graph {
 	 * the order of the file, and of them those that depend on a placeholder if any does. */
 	tf_port *inputs; int n_inputs;
 	tf_port *outputs; int n_outputs;
+	int *around; int n_scopes;           /* the scope around each; around[0] is 0 */
 	int producer;                        /* version of the GraphDef's format; 0: not said */
 	map by_name;                         /* of nodes: tf_find's */
 };
+
+/* A placeholder that always has one value: a scalar. */
+typedef struct tf_fixed { const char *name; double value; } tf_fixed;
 
 /* What to read of a file that has more than one graph. Zeros stand for the usual. */
 typedef struct tf_options {
@@ -88,12 +99,13 @@ typedef struct tf_options {
 	 * n 0: those of the signature, or as told above. What lies before an input is cut away; the sequence is kept. */
 	const char *const *inputs; int n_inputs;
 	const char *const *outputs; int n_outputs;
+	const tf_fixed *values; int n_values;
 } tf_options;
 
 /* Reads a GraphDef (binary .pb, text .pbtxt; found out from the content), a MetaGraphDef (.meta) or a SavedModel folder.
  * The data of tensors lies in `holder` (mapped files, arena): it lives as long as that model and may become its constants
  * without a copy; it may be unaligned. o NULL: the usual. On failure *out is NULL.
- * OG_MISSING: a file cannot be opened, an input, output, signature or tag is not there (the sentence lists what is).
+ * OG_MISSING: a file cannot be opened, an input, output, placeholder to fix, signature or tag is not there (the sentence lists what is).
  * OG_BAD_FILE: damaged, contradictory, cyclic, a variable without value. OG_UNSUPPORTED: what Opgraft does not read
  * (loops of TensorFlow 1, tensors of more than OG_MAX_RANK dimensions, compressed checkpoints). */
 og_status tf_read(tf_graph **out, og_model *holder, const char *path, const tf_options *o);

@@ -272,6 +272,8 @@ static og_status find_flat(tf_reader *r, const want *w, bool by_user, tf_value *
 	const char *node;
 	TRY(split_tensor(r, w->tensor, &node, &out->output));
 	out->node = map_get(&r->names, node);
+	if (out->node && out->node->scope)
+		return base_fail(OG_UNSUPPORTED, "node '%.128s' lies inside a loop or branch and can't be an output", node);
 	if (out->node) return OG_OK;
 	if (by_user) return base_fail(OG_MISSING, "there is no node '%.128s' to be an output", node);
 	return base_fail(OG_BAD_FILE, "the signature's output '%.64s' is said to be '%.128s', which is no node", w->name, node);
@@ -359,6 +361,30 @@ static og_status settle(tf_reader *r)
 	return OG_OK;
 }
 
+/* Those that the user fixes are no inputs of a signature any more. */
+static og_status note_fixed(tf_reader *r, wants *inputs, const tf_options *o)
+{
+	int n = 0;
+	for (int k = 0; k < o->n_values; k++) TRY(map_put(&r->fixed, o->values[k].name, (void *)(uintptr_t)&o->values[k]));
+	for (int k = 0; k < inputs->n; k++) {
+		const char *node;
+		TRY(split_tensor(r, inputs->p[k].tensor, &node, &(int){ 0 }));
+		if (!map_get(&r->fixed, node)) inputs->p[n++] = inputs->p[k];
+	}
+	inputs->n = n;
+	return OG_OK;
+}
+
+static og_status check_fixed(const tf_reader *r, const tf_options *o)
+{
+	for (int k = 0; k < o->n_values; k++) {
+		const tf_node *n = map_get(&r->names, o->values[k].name);
+		if (!n || strcmp(n->op, "Const") != 0)
+			return base_fail(OG_MISSING, "there is no placeholder '%.128s' that an output needs, to be given a value", o->values[k].name);
+	}
+	return OG_OK;
+}
+
 og_status tf_build(tf_reader *r, base_bytes meta, const tf_options *o)
 {
 	signature s = { 0 };
@@ -371,10 +397,12 @@ og_status tf_build(tf_reader *r, base_bytes meta, const tf_options *o)
 	TRY(choose_wants(r, &inputs, "input", o->inputs, o->n_inputs, &s.inputs));
 	TRY(choose_wants(r, &outputs, "output", o->outputs, o->n_outputs, &s.outputs));
 	r->g->signature = s.key;
+	TRY(note_fixed(r, &inputs, o));
 	r->list = &list;
 	TRY(tf_instance_main(r, &main));
 	TRY(make_cuts(r, &inputs, &cuts));
 	TRY(set_outputs(r, main, &outputs, &s.outputs));
+	TRY(check_fixed(r, o));
 	tf_fold_switches(&list);
 	TRY(keep_live_outputs(r, outputs.n > 0));
 	unmark(&list);

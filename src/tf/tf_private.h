@@ -7,6 +7,7 @@
  *   tf_scope.c        the main graph and the functions as lists of nodes that know each other
  *   tf_outputs.c      which output "node:name:2" of a function's body is
  *   tf_functions.c    scopes -> one flat list of nodes
+ *   tf_control.c      branches and loops that are nodes with functions
  *   tf_switch.c       conditions that are known
  *   tf_variables.c    variables -> constants
  *   tf_objects.c      which key of the checkpoint a variable has by TensorFlow 2's objects
@@ -41,6 +42,7 @@ typedef struct tf_reader {
 	base_bytes objects;                  /* SavedObjectGraph; p NULL: there is none */
 	const char *restore;                 /* name of the op that reads the checkpoint; NULL: there is none */
 	map functions;                       /* name -> tf_scope */
+	map fixed;                           /* name of a placeholder -> tf_fixed */
 	map ops;                             /* name -> base_bytes of its OpDef, where the file has them */
 	tf_scope *main;
 	size_t expanded;                     /* bytes of tensors that are fewer numbers in the file */
@@ -50,6 +52,7 @@ typedef struct tf_reader {
 	tf_list *list;                       /* where new nodes go */
 	bool with_control;                   /* nodes that are only waited for count as needed too */
 	int depth;                           /* calls around the place */
+	int scope; size_t cap_scopes;        /* of new nodes */
 	bool placed;                         /* the sentence says in which node it is */
 	size_t steps;                        /* nodes made so far, calls and those that are not needed included */
 } tf_reader;
@@ -132,11 +135,23 @@ tf_node *tf_instance_node(tf_instance *main, const tf_ref *);
 /* The function that a node of the main graph calls, if it has been looked at; NULL: it has not, or is no call. */
 const tf_scope *tf_instance_called(const tf_instance *main, size_t node);
 
+/* Replaces a call of a function by its nodes, which are called "prefix/...". returns: room for all that it returns. */
+og_status tf_instance_call(tf_reader *, tf_scope *, tf_attrs with, const char *prefix, tf_value *args, int n_args, tf_value *returns);
+/* Appends a node to the flat list, in the scope in which nodes are made. */
+og_status tf_instance_append(tf_reader *, tf_node *);
+
+/* ---- tf_control.c ------------------------------------------------------------------------------- */
+bool tf_is_control(const char *op);
+/* A branch or loop of that name and those inputs, whose bodies' nodes go in front of it. Its outputs are *values. */
+og_status tf_control_make(tf_reader *, const char *op, const char *name, tf_attrs, tf_value *in, int n_in, tf_value **values, int *n_values);
+
 /* ---- tf_ports.c --------------------------------------------------------------------------------- */
 /* The graph of the scopes that were opened. meta: MetaGraphDef with signatures; p NULL: a lone GraphDef. */
 og_status tf_build(tf_reader *, base_bytes meta, const tf_options *);
 
 /* ---- tf_switch.c -------------------------------------------------------------------------------- */
+/* A placeholder of the main graph that the user fixed becomes a constant. */
+og_status tf_fix_placeholder(tf_reader *, tf_node *);
 /* Replaces Switch and Merge by Identity where the condition is known. Leaves marks on the nodes. */
 void tf_fold_switches(const tf_list *);
 /* With those marks: what has become of a value; false: it never comes. */
@@ -146,6 +161,7 @@ bool tf_follow_switch(tf_value *);
 /* The place of a variable's value; what the mark of a variable that is needed points to once it is known. */
 typedef struct tf_restored { const char *key, *slice; } tf_restored;
 bool tf_is_variable(const tf_node *);
+og_status tf_make_constant(tf_reader *, tf_node *, const og_tensor *value);
 /* Turns variables among the nodes that have a mark into constants, and what reads them into Identity. */
 og_status tf_bind_variables(tf_reader *, tf_instance *main, const tf_list *);
 

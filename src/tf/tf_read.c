@@ -164,6 +164,7 @@ og_status tf_read_bytes(tf_graph **out, og_model *holder, const char *path, base
 		map_free(&r.functions);
 		map_free(&r.ops);
 		map_free(&r.cuts);
+		map_free(&r.fixed);
 		map_free(&r.names);
 	}
 	if (status != OG_OK && status != OG_NO_MEMORY) base_fail_in(status, "%s", path);

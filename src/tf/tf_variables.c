@@ -84,7 +84,7 @@ static og_status check_declared(const tf_node *n, const og_tensor *t)
 	                 same ? "type" : "shape");
 }
 
-static og_status make_constant(tf_reader *r, tf_node *n, const og_tensor *value)
+og_status tf_make_constant(tf_reader *r, tf_node *n, const og_tensor *value)
 {
 	tf_attr *attrs = arena_array(r->g->a, 2, sizeof *attrs);
 	og_tensor *t = arena_alloc(r->g->a, sizeof *t);
@@ -113,7 +113,7 @@ static og_status bind(tf_reader *r, tf_bundle *b, tf_node *n, const tf_restored 
 	if (status == OG_NO) return base_fail(OG_BAD_FILE, "the checkpoint '%s' has no value '%.128s' for it", r->checkpoint, key);
 	TRY(status);
 	TRY(check_declared(n, &value));
-	return make_constant(r, n, &value);
+	return tf_make_constant(r, n, &value);
 }
 
 static og_status bind_all(tf_reader *r, tf_instance *main, const tf_list *list)

@@ -824,6 +824,46 @@ def scatter_sub(m, name):
     return R.TensorScatterSub(tensor=m.input([n, width], open_dims=[]), indices=m.feed(at, []), updates=m.input([3, width], open_dims=[]))
 
 
+# ---- branches and loops -------------------------------------------------------------------------------------------------------
+
+group = "control"
+GROUPS[group] = []
+tf.compat.v1.enable_control_flow_v2()
+
+@case("StatelessIf")
+def branch(m, name):
+    x, y = m.input(m.shape(2, 3)), m.input([])
+    filters = tf.constant(m.values([x.shape[-1], 3]))
+    which = m.feed(np.array(m.maybe()), [])
+    return tf.cond(which, lambda: (tf.tensordot(x, filters, 1) + y, y), lambda: (tf.reduce_sum(x, -1, keepdims=True) * tf.ones([3]), y * 2))
+
+
+@case("StatelessWhile")
+def loop(m, name):
+    """Until a sum is large enough; what the loop does not change, it reads."""
+    x, w = m.input([2, 3], low=0), tf.constant(m.values([3, 3], low=0, high=0.6))
+    rounds = m.input([], np.int32, 0, 5)
+    return tf.while_loop(lambda k, v, w: (k < rounds) & (tf.reduce_sum(v) < 1e3), lambda k, v, w: (k + 1, tf.matmul(v, w) + 0.25, w), (0, x, w))[:2]
+
+
+@case("TensorListReserve", "TensorListFromTensor", "TensorListGetItem", "TensorListSetItem", "TensorListStack", "TensorListLength")
+def lists(m, name):
+    """As an RNN of Keras has them: steps of the input from a list, steps of the output into one."""
+    steps, width = m.number(1, 5), m.number(1, 4)
+    x = m.input([steps, 2, 3], open_dims=m.pick([], [1]))
+    w, u = tf.constant(m.values([3, width], low=-1, high=1)), tf.constant(m.values([width, width], low=-1, high=1))
+    taken = tf.TensorArray(tf.float32, steps, element_shape=x.shape[1:]).unstack(x)
+    made = tf.TensorArray(tf.float32, steps, element_shape=[None, width])
+
+    def step(k, state, made):
+        state = tf.tanh(tf.matmul(taken.read(k), w) + tf.matmul(state, u))
+        return k + 1, state, made.write(k, state)
+    start = tf.zeros([tf.shape(x)[1], width])
+    _, state, made = tf.while_loop(lambda k, *_: k < taken.size(), step, (0, start, made), shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, width]), None))
+    handle = R.TensorListFromTensor(tensor=x, element_shape=tf.constant([-1, 3]))
+    return [state, made.stack(), R.TensorListLength(input_handle=handle)]
+
+
 # ---- making them -------------------------------------------------------------------------------------------------------------
 
 def build(name, seed, scope):

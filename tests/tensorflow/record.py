@@ -27,7 +27,8 @@ def record(group, names):
         values = session.run([f"{name}:0" for name in outputs], {f"{name}:0": value for name, value in feeds.items()})
     definition = graph.as_graph_def()
     (FOLDER / f"{group}.pb").write_bytes(definition.SerializeToString(deterministic=True))
-    return {**feeds, **dict(zip(outputs, values))}, {node.op for node in definition.node}
+    inside = {node.op for function in definition.library.function for node in function.node_def}
+    return {**feeds, **dict(zip(outputs, values))}, {node.op for node in definition.node} | inside
 
 
 def main():

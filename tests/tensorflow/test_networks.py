@@ -12,7 +12,7 @@ import keras
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from cases import tf
-from conftest import ok, relative_error
+from conftest import ok, refused, relative_error
 from test_import import run_model
 
 v1 = tf.compat.v1
@@ -22,9 +22,6 @@ NETWORKS = {
     "mobilenetv3": (A.MobileNetV3Large, 224), "efficientnetb0": (A.EfficientNetB0, 224), "inceptionv3": (A.InceptionV3, 299),
     "densenet121": (A.DenseNet121, 224), "vgg16": (A.VGG16, 64), "xception": (A.Xception, 299),
 }
-
-# What is left of the turns between NHWC and NCHW: one, at the image; before the first Dense layer of VGG another.
-TURNS = {"vgg16": 2}
 
 
 def onnxruntime_run(path, feeds):
@@ -69,7 +66,7 @@ def test_a_frozen_network(tmp_path, name):
     call = tf.function(lambda image: model(image, training=False))
     frozen = convert_variables_to_constants_v2(call.get_concrete_function(tf.TensorSpec([None, *x.shape[1:]], tf.float32, name="image")))
     (tmp_path / "frozen.pb").write_bytes(frozen.graph.as_graph_def().SerializeToString())
-    check(tmp_path, tmp_path / "frozen.pb", {"image": x}, wanted, transposes=TURNS.get(name, 1))
+    check(tmp_path, tmp_path / "frozen.pb", {"image": x}, wanted, transposes=1)         # between NHWC and NCHW: at the image
 
 
 @pytest.mark.parametrize("name", ["resnet50", "resnet50v2", "mobilenetv2", "mobilenetv3", "efficientnetb0", "inceptionv3", "densenet121"])
@@ -126,3 +123,20 @@ def test_a_network_that_grows_images(tmp_path):
     x = np.random.default_rng(0).normal(0, 1, (2, 12, 10, 3)).astype(np.float32)
     model.export(tmp_path / "saved", format="tf_saved_model", verbose=False)
     check(tmp_path, tmp_path / "saved", {"image": x}, model(x).numpy())
+
+
+def test_recurrent_layers_in_loops(tmp_path):
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((7, 5), name="x"), layers.LSTM(6, return_sequences=True), layers.GRU(4, return_sequences=True),
+                              layers.Bidirectional(layers.SimpleRNN(3)), layers.Dense(2)])
+    x = np.random.default_rng(0).normal(0, 1, (3, 7, 5)).astype(np.float32)
+    model.export(tmp_path / "saved", format="tf_saved_model", verbose=False)
+    call = tf.function(lambda x: model(x, training=False)).get_concrete_function(tf.TensorSpec([None, 7, 5], tf.float32, name="x"))
+    frozen = convert_variables_to_constants_v2(call, lower_control_flow=False)
+    (tmp_path / "frozen.pb").write_bytes(frozen.graph.as_graph_def().SerializeToString())
+    for source in ("saved", "frozen.pb"):
+        check(tmp_path, tmp_path / source, {"x": x}, model(x).numpy())
+        assert sum(node.op_type == "Loop" for node in onnx.load(tmp_path / "network.onnx").graph.node) == 4
+    lowered = convert_variables_to_constants_v2(call)            # Switch, Merge, NextIteration
+    (tmp_path / "lowered.pb").write_bytes(lowered.graph.as_graph_def().SerializeToString())
+    assert "lower_control_flow=False" in refused(4, "import", tmp_path / "lowered.pb", "-o", tmp_path / "lowered.onnx")

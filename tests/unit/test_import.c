@@ -50,10 +50,11 @@ static void options_are_taken(void **state)
 
 int main(void)
 {
-	static char images[] = "tests/import/images.pb", shapes[] = "tests/import/shapes.pb";
+	static char images[] = "tests/import/images.pb", shapes[] = "tests/import/shapes.pb", control[] = "tests/import/control.pb";
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(each_allocation_fails, images),
 		cmocka_unit_test_prestate(each_allocation_fails, shapes),
+		cmocka_unit_test_prestate(each_allocation_fails, control),
 		cmocka_unit_test_prestate(options_are_taken, shapes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
