@@ -96,8 +96,7 @@ def check_kernels(emulator, source, folder):
     assert done.status == 0, done.err
     assert all(arch in done.out + done.err for arch in ALL)    # those that were skipped are named
     program.write_text(f'#include "emulate.h"\n#line 1 "{source}"\n{source.read_text()}')
-    subprocess.run(["g++", "-std=c++17", "-O2", "-mfma", "-fPIC", "-shared", "-ffp-contract=off", "-fwrapv", "-w", "-DOG_KERNELS",
-                    f"-I{emulator}/include", "-o", kernels, program, emulator / "libcuda.so.1"], check=True)
+    emulated.compile(emulator, program, kernels, "-O2", "-DOG_KERNELS")
     env = dict(os.environ, LD_LIBRARY_PATH=str(emulator), EMULATED_KERNELS=str(kernels))
     return subprocess.run([BUILD / "tools" / "check_kernels", "--small", library], env=env, capture_output=True, text=True, timeout=600)
 

@@ -1,9 +1,9 @@
 /* check_tensor.c -- are convolutions and matrix products on the GPU right, and how fast is each way to run them?
  *
- *     build/tools/check_tensor [odd COUNT] [layers BATCH...] [chain BATCH...] [type f16|bf16|tf32|f32] [tail relu|swish|mish] [ways all|general]
- *                              [csv FILE]
+ *     build/tools/check_tensor [few VARIANTS] [seed SEED] [odd COUNT] [small COUNT] [layers BATCH...] [chain BATCH...] [type f16|bf16|tf32|f32]
+ *                              [tail relu|swish|mish] [ways all|general] [csv FILE]
  *
- * odd: random shapes, every variant against a double-precision product. layers: ResNet-50's, every variant checked
+ * odd: random shapes, every variant against a double-precision product; small: such that an emulated device is through with them soon. layers: ResNet-50's, every variant checked
  * and timed (replays of a graph of launches). chain: all of ResNet-50's convolutions, each by its fastest variant,
  * in one graph. Exit status 0: all right; 1: something is wrong; 5: no driver, device or NVRTC. Run it in the
  * repository's root. */
@@ -293,19 +293,22 @@ static void run_network(int batch, bool chain)
 	if (chain) run_chain(l, n, batch);
 }
 
-static void run_odd(int count)
+static unsigned first_seed = 12345;
+
+static void run_odd(int count, bool small_ones)
 {
 	layer *l = calloc((size_t)count, sizeof *l);
-	unsigned seed = 12345;
+	unsigned seed = first_seed;
+	const int size = small_ones ? 9 : 40, channels = small_ones ? 12 : 40;
 	int checked = 0, served = 0;
 	if (!l) stop(1, "memory");
 #define PICK(n) ((int)((seed = seed * 1664525u + 1013904223u) >> 16) % (n))
 	for (int i = 0; i < count; i++) {
 		int taps_h = 1 + PICK(4), taps_w = 1 + PICK(4), stride = 1 + PICK(3), dil = 1 + PICK(2);
-		bool aligned = PICK(4) != 0, adds = PICK(2), few = PICK(6) == 0;
-		int c = few ? 1 + PICK(4) : aligned ? 8 * (1 + PICK(40)) : 1 + PICK(150);
-		int k = aligned || few ? 8 * (1 + PICK(40)) : 1 + PICK(200);
-		int h = taps_h * dil + PICK(40), w = taps_w * dil + PICK(40);
+		bool aligned = PICK(4) != 0, adds = PICK(2), pixels = PICK(6) == 0;
+		int c = pixels ? 1 + PICK(4) : aligned ? 8 * (1 + PICK(channels)) : 1 + PICK(channels * 4);
+		int k = aligned || pixels ? 8 * (1 + PICK(channels)) : 1 + PICK(channels * 5);
+		int h = taps_h * dil + PICK(size), w = taps_w * dil + PICK(size);
 		const int images = 1 + PICK(5), activates = PICK(2);
 		make_layer(&l[i], images, 1, c, k, 1, 1, adds, activates);
 		igemm_problem *p = &l[i].p;
@@ -364,15 +367,17 @@ static int compile_only(const char *name_of_type, bool only_general)
 
 int main(int argc, char **argv)
 {
-	enum { NONE, ODD, LAYERS, CHAIN, TYPE, TAIL, WAYS, CSV } what = NONE;
-	static const char *const words[] = { "", "odd", "layers", "chain", "type", "tail", "ways", "csv" };
+	enum { NONE, ODD, SMALL, FEW, SEED, LAYERS, CHAIN, TYPE, TAIL, WAYS, CSV } what = NONE;
+	static const char *const words[] = { "", "odd", "small", "few", "seed", "layers", "chain", "type", "tail", "ways", "csv" };
 	if (argc > 1 && !strcmp(argv[1], "compile")) return compile_only(argc > 2 ? argv[2] : "f16", argc > 3);
 	open_all();
 	for (int i = 1; i < argc; i++) {
 		int word = 0;
 		for (int k = 1; k <= CSV; k++) if (!strcmp(argv[i], words[k])) word = k;
 		if (word) what = word;
-		else if (what == ODD) run_odd(atoi(argv[i]));
+		else if (what == ODD || what == SMALL) run_odd(atoi(argv[i]), what == SMALL);
+		else if (what == FEW) few = atoi(argv[i]);
+		else if (what == SEED) first_seed = (unsigned)atoi(argv[i]);
 		else if (what == LAYERS || what == CHAIN) run_network(atoi(argv[i]), what == CHAIN);
 		else if (what == WAYS) general = !strcmp(argv[i], "general");
 		else if (what == TAIL) tail_name = argv[i];

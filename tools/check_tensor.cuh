@@ -76,19 +76,32 @@ static __device__ float right(const shape &s, const void *x, const float *w, con
 
 enum { FILL, RIGHT, COMPARE, POISON };
 
+struct judgement {
+	int what, seed;
+	shape s;
+	const void *x;
+	const float *w, *bias;
+	const void *more;
+	float *y;
+	const void *out;
+	double *sums;
+	long long n;
+};
+
 /* FILL: random numbers into out; RIGHT: the result into y; COMPARE: out with y, into sums: squares of y, of
  * differences, how many are NaN, the largest difference; POISON: NaN into out. */
-extern "C" __global__ void judge(int what, shape s, const void *x, const float *w, const float *bias, const void *more,
-                                 float *y, const void *out, double *sums, long long n, int seed)
+extern "C" __global__ void judge(const __grid_constant__ judgement j)
 {
+	const int what = j.what, type = j.s.type;
+	void *const out = (void *)j.out;
 	double square = 0, error = 0, worst = 0, wrong = 0;
-	for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n;
+	for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < j.n;
 	     i += gridDim.x * (long long)blockDim.x) {
-		if (what == FILL) set((void *)out, i, s.type, number(i, seed));
-		else if (what == POISON) set((void *)out, i, s.type, __int_as_float(0x7fc00000));
-		else if (what == RIGHT) y[i] = right(s, x, w, bias, more, i);
+		if (what == FILL) set(out, i, type, number(i, j.seed));
+		else if (what == POISON) set(out, i, type, __int_as_float(0x7fc00000));
+		else if (what == RIGHT) j.y[i] = right(j.s, j.x, j.w, j.bias, j.more, i);
 		if (what != COMPARE) continue;
-		double want = y[i], got = get(out, i, s.type), d = got - want;
+		double want = j.y[i], got = get(out, i, type), d = got - want;
 		if (!(d == d)) {
 			wrong++;
 			continue;
@@ -101,8 +114,8 @@ extern "C" __global__ void judge(int what, shape s, const void *x, const float *
 		if (d > worst) worst = d;
 	}
 	if (what != COMPARE) return;
-	atomicAdd(sums, square);
-	atomicAdd(sums + 1, error);
-	atomicAdd(sums + 2, wrong);
-	atomicMax((unsigned long long *)(sums + 3), (unsigned long long)__double_as_longlong(worst));
+	atomicAdd(j.sums, square);
+	atomicAdd(j.sums + 1, error);
+	atomicAdd(j.sums + 2, wrong);
+	atomicMax((unsigned long long *)(j.sums + 3), (unsigned long long)__double_as_longlong(worst));
 }

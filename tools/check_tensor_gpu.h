@@ -62,10 +62,10 @@ static void compile(void *arg, int64_t begin, int64_t end)
 	for (int64_t i = begin; i < end; i++) {
 		kernel *k = &kernels[first + i];
 		nvrtc_result r = { 0 };
-		const char *options[16] = { "-Iinclude" };
-		memcpy(options + 1, k->options, (size_t)k->n_options * sizeof *options);
+		const char *options[16] = { "-Iinclude", "-Isrc" };
+		memcpy(options + 2, k->options, (size_t)k->n_options * sizeof *options);
 		nvrtc_compile(&r, &nvrtc, &(nvrtc_source){ .text = k->source, .options = options,
-		                                           .n_options = 1 + k->n_options }, k->target, false);
+		                                           .n_options = 2 + k->n_options }, k->target, false);
 		if (r.status) stop(1, r.data ? r.data : "memory");
 		k->image = r.data;
 	}
@@ -145,6 +145,17 @@ typedef struct shape {
 	int n, h, w, c, k, r, s, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, p, q, type, tail;
 } shape;
 enum { FILL, RIGHT, COMPARE, POISON };
+typedef struct judgement {
+	int what, seed;
+	shape s;
+	const void *x;
+	const float *w, *bias;
+	const void *more;
+	float *y;
+	const void *out;
+	double *sums;
+	long long n;
+} judgement;
 static double *sums;
 
 static shape shape_of(const igemm_problem *p)
@@ -161,9 +172,9 @@ static shape shape_of(const igemm_problem *p)
 static void judge(int what, const igemm_problem *p, const void *x, const float *w, const float *bias, const void *more,
                   float *y, const void *out, int64_t n, int seed)
 {
-	shape s = shape_of(p);
-	long long count = n;
-	void *arguments[] = { &what, &s, &x, &w, &bias, &more, &y, &out, &sums, &count, &seed };
+	judgement j = { .what = what, .seed = seed, .s = shape_of(p), .x = x, .w = w, .bias = bias, .more = more, .y = y, .out = out,
+	                .sums = sums, .n = n };
+	void *arguments[] = { &j };
 	unsigned blocks = (unsigned)(n / 256 < 65535 ? n / 256 + 1 : 65535);
 	need(cuda->cuLaunchKernel(kernels[0].function, blocks, 1, 1, 256, 1, 1, 0, stream, arguments, NULL), "judging");
 }

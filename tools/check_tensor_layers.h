@@ -10,6 +10,7 @@ enum { MOST_VARIANTS = 96, MOST_LAYERS = 64 };
 
 static const char *tail_name = "relu";
 static bool general;                     /* those ways alone that older devices have, too */
+static int few = MOST_VARIANTS;          /* variants of a problem, of all that there are */
 
 typedef struct layer {
 	char name[48];
@@ -105,6 +106,8 @@ static void find_variants(layer *l)
 {
 	const igemm_device as = { general ? 8 : device.major, 0, device.processors, true, false };
 	l->n = igemm_variants(l->v, MOST_VARIANTS, &l->p, &as);
+	for (int k = 0; k < few && few < l->n; k++) l->v[k] = l->v[k * l->n / few];
+	if (few < l->n) l->n = few;
 	for (int k = 0; k < l->n; k++) l->kernel[k] = kernel_for(&l->p, &l->v[k]);
 	if (l->n && l->v[0].way == IGEMM_WINDOW) l->window = window_kernel(&l->p, &l->v[0]);
 }

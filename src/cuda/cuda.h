@@ -21,7 +21,7 @@ typedef struct cuda_request {
 /* Each fills *out, cost included, or returns OG_NO and no sentence when the tactic is not for this node. */
 typedef og_status cuda_prepare_fn(backend_kernel *out, const cuda_request *);
 cuda_prepare_fn cuda_elementwise, cuda_reorder, cuda_pool, cuda_rows, cuda_move, cuda_kernel, cuda_general, cuda_depthwise,
-	cuda_product, cuda_igemm, cuda_host;
+	cuda_product, cuda_igemm, cuda_vendor, cuda_host;
 /* Part of cuda_move: the node is a Transpose. */
 cuda_prepare_fn cuda_transpose;
 
@@ -50,7 +50,8 @@ typedef struct cuda_arguments {
 	void *workspace;
 } cuda_arguments;
 
-typedef struct cuda_launch { char name[CUDA_NAME]; og_grid grid; } cuda_launch;
+/* first_in: the node's input that is the kernel's first. */
+typedef struct cuda_launch { char name[CUDA_NAME]; og_grid grid; int first_in; } cuda_launch;
 /* State of a kernel that is one or more launches, one after the other. */
 typedef struct cuda_launches { int n, n_in, n_out; cuda_launch at[CUDA_LAUNCHES]; } cuda_launches;
 
@@ -96,6 +97,8 @@ og_status cuda_tail_text(text *, const cuda_request *, backend_layout);
 typedef struct cuda_device cuda_device;
 /* A kernel by name; OG_MISSING when the image lacks it. `shared`: bytes that launches will ask for. */
 og_status cuda_device_function(void **function, cuda_device *, const char *name, uint32_t shared);
+/* Makes the device's context the thread's. */
+void cuda_device_enter(const cuda_device *);
 /* "NVIDIA H200, compute capability 9.0, 140 GiB"; false: there is no device, and `out` says why. */
 bool cuda_describe(char *out, size_t n);
 /* Compute capability of the device, or what OPGRAFT_CUDA_ARCH says: "90a"; NULL: there is no device. */

@@ -35,6 +35,7 @@ typedef struct driver_launch {
 #define DRIVER_NEWER_MAP(X)              /* NULL in older drivers */ \
 	X(cuCtxGetId, (void *context, unsigned long long *id)) \
 	X(cuFuncLoad, (void *function)) \
+	X(cuThreadExchangeStreamCaptureMode, (int *mode)) \
 	X(cuLaunchKernelEx, (const driver_launch *, void *function, void **arguments, void **extra)) \
 	X(cuTensorMapEncodeTiled, (void *map, int type, unsigned rank, void *at, const uint64_t *dims, const uint64_t *strides, \
 	                           const unsigned *box, const unsigned *steps, int interleave, int swizzle, int promotion, int fill)) \

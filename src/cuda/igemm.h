@@ -88,13 +88,16 @@ void igemm_name(char *out, const igemm_variant *);
 bool igemm_named(igemm_variant *out, const char *name, const igemm_problem *, const igemm_device *);
 /* Options for NVRTC besides the target. */
 const char *const *igemm_options(const igemm_problem *, int *n);
-/* *out: CUDA C, to be freed with base_free. */
+/* *out: CUDA C, to be freed with base_free; it includes texts.h's files by name. */
 og_status igemm_source(char **out, const igemm_problem *, const igemm_variant *);
 /* The target that the way is compiled for, "90a"; written to 16 bytes. */
 void igemm_target(char *out, const igemm_variant *, const igemm_device *);
 
 /* Bytes of weights and bias on the device. */
 size_t igemm_packed_bytes(const igemm_problem *, const igemm_variant *);
+/* Where the bias begins, k floats; elements of a filter as packed. */
+size_t igemm_bias_at(const igemm_problem *, const igemm_variant *);
+int igemm_packed_row(const igemm_problem *, const igemm_variant *);
 /* weights: float32 [k, c, r, s] (of a product: [N, K]); step_k, step_c: elements from one k or c to the next, rows
  * of taps are dense. bias: k floats, or NULL. Rounds to the dtype, to nearest even. */
 void igemm_pack(void *to, const igemm_problem *, const igemm_variant *, const float *weights, int64_t step_k,

@@ -265,16 +265,17 @@ igemm_grid igemm_warps(const igemm_variant *v)
 
 /* ---- packed weights --------------------------------------------------------------------------- */
 
-static size_t weight_bytes(const igemm_problem *p, const igemm_variant *v)
+int igemm_packed_row(const igemm_problem *p, const igemm_variant *v) { return depth_of(p, v).row; }
+
+size_t igemm_bias_at(const igemm_problem *p, const igemm_variant *v)
 {
-	depth d = depth_of(p, v);
-	size_t bytes = (size_t)p->k * (size_t)d.row * (size_t)element_bytes(p);
+	size_t bytes = (size_t)p->k * (size_t)igemm_packed_row(p, v) * (size_t)element_bytes(p);
 	return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 size_t igemm_packed_bytes(const igemm_problem *p, const igemm_variant *v)
 {
-	return weight_bytes(p, v) + (size_t)round_up(p->k, BIAS_MULTIPLE) * sizeof(float);
+	return igemm_bias_at(p, v) + (size_t)round_up(p->k, BIAS_MULTIPLE) * sizeof(float);
 }
 
 /* To the nearest float with 10 bits of fraction, ties to even. */
@@ -307,7 +308,7 @@ void igemm_pack(void *to, const igemm_problem *p, const igemm_variant *v, const 
 {
 	const depth d = depth_of(p, v);
 	const size_t row = (size_t)d.row;
-	float *biases = (float *)((char *)to + weight_bytes(p, v));
+	float *biases = (float *)((char *)to + igemm_bias_at(p, v));
 	memset(to, 0, igemm_packed_bytes(p, v));
 	for (int k = 0; k < p->k; k++)
 		for (int tap = 0; tap < p->r * p->s; tap++)
@@ -389,7 +390,7 @@ og_status igemm_bind(igemm_args *a, const igemm_problem *p, const igemm_variant 
 	                    .stride_h = p->stride_h, .stride_w = p->stride_w, .pad_h = p->pad_h, .pad_w = p->pad_w,
 	                    .dilation_h = p->dilation_h, .dilation_w = p->dilation_w,
 	                   .pointwise = v->way == IGEMM_WGMMA && is_pointwise(p) };
-	a->bias = (const float *)((const char *)at->packed + weight_bytes(p, v));
+	a->bias = (const float *)((const char *)at->packed + igemm_bias_at(p, v));
 	a->tiles_m = ceil_div(a->m, v->bm);
 	a->tiles_n = ceil_div(a->n, v->bn);
 	for (int k = 0; k < p->n_operands; k++) a->operand[k] = at->operand[k];

@@ -9,7 +9,6 @@
 
 CUDA_EMBED(igemm_text_args, "src/cuda/igemm_args.h")
 CUDA_EMBED(igemm_text_common, "src/cuda/text/igemm.cuh")
-CUDA_EMBED(igemm_text_fast, "src/cuda/text/fast.cuh")
 CUDA_EMBED(igemm_text_wgmma, "src/cuda/text/wgmma.cuh")
 CUDA_EMBED(igemm_text_window, "src/cuda/text/window.cuh")
 CUDA_EMBED(igemm_text_mma, "src/cuda/text/mma.cuh")
@@ -109,7 +108,7 @@ og_status igemm_source(char **out, const igemm_problem *p, const igemm_variant *
 	text t = { 0 };
 	const bool copied = v->way == IGEMM_WGMMA || v->way == IGEMM_WINDOW;
 	if (p->tail && p->tail->n_steps) {
-		if (!is_exact(p)) text_add(&t, igemm_text_fast);
+		if (!is_exact(p)) text_add(&t, "#include \"cuda/text/fast.cuh\"\n");
 		add_op_files(&t, p->tail);
 	}
 	add_type(&t, p);

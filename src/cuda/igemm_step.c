@@ -1,33 +1,23 @@
 /* igemm_step.c -- convolutions and products with constant weights as steps of a plan: one implicit GEMM with the
  * step's tail as its epilogue, and in front of it, where channels are few, the kernel that writes its windows.
  * Convolutions read and write channels last. */
-#include "cuda/cuda.h"
+#include "cuda/igemm_step.h"
+
 #include "cuda/driver.h"
+#include "cuda/vendor.h"
 #include "ops/convolution.h"
 
-enum { MOST_SIDE = 1 << 30, WINDOW_BLOCKS_EACH = 8 };
+enum { MOST_SIDE = 1 << 30, WINDOW_BLOCKS_EACH = 8, LIKELY = 6 };
 enum { ALPHA, BETA, TRANS_A, TRANS_B };  /* attributes of Gemm */
 static const char way[] = "igemm";
 
-/* Where the constants lie: element (k, c) at k * step_k + c * step_c, rows of taps dense. */
-typedef struct constants {
-	const float *weights, *bias;
-	int64_t step_k, step_c;
-	float alpha, beta;
-	int bias_step;
-} constants;
-
-typedef struct igemm_step {
-	igemm_problem problem;
-	igemm_variant variant;
+typedef struct own_step {
+	igemm_step step;
 	igemm_launch launch;
-	constants from;
 	char name[CUDA_NAME], window_name[CUDA_NAME];
 	char tactic[sizeof way + 1 + IGEMM_NAME];
-	bool is_conv, in_channels;               /* in_channels: the input lies by channels */
-	int operand[IGEMM_OPERANDS];             /* inputs of the node */
 	int window_blocks;
-} igemm_step;
+} own_step;
 
 typedef struct bound { igemm_args args; igemm_window_args window; void *function, *window_function; } bound;
 
@@ -66,7 +56,7 @@ static bool conv_problem(igemm_step *s, const cuda_request *r)
 	                      .row_out = lane_row(y->dims[1]) };
 	s->is_conv = true;
 	s->in_channels = layout_of_input(node, 0) == LAYOUT_CHANNELS;
-	s->from = (constants){ .weights = weights->data, .step_k = (int64_t)p->c * p->r * p->s, .step_c = (int64_t)p->r *
+	s->from = (igemm_constants){ .weights = weights->data, .step_k = (int64_t)p->c * p->r * p->s, .step_c = (int64_t)p->r *
 	                       p->s, .alpha = 1.0f, .beta = 1.0f, .bias_step = 1 };
 	return true;
 }
@@ -83,7 +73,7 @@ static bool product_problem(igemm_step *s, const cuda_request *r, bool trans_b)
 	s->problem = (igemm_problem){ .n = 1, .h = 1, .w = rows, .c = depth, .k = columns, .r = 1, .s = 1, .stride_h = 1,
 	                              .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .p = 1, .q = rows, .row_in = depth,
 	                              .row_out = columns };
-	s->from = (constants){ .weights = b->data, .step_k = trans_b ? depth : 1, .step_c = trans_b ? 1 : columns,
+	s->from = (igemm_constants){ .weights = b->data, .step_k = trans_b ? depth : 1, .step_c = trans_b ? 1 : columns,
 	                       .alpha = 1.0f, .beta = 1.0f };
 	return true;
 }
@@ -134,7 +124,7 @@ static bool take_tail(igemm_step *s, const backend_node *node)
 	return true;
 }
 
-static bool make_problem(igemm_step *s, const cuda_request *r)
+bool igemm_step_make(igemm_step *s, const cuda_request *r)
 {
 	const backend_node *node = r->node;
 	if (!node->op || node->n_in < 2 || !is_packable(r, 1) || (has_bias(node) && !is_packable(r, 2)) ||
@@ -165,10 +155,8 @@ bool cuda_igemm_takes(const backend_node *node)
 
 /* ---- weights ---------------------------------------------------------------------------------- */
 
-/* With Gemm's factors in them. */
-static og_status pack(const backend_kernel *kernel, void *packed)
+og_status igemm_step_pack(const igemm_step *s, void *packed)
 {
-	const igemm_step *s = kernel->state;
 	const igemm_problem *p = &s->problem;
 	const size_t n = (size_t)p->k * (size_t)p->c;
 	const float *weights = s->from.weights;
@@ -185,11 +173,17 @@ static og_status pack(const backend_kernel *kernel, void *packed)
 	return status;
 }
 
+static og_status pack(const backend_kernel *kernel, void *packed)
+{
+	return igemm_step_pack(&((const own_step *)kernel->state)->step, packed);
+}
+
 /* ---- running ---------------------------------------------------------------------------------- */
 
 static og_status bind(const backend_kernel *k, const backend_run *run)
 {
-	const igemm_step *s = k->state;
+	const own_step *own = k->state;
+	const igemm_step *s = &own->step;
 	const igemm_problem *p = &s->problem;
 	const driver_api *api = driver_open();
 	const igemm_encoders encoders = { api->cuTensorMapEncodeTiled, api->cuTensorMapEncodeIm2col };
@@ -200,11 +194,11 @@ static og_status bind(const backend_kernel *k, const backend_run *run)
 		const int64_t plane = (int64_t)p->h * p->w, row = s->in_channels ? p->row_in : 1;
 		const int64_t steps[4] = { plane * (s->in_channels ? p->row_in : p->c), s->in_channels ? 1 : plane, p->w * row,
 		                           row };
-		TRY(cuda_device_function(&b->window_function, run->device, s->window_name, 0));
+		TRY(cuda_device_function(&b->window_function, run->device, own->window_name, 0));
 		b->window = igemm_window_bind(p, at.in, steps, run->workspace);
 		at.in = run->workspace;
 	}
-	TRY(cuda_device_function(&b->function, run->device, s->name, s->launch.shared));
+	TRY(cuda_device_function(&b->function, run->device, own->name, own->launch.shared));
 	return igemm_bind(&b->args, p, &s->variant, &encoders, &at);
 }
 
@@ -226,62 +220,62 @@ og_status cuda_igemm_start(void *function, const igemm_launch *l, void *argument
 
 static og_status run(const backend_kernel *k, const backend_run *run)
 {
-	const igemm_step *s = k->state;
+	const own_step *s = k->state;
 	bound *b = run->bound;
 	const igemm_launch windows = { .blocks = (unsigned)s->window_blocks, .threads = 256, .cluster = 1,
 	                               .overlaps = s->launch.overlaps };
-	if (s->variant.way == IGEMM_WINDOW)
+	if (s->step.variant.way == IGEMM_WINDOW)
 		TRY(cuda_igemm_start(b->window_function, &windows, &b->window, run->stream));
 	return cuda_igemm_start(b->function, &s->launch, &b->args, run->stream);
 }
 
 /* ---- preparing -------------------------------------------------------------------------------- */
 
-static og_status add_programs(igemm_step *s, const cuda_request *r, const igemm_device *device)
+static og_status add_programs(own_step *own, const cuda_request *r, const igemm_device *device)
 {
 	int n;
 	char *made, target[16];
-	const char *const *options = igemm_options(&s->problem, &n);
-	igemm_target(target, &s->variant, device);
-	TRY(igemm_source(&made, &s->problem, &s->variant));
-	og_status status = cuda_code_program(s->name, r->node->code, made, options, n, target);
+	const char *const *options = igemm_options(&own->step.problem, &n);
+	igemm_target(target, &own->step.variant, device);
+	TRY(igemm_source(&made, &own->step.problem, &own->step.variant));
+	og_status status = cuda_code_program(own->name, r->node->code, made, options, n, target);
 	base_free(made);
-	if (status != OG_OK || s->variant.way != IGEMM_WINDOW) return status;
-	TRY(igemm_window_source(&made, &s->problem, r->node->in[0].dtype));
-	status = cuda_code_program(s->window_name, r->node->code, made, options, n, target);
+	if (status != OG_OK || own->step.variant.way != IGEMM_WINDOW) return status;
+	TRY(igemm_window_source(&made, &own->step.problem, r->node->in[0].dtype));
+	status = cuda_code_program(own->window_name, r->node->code, made, options, n, target);
 	base_free(made);
 	return status;
 }
 
-static og_status choose_variant(igemm_step *s, const cuda_request *r, const igemm_device *device)
+static og_status choose_variant(own_step *own, const cuda_request *r, const igemm_device *device)
 {
 	const size_t n = sizeof way;
 	if (!strcmp(r->tactic, way)) {
-		if (!igemm_variants(&s->variant, 1, &s->problem, device)) return OG_NO;
-	} else if (strncmp(r->tactic, "igemm.", n) || !igemm_named(&s->variant, r->tactic + n, &s->problem, device)) {
+		if (!igemm_variants(&own->step.variant, 1, &own->step.problem, device)) return OG_NO;
+	} else if (strncmp(r->tactic, "igemm.", n) || !igemm_named(&own->step.variant, r->tactic + n, &own->step.problem, device)) {
 		return OG_NO;
 	}
-	memcpy(s->tactic, "igemm.", n);
-	igemm_name(s->tactic + n, &s->variant);
+	memcpy(own->tactic, "igemm.", n);
+	igemm_name(own->tactic + n, &own->step.variant);
 	return OG_OK;
 }
 
 int cuda_igemm_variants(const char **names, int most, const backend_node *node, const char *tactic, arena *a)
 {
 	const cuda_request r = { .node = node, .tactic = way, .loading = true, .a = a };
-	igemm_variant likely[16];
+	igemm_variant likely[LIKELY];
 	igemm_step s = { 0 };
 	igemm_device device;
 	char name[IGEMM_NAME];
-	if (strcmp(tactic, way) || !make_problem(&s, &r)) return 0;
+	if (strcmp(tactic, way) || !igemm_step_make(&s, &r)) return 0;
 	cuda_target(&device);
-	int found = igemm_variants(likely, most < 16 ? most : 16, &s.problem, &device), n = 0;
+	int found = igemm_variants(likely, most < LIKELY ? most : LIKELY, &s.problem, &device), n = 0;
 	for (; n < found; n++) {
 		igemm_name(name, &likely[n]);
 		names[n] = arena_printf(a, "%s.%s", way, name);
 		if (!names[n]) return 0;
 	}
-	return n;
+	return n + (device.is_here ? vendor_variants(names + n, most - n, node, a) : 0);
 }
 
 static const backend_layout *layouts_for(const igemm_step *s, const cuda_request *r)
@@ -295,27 +289,35 @@ static const backend_layout *layouts_for(const igemm_step *s, const cuda_request
 	return to;
 }
 
+void igemm_step_describe(backend_kernel *out, const igemm_step *s, const cuda_request *r)
+{
+	const igemm_problem *p = &s->problem;
+	out->packs_input = has_bias(r->node) ? 6 : 2;
+	out->in_layout = layouts_for(s, r);
+	out->out_layout = s->is_conv ? LAYOUT_CHANNELS : LAYOUT_PLAIN;
+	out->per_sample = s->is_conv;
+	out->flops = 2.0 * (double)og_count(r->node->out) * p->c * p->r * p->s;
+}
+
 og_status cuda_igemm(backend_kernel *out, const cuda_request *r)
 {
 	igemm_device device;
-	igemm_step *s = arena_alloc(r->a, sizeof *s);
-	NEED(s);
-	*s = (igemm_step){ 0 };
-	if (!make_problem(s, r)) return OG_NO;
+	own_step *own = arena_alloc(r->a, sizeof *own);
+	NEED(own);
+	*own = (own_step){ .step = { .is_conv = false } };
+	const igemm_step *s = &own->step;
+	if (!igemm_step_make(&own->step, r)) return OG_NO;
 	cuda_target(&device);
-	TRY(choose_variant(s, r, &device));
+	TRY(choose_variant(own, r, &device));
 	const igemm_problem *p = &s->problem;
 	const igemm_window w = s->variant.way == IGEMM_WINDOW ? igemm_window_of(p) : (igemm_window){ 0 };
-	s->launch = igemm_launch_of(p, &s->variant, &device);
-	s->window_blocks = device.processors * WINDOW_BLOCKS_EACH;
-	TRY(add_programs(s, r, &device));
-	const backend_layout *layouts = layouts_for(s, r);
-	NEED(layouts);
-	*out = (backend_kernel){ .tactic = s->tactic, .run = run, .bind = bind, .bound_bytes = sizeof(bound), .pack = pack,
-	                         .packed_bytes = igemm_packed_bytes(p, &s->variant), .workspace_bytes = w.bytes,
-	                         .packs_input = has_bias(r->node) ? 6 : 2, .in_layout = layouts,
-	                         .out_layout = s->is_conv ? LAYOUT_CHANNELS : LAYOUT_PLAIN, .per_sample = s->is_conv, .state = s };
-	out->flops = 2.0 * (double)og_count(r->node->out) * p->c * p->r * p->s;
+	own->launch = igemm_launch_of(p, &s->variant, &device);
+	own->window_blocks = device.processors * WINDOW_BLOCKS_EACH;
+	TRY(add_programs(own, r, &device));
+	*out = (backend_kernel){ .tactic = own->tactic, .run = run, .bind = bind, .bound_bytes = sizeof(bound), .pack = pack,
+	                         .packed_bytes = igemm_packed_bytes(p, &s->variant), .workspace_bytes = w.bytes, .state = own };
+	igemm_step_describe(out, s, r);
+	NEED(out->in_layout);
 	out->cost = igemm_guess(p, &s->variant, &device) * 1e3 + (w.bytes ? 1500.0 + (double)w.bytes * 5e-4 : 0);
 	return OG_OK;
 }

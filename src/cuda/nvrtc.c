@@ -3,55 +3,17 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cuda/vendor_library.h"
+
 /* ---- finding it ------------------------------------------------------------------------------- */
 
-static const char *const names[] = { "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so" };
-/* Where it is when the loader does not know it: behind the value of a variable of the environment. */
-static const struct { const char *variable, *pattern; } places[] = {
-	{ "VIRTUAL_ENV", "/lib/python3*/site-packages/nvidia/cu*/lib/libnvrtc.so.1[23]" },
-	{ "CUDA_PATH", "/lib*/libnvrtc.so.1[23]" },
-	{ "CUDA_HOME", "/lib*/libnvrtc.so.1[23]" },
-	{ NULL, "/usr/local/cuda/lib*/libnvrtc.so.1[23]" },
-	{ "HOME", "/.local/lib/python3*/site-packages/nvidia/cu*/lib/libnvrtc.so.1[23]" },
-	{ NULL, "/usr/local/lib/python3*/*-packages/nvidia/cu*/lib/libnvrtc.so.1[23]" },
-	{ NULL, "/usr/lib/python3*/*-packages/nvidia/cu*/lib/libnvrtc.so.1[23]" },
-};
+static const vendor_library library_of_nvrtc = { "OPGRAFT_NVRTC", { "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so" },
+                                               "nvidia/cu*/lib/libnvrtc.so.1[23]", "lib*/libnvrtc.so.1[23]", "nvrtcCompileProgram" };
 
-static bool loads(const char *name)
-{
-	void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);        /* stays: it does not unload cleanly */
-	return library && dlsym(library, "nvrtcCompileProgram");
-}
-
-/* The last file, in order of name, that the pattern finds and that loads. */
-static const char *find_by_pattern(arena *a, const char *pattern)
-{
-	glob_t found;
-	const char *path = NULL;
-	if (glob(pattern, 0, NULL, &found) != 0) return NULL;
-	for (size_t k = found.gl_pathc; k > 0 && !path; k--)
-		if (loads(found.gl_pathv[k - 1])) path = arena_strdup(a, found.gl_pathv[k - 1]);
-	globfree(&found);
-	return path;
-}
-
-const char *nvrtc_find(arena *a)
-{
-	const char *told = getenv("OPGRAFT_NVRTC"), *path = NULL;
-	if (told) return loads(told) ? arena_strdup(a, told) : NULL;
-	for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-		if (loads(names[k])) return names[k];
-	for (size_t k = 0; k < sizeof places / sizeof *places && !path; k++) {
-		const char *at = places[k].variable ? getenv(places[k].variable) : "";
-		const char *pattern = at ? arena_printf(a, "%s%s", at, places[k].pattern) : NULL;
-		if (pattern) path = find_by_pattern(a, pattern);
-	}
-	return path;
-}
+const char *nvrtc_find(arena *a) { return vendor_library_find(&library_of_nvrtc, a); }
 
 og_status nvrtc_open(nvrtc_api *out, arena *a)
 {

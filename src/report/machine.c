@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "cuda/cuda.h"
 #include "cuda/nvrtc.h"
+#include "cuda/vendor.h"
 #include "opgraft.h"
 #include "plan/plan.h"
 #include "run/session.h"
@@ -39,9 +40,8 @@ typedef struct library {
 static const library libraries[] = {
 	{ "CUDA driver", { "libcuda.so.1" }, "cuInit", "needed to run on an NVIDIA GPU: install its driver", NULL },
 	{ "NVRTC", { NULL }, NULL, "compiles kernels: pip install nvidia-cuda-nvrtc, or the CUDA toolkit", nvrtc_find },
-	{ "cuDNN", { "libcudnn.so.9", "libcudnn.so" }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13", NULL },
-	{ "cuBLASLt", { "libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so" }, "cublasLtCreate",
-	  "optional: pip install nvidia-cublas", NULL },
+	{ "cuDNN", { NULL }, "cudnnGetVersion", "optional: pip install nvidia-cudnn-cu13", vendor_find_cudnn },
+	{ "cuBLASLt", { NULL }, "cublasLtGetVersion", "optional: pip install nvidia-cublas", vendor_find_cublas },
 	{ "TensorRT", { "libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so", "libtensorrt_rtx.so" },
 	  "getInferLibVersion",
 	  "optional: runs grafted plugins", NULL },
@@ -84,6 +84,18 @@ static void machine_json(json *j, long threads, arena *a)
 	json_end(j, '}');
 }
 
+/* Of those that tell it: ", version 9.19.0"; "" otherwise. */
+static const char *version_of(const library *l, const char *name, arena *a)
+{
+	void *handle = l->find && l->symbol ? dlopen(name, RTLD_LAZY | RTLD_LOCAL) : NULL;
+	size_t (*get)(void) = NULL;
+	if (handle) *(void **)&get = dlsym(handle, l->symbol);
+	if (!get) return "";
+	const size_t number = get();
+	const char *made = arena_printf(a, ", version %zu.%zu.%zu", number / 10000, number / 100 % 100, number % 100);
+	return made ? made : "";
+}
+
 static void machine_text(text *t, long threads, arena *a)
 {
 	char gpu[256];
@@ -95,7 +107,7 @@ static void machine_text(text *t, long threads, arena *a)
 		const library *l = &libraries[i];
 		const char *name = find_library(l, a);
 		text_printf(t, "  %-14s %s%s%s\n", l->what, name ? "" : "not found (",
-		            name ? name : l->advice, name ? "" : ")");
+		            name ? name : l->advice, name ? version_of(l, name, a) : ")");
 	}
 }
 

@@ -1,12 +1,14 @@
 /* emulate.h -- enough of CUDA C for a C++ compiler to take the kernels of opgraft/device.h and of plans, and for libcuda.cc beside it to
- * run them a thread at a time. What is written in PTX, tests/emulated.py replaces by the functions at the end. */
+ * run them a thread at a time. What is written in PTX, tests/emulated.py replaces by the functions of ptx.h. */
 #pragma once
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #define __CUDACC__ 1
-#define __CUDA_ARCH__ 750
+#ifndef __CUDA_ARCH__
+#define __CUDA_ARCH__ 900
+#endif
 #define __device__
 #define __global__
 #define __shared__ static                /* clusters run one after the other, and their blocks have none but libcuda.cc's */
@@ -21,6 +23,7 @@ struct uint2 { unsigned x, y; };
 struct alignas(16) uint4 { unsigned x, y, z, w; };
 struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
+static inline float2 make_float2(float x, float y) { return { x, y }; }
 static inline float4 make_float4(float x, float y, float z, float w) { return { x, y, z, w }; }
 struct emulated_index { unsigned x, y, z; };
 extern emulated_index threadIdx, blockIdx, blockDim, gridDim;
@@ -29,7 +32,6 @@ extern emulated_index threadIdx, blockIdx, blockDim, gridDim;
 enum { EMULATED_BLOCK, EMULATED_WARP, EMULATED_CLUSTER };
 extern "C" void emulated_wait(int who);
 extern "C" void *emulated_memory();      /* shared memory whose size the launch gave */
-extern "C" void *emulated_there(void *p, int rank);      /* the same place in another block of the cluster */
 enum { EMULATED_THREADS = 16 * 1024 };   /* of a cluster */
 extern float emulated_slot[EMULATED_THREADS];
 extern unsigned emulated_thread;         /* the one that runs, among those of its cluster */
@@ -41,9 +43,15 @@ static inline int __float_as_int(float f) { return emulated_cast<int>(f); }
 static inline unsigned __float_as_uint(float f) { return emulated_cast<unsigned>(f); }
 static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
 static inline float __fsqrt_rn(float x) { return sqrtf(x); }
+static inline float __fdividef(float a, float b) { return a / b; }
+static inline long long __double_as_longlong(double d) { return emulated_cast<long long>(d); }
+/* No thread is interrupted. */
+template<class T> static inline T atomicAdd(T *p, T x) { const T was = *p; *p += x; return was; }
+template<class T> static inline T atomicMax(T *p, T x) { const T was = *p; if (x > was) *p = x; return was; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
 template<class T> static inline T __ldg(const T *p) { return *p; }
 static inline void __syncthreads() { emulated_wait(EMULATED_BLOCK); }
+static inline void __syncwarp() { emulated_wait(EMULATED_WARP); }
 static inline float __shfl_xor_sync(unsigned, float a, int lane)
 {
 	const unsigned me = emulated_thread;
@@ -54,5 +62,8 @@ static inline float __shfl_xor_sync(unsigned, float a, int lane)
 	return a;
 }
 
-static inline float emulated_half_to_float(unsigned short h) { return (float)emulated_cast<_Float16>(h); }
-static inline unsigned short emulated_float_to_half(float f) { return emulated_cast<unsigned short>((_Float16)f); }
+/* Places in shared memory are offsets in that of the launch. */
+static inline size_t __cvta_generic_to_shared(const void *p) { return (const char *)p - (const char *)emulated_memory(); }
+static inline const void *__cvta_generic_to_global(const void *p) { return p; }
+
+#include "ptx.h"

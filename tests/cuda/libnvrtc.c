@@ -1,5 +1,6 @@
-/* libnvrtc.c -- a compiler for libcuda.cc's device: it knows sm_90 alone, and its code is the program's text. */
+/* libnvrtc.c -- a compiler for libcuda.cc's device: it lists sm_90 alone, and its code is the program's text. */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +12,30 @@ API nvrtcGetSupportedArchs(int *archs) { *archs = 90; return 0; }
 API nvrtcCreateProgram(void **p, const char *source, const char *name, int n, const char *const *headers, const char *const *names)
 {
 	(void)name, (void)n, (void)headers, (void)names;
-	*p = strdup(source);
-	return *p ? 0 : 1;
+	*p = malloc(sizeof(char *));
+	if (!*p || !(*(char **)*p = strdup(source))) return 1;
+	return 0;
 }
-API nvrtcDestroyProgram(void **p) { free(*p); *p = NULL; return 0; }
-API nvrtcCompileProgram(void *p, int n, const char *const *options) { (void)p, (void)n, (void)options; return 0; }
+API nvrtcDestroyProgram(void **p) { free(**(char ***)p); free(*p); *p = NULL; return 0; }
+/* Macros that are defined become lines of the text. */
+API nvrtcCompileProgram(void *p, int n, const char *const *options)
+{
+	char **text = p;
+	for (int k = 0; k < n; k++) {
+		const char *is = strchr(options[k], '=');
+		size_t size = strlen(*text) + strlen(options[k]) + 16;
+		char *more;
+		if (strncmp(options[k], "-D", 2)) continue;
+		if (!(more = malloc(size))) return 1;
+		snprintf(more, size, "#define %.*s %s\n%s", (int)(is ? is - options[k] - 2 : (int)strlen(options[k]) - 2), options[k] + 2, is ? is + 1 : "1", *text);
+		free(*text);
+		*text = more;
+	}
+	return 0;
+}
 API nvrtcGetProgramLogSize(void *p, size_t *n) { (void)p; *n = 0; return 0; }
 API nvrtcGetProgramLog(void *p, char *log) { (void)p, (void)log; return 0; }
-API nvrtcGetCUBINSize(void *p, size_t *n) { *n = strlen(p) + 1; return 0; }
-API nvrtcGetCUBIN(void *p, char *to) { strcpy(to, p); return 0; }
+API nvrtcGetCUBINSize(void *p, size_t *n) { *n = strlen(*(char **)p) + 1; return 0; }
+API nvrtcGetCUBIN(void *p, char *to) { strcpy(to, *(char **)p); return 0; }
 API nvrtcGetPTXSize(void *p, size_t *n) { return nvrtcGetCUBINSize(p, n); }
 API nvrtcGetPTX(void *p, char *to) { return nvrtcGetCUBIN(p, to); }
