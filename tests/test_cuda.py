@@ -103,6 +103,19 @@ def test_lenet5(device, model, options):
     assert whole == ("--no-fuse" not in options)
 
 
+def test_a_cluster_shares_a_sample(emulator, tmp_path):
+    r = np.random.default_rng(6)
+    weights = [(name, r.standard_normal(shape).astype(np.float32) * 0.3) for name, shape in (("u", (16, 8, 3, 3)), ("v", (16, 16, 3, 3)), ("w", (1936, 12)), ("z", (12, 5)))]
+    nodes = [helper.make_node("Conv", ["x", "u"], ["c"]), helper.make_node("Relu", ["c"], ["a"]), helper.make_node("Conv", ["a", "v"], ["b"], pads=[1, 1, 1, 1]),
+             helper.make_node("Add", ["a", "b"], ["s"]), helper.make_node("MaxPool", ["s"], ["p"], kernel_shape=[2, 2], strides=[2, 2]), helper.make_node("Flatten", ["p"], ["f"]),
+             helper.make_node("MatMul", ["f", "w"], ["h"]), helper.make_node("Tanh", ["h"], ["t"]), helper.make_node("MatMul", ["t", "z"], ["y"])]
+    residual = save(tmp_path / "net.onnx", nodes, [("x", [1, 8, 24, 24])], ["y", "p"], weights)
+    on_90 = Device({**emulator.env, "EMULATED_ARCH": "90"})
+    for model in (LENET5[1], residual):
+        assert re.match(r"whole\.1\.[248]\.", tactics(on_90, model)[0])
+        assert all(result["match"] and result["max_rel"] < 1e-5 for result in on_90.errors(model))
+
+
 @pytest.mark.parametrize("precision", ["tf32", "fp16", "bf16"])
 def test_precisions(device, precision):
     for options in ([], ["--no-fuse"]):
@@ -177,7 +190,7 @@ ROWS = [
     *[("Reduce" + kind, shape, () if axes is None else (ints(*axes),), dict(keepdims=keep))
       for kind in "Sum Mean Max Min Prod L1 L2 SumSquare LogSumExp".split()
       for shape, axes, keep in [((4, 6, 8), (1,), 1), ((4, 6, 8), (0, 1), 0), ((4, 6, 8), None, 1)]],
-    ("ReduceMean", (2, 50000), (ints(1),), {}), ("ReduceMax", (9000, 5), (ints(0),), {}),
+    ("ReduceMean", (2, 50000), (ints(1),), {}), ("ReduceMax", (9000, 5), (ints(0),), {}), ("ReduceMean", (300, 5, 8), (ints(1),), {}), ("ReduceLogSumExp", (280, 9, 4), (ints(1),), {}),
 ]
 MOVES = [
     ("Transpose", (2, 3, 4, 8), (), dict(perm=[0, 2, 3, 1])), ("Transpose", (4, 8, 16), (), dict(perm=[1, 0, 2])), ("Transpose", (5, 7), (), {}),
@@ -269,6 +282,14 @@ def test_concat(device, axis, third, tmp_path):
     model = save(tmp_path / "net.onnx", nodes, [("x", [2, 3, 4])], ["y"], [("k", values(*third))])
     assert "move" in tactics(device, model) and device.errors(model)[0]["max_abs"] == 0
     assert device.errors(model, "--precision", "bf16")[0]["max_rel"] < 1e-2
+
+
+def test_concat_of_many(device, tmp_path):
+    parts = [helper.make_node("Slice", ["x", f"from{k}", f"to{k}", "axis"], [f"s{k}"]) for k in range(45)]
+    nodes = [*parts, helper.make_node("Concat", [f"s{k}" for k in reversed(range(45))], ["y"], axis=1)]
+    given = [(f"from{k}", ints(k)) for k in range(45)] + [(f"to{k}", ints(k + 1 + k % 3)) for k in range(45)] + [("axis", ints(1))]
+    model = save(tmp_path / "net.onnx", nodes, [("x", [3, 48, 4])], ["y"], given)
+    assert "host" not in tactics(device, model) and device.errors(model)[0]["max_abs"] == 0
 
 
 @pytest.mark.parametrize("shapes", [((3, 4, 8), (3, 4, 8)), ((3, 4, 8), (4, 1)), ((2, 1, 7), (5, 1)), ((3, 5), ()), ((6, 8), (1, 8))], ids=str)

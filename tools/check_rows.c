@@ -1,6 +1,6 @@
 /* check_rows.c -- how fast plans move large tensors on a GPU, beside a copy by the driver in the same run.
  *
- *     build/tools/check_rows [millions of elements (default 64)]
+ *     build/tools/check_rows [millions of elements (default 64) [op]]
  *
  * Networks of one op on fp32, fp16 and bf16 tensors; the rate is that of the bytes read and written once. Prints a
  * table. Exit status 0; 5: no driver, device or NVRTC. */
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
 			double seconds[RUNS];
 			int64_t rows = elements / jobs[i].wide;
-			if (rows == 0) continue;
+			if (rows == 0 || (argc > 2 && strcmp(argv[2], jobs[i].op))) continue;
 			og_status status = time_job(seconds, &jobs[i], dtypes[t], rows, (const void *)(uintptr_t)in,
 			                            (void *)(uintptr_t)out);
 			if (status != OG_OK) return printf("%s: %s\n", jobs[i].op, og_error()), (int)status;

@@ -16,6 +16,8 @@ static const way ways[] = {
 	{ "kernel", cuda_kernel },
 	{ "general", cuda_general },
 	{ "igemm", cuda_igemm },
+	{ "cudnn", cuda_vendor },
+	{ "cublaslt", cuda_vendor },
 	{ "depthwise", cuda_depthwise },
 	{ "product.direct", cuda_product },
 	{ "host", cuda_host },
@@ -78,7 +80,7 @@ og_status cuda_host(backend_kernel *out, const cuda_request *r)
 		out->tactic = r->tactic;
 		out->on_host = true;
 		out->in_place = false;
-		out->cost = 1e6;
+		out->cost = 1e15;                /* only where nothing else will do */
 		return OG_OK;
 	}
 	return OG_NO;

@@ -7,6 +7,7 @@
 #include "cuda/cuda.h"
 #include "cuda/driver.h"
 #include "cuda/image.h"
+#include "cuda/vendor.h"
 
 /* A plan's programs, each a module of its own. */
 typedef struct device_module { const char *name; void *module; } device_module;
@@ -117,12 +118,16 @@ static const driver_api *enter(const cuda_device *d)
 	return api;
 }
 
+void cuda_device_enter(const cuda_device *d) { enter(d); }
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 static void device_close(void *device)
 {
 	cuda_device *d = device;
 	if (!d) return;
+	enter(d);
+	vendor_close(d);
 	for (int k = 0; k < d->n_modules; k++)
 		if (d->modules[k].module) enter(d)->cuModuleUnload(d->modules[k].module);
 	arena_destroy(d->a);

@@ -21,9 +21,12 @@ static og_status launch(const backend_kernel *k, const backend_run *run)
 {
 	const cuda_launches *l = k->state;
 	bound *b = run->bound;
-	for (int i = 0; i < l->n_in; i++) b->arguments.in[i] = run->in[i] ? run->in[i]->data : NULL;
 	for (int i = 0; i < l->n_out; i++) b->arguments.out[i] = run->out[i] ? run->out[i]->data : NULL;
-	for (int i = 0; i < l->n; i++) TRY(driver_start(b->function[i], &l->at[i].grid, &b->arguments, run->stream));
+	for (int i = 0; i < l->n; i++) {
+		for (int to = 0, of = l->at[i].first_in; to < CUDA_IN && of < l->n_in; to++, of++)
+			b->arguments.in[to] = run->in[of] ? run->in[of]->data : NULL;
+		TRY(driver_start(b->function[i], &l->at[i].grid, &b->arguments, run->stream));
+	}
 	return OG_OK;
 }
 

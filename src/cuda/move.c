@@ -283,41 +283,46 @@ static backend_layout layout_of(const backend_node *node, int axis)
 	return LAYOUT_CHANNELS;
 }
 
-static void put_concat(text *t, const backend_node *node, const int64_t *runs, int wide)
+/* Inputs [first, last), which are `own` elements of each `run` of the output, from `before` on. */
+static int64_t put_concat(text *t, const backend_node *node, const int64_t *runs, int wide, int first, int last)
 {
 	const char *made = cuda_type(node->out->dtype), *bits = cuda_bits_of(og_dtype_bytes(node->out->dtype));
-	int64_t from = 0, run = 0;
-	for (int k = 0; k < node->n_in; k++) run += runs[k];
+	int64_t from = 0, run = 0, own = 0, before = 0;
+	for (int k = 0; k < node->n_in; k++) {
+		run += runs[k];
+		if (k < first) before += runs[k];
+		else if (k < last) own += runs[k];
+	}
+	const int64_t packs = run ? og_count(node->out) / run * own / wide : 0;
 	text_printf(t, "(const __grid_constant__ og_step c)\n{\n"
-	               "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n",
-	            (long long)(og_count(node->out) / wide));
-	text_printf(t, "\t\tconst long long outer = pack * %d / %lldll, at = pack * %d %% %lldll;\n",
-	            wide, (long long)run, wide, (long long)run);
-	for (int k = 0; k < node->n_in; from += runs[k++]) {
+	               "\tfor (long long pack = og_first(); pack < %lldll; pack += og_stride()) {\n", (long long)packs);
+	text_printf(t, "\t\tconst long long outer = pack * %d / %lldll, at = pack * %d %% %lldll, to = outer * %lldll + %lldll + at;\n",
+	            wide, (long long)own, wide, (long long)own, (long long)run, (long long)before);
+	for (int k = first; k < last; from += runs[k++]) {
 		bool same = node->in[k].dtype == node->out->dtype;
 		const char *type = same ? bits : cuda_type(node->in[k].dtype), *to = same ? bits : made;
 		if (runs[k] == 0) continue;
 		text_printf(t, "\t\tif (at >= %lldll && at < %lldll) {\n"
 		               "\t\t\tconst og_pack<%s, %d> x = og_read<%s, %d>((const %s *)c.in[%d] + outer * %lldll + at - %lldll);\n",
-		            (long long)from, (long long)(from + runs[k]), type, wide, type, wide, type, k, (long long)runs[k],
+		            (long long)from, (long long)(from + runs[k]), type, wide, type, wide, type, k - first, (long long)runs[k],
 		            (long long)from);
 		text_printf(t, "\t\t\tog_pack<%s, %d> y;\n\t\t\t#pragma unroll\n\t\t\tfor (int e = 0; e < %d; e++) y.e[e] = ",
 		            to, wide, wide);
 		if (same) text_add(t, "x.e[e];\n");
 		else text_printf(t, "og_make<%s>(og_value(x.e[e]));\n", made);
-		text_printf(t, "\t\t\tog_write<%s, %d>((%s *)c.out[0] + pack * %d, y);\n\t\t}\n", to, wide, to, wide);
+		text_printf(t, "\t\t\tog_write<%s, %d>((%s *)c.out[0] + to, y);\n\t\t}\n", to, wide, to);
 	}
 	text_add(t, "\t}\n}\n");
+	return packs;
 }
 
 static og_status concat(backend_kernel *out, const cuda_request *r)
 {
 	const backend_node *node = r->node;
 	const og_tensor *y = node->out;
-	int64_t runs[CUDA_IN];
-	cuda_launches *l;
+	int64_t runs[CUDA_IN * CUDA_LAUNCHES];
 	size_t widest = og_dtype_bytes(y->dtype);
-	if (node->tail || node->n_in > CUDA_IN || !cuda_bits_of(widest)) return OG_NO;
+	if (node->tail || node->n_in > CUDA_IN * CUDA_LAUNCHES || og_count(y) == 0 || !cuda_bits_of(widest)) return OG_NO;
 	int axis = og_axis(node->attr[0].i, y->rank);
 	backend_layout layout = layout_of(node, axis);
 	for (int k = 0; k < node->n_in; k++) {
@@ -329,17 +334,23 @@ static og_status concat(backend_kernel *out, const cuda_request *r)
 	int wide = (int)(16 / widest);
 	for (int k = 0; k < node->n_in; k++)
 		while (wide > 1 && runs[k] % wide) wide /= 2;
-	TRY(cuda_launch_begin(&l, r));
+	cuda_launches *l = arena_alloc(r->a, sizeof *l);
 	backend_layout *layouts = arena_array(r->a, (size_t)node->n_in + 1, sizeof *layouts);
-	NEED(layouts);
+	NEED(l && layouts);
+	*l = (cuda_launches){ .n_in = node->n_in, .n_out = 1 };
 	for (int k = 0; k < node->n_in; k++) layouts[k] = layout;
-	text t = { 0 };
-	put_concat(&t, node, runs, wide);
-	char *made = text_take(&t);
-	og_status status = made ? cuda_launch_add(l, r, made, (og_count(y) / wide + CUDA_THREADS - 1) / CUDA_THREADS)
-		: base_no_memory();
-	base_free(made);
-	TRY(status);
+	for (int first = 0; first < node->n_in; first += CUDA_IN) {
+		text t = { 0 };
+		const int64_t packs = put_concat(&t, node, runs, wide, first, first + CUDA_IN < node->n_in ? first + CUDA_IN : node->n_in);
+		char *made = text_take(&t);
+		og_status status = made ? OG_OK : base_no_memory();
+		if (status == OG_OK && packs) {
+			status = cuda_launch_add(l, r, made, (packs + CUDA_THREADS - 1) / CUDA_THREADS);
+			l->at[l->n - 1].first_in = first;
+		}
+		base_free(made);
+		TRY(status);
+	}
 	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = layout,
 	                         .cost = 2000.0 + (double)og_count(y) * 2e-3 };
 	cuda_launch_with(out, l);

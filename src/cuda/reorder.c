@@ -23,7 +23,10 @@ static const char tiles[] =
 	"\t\t}\n\t\t__syncthreads();\n\t}\n}\n";
 
 static const char cast[] =
-	"\tfor (long long at = og_first(); at < OUTER; at += og_stride()) ((U *)c.out[0])[at] = og_make<U>(og_value(((const T *)c.in[0])[at]));\n}\n";
+	"\tfor (long long pack = og_first(); pack < OUTER / V; pack += og_stride()) {\n"
+	"\t\tconst og_pack<T, V> x = og_read<T, V>((const T *)c.in[0] + pack * V);\n\t\tog_pack<U, V> y;\n"
+	"\t\t#pragma unroll\n\t\tfor (int e = 0; e < V; e++) y.e[e] = og_make<U>(og_value(x.e[e]));\n"
+	"\t\tog_write<U, V>((U *)c.out[0] + pack * V, y);\n\t}\n}\n";
 
 og_status cuda_reorder(backend_kernel *out, const cuda_request *r)
 {
@@ -40,12 +43,14 @@ og_status cuda_reorder(backend_kernel *out, const cuda_request *r)
 	int64_t outer = moves ? og_span(x, 0, axis) : 0, cut = moves ? x->dims[axis] : 1;
 	int64_t inner = moves ? og_span(x, axis + 1, x->rank) : 1;
 	int64_t padded = (cut - CUDA_LANES - 1) / -CUDA_LANES * -CUDA_LANES;
-	int64_t blocks = outer * ((inner + 31) / 32) * ((padded + 31) / 32);
+	const size_t widest = og_dtype_bytes(x->dtype) > og_dtype_bytes(node->out->dtype) ? og_dtype_bytes(x->dtype) : og_dtype_bytes(node->out->dtype);
+	int64_t wide = 16 / (int64_t)widest, blocks = outer * ((inner + 31) / 32) * ((padded + 31) / 32);
 	if (!moves) {
 		og_tensor in_memory;
 		layout_dims(&in_memory, x, from, CUDA_LANES);
 		outer = og_count(&in_memory);
-		blocks = (outer + CUDA_THREADS - 1) / CUDA_THREADS;
+		while (outer % wide) wide /= 2;
+		blocks = (outer / wide + CUDA_THREADS - 1) / CUDA_THREADS;
 	}
 	TRY(cuda_launch_begin(&l, r));
 	const backend_layout *layouts = layout_wanted(r->a, r->node, from, LAYOUT_PLAIN);
@@ -54,17 +59,17 @@ og_status cuda_reorder(backend_kernel *out, const cuda_request *r)
 	text_printf(&t, "(const __grid_constant__ og_step c)\n{\n\ttypedef %s T;\n\ttypedef %s U;\n",
 	            cuda_type(x->dtype), cuda_type(node->out->dtype));
 	text_printf(&t, "\tconst long long OUTER = %lldll, CUT = %lldll, PADDED = %lldll, INNER = %lldll;\n"
-	                "\tconst bool BLOCKS = %s;\n"
-	            "\t(void)CUT, (void)PADDED, (void)INNER, (void)BLOCKS;\n",
+	                "\tconst bool BLOCKS = %s;\n\tconst int V = %d;\n"
+	            "\t(void)CUT, (void)PADDED, (void)INNER, (void)BLOCKS, (void)V;\n",
 	            (long long)outer, (long long)cut, (long long)padded, (long long)inner,
-	            to == LAYOUT_CHANNELS ? "true" : "false");
+	            to == LAYOUT_CHANNELS ? "true" : "false", (int)wide);
 	text_add(&t, moves ? tiles : cast);
 	char *made = text_take(&t);
 	og_status status = made ? cuda_launch_add(l, r, made, blocks) : base_no_memory();
 	base_free(made);
 	TRY(status);
 	*out = (backend_kernel){ .tactic = r->tactic, .in_layout = layouts, .out_layout = to, .per_sample = true,
-	                         .cost = (double)(outer * padded * inner) * 8e-3 };
+	                         .cost = (double)(moves ? outer * padded * inner : outer) * 8e-3 };
 	cuda_launch_with(out, l);
 	return OG_OK;
 }

@@ -201,11 +201,13 @@ static og_status put_reduction(cuda_launches *l, const cuda_request *r, const ro
 		            op->formula, type, made, warps, wide, (long long)*parts, (long long)s->outer, (long long)s->n);
 		TRY(add(l, r, &t, warps == 1 ? (s->outer + 7) / 8 : s->outer * *parts, 8));
 	} else {
-		int64_t blocks = s->outer * ((s->inner + 31) / 32);
-		*parts = parts_of(blocks, s->n * 8, whole);
-		text_printf(&t, "\togr_reduce_columns<%s, %s, %s, %lld, %lld, %lld, %lld>(c);\n}\n",
-		            op->formula, type, made, (long long)*parts, (long long)s->outer, (long long)s->n,
-		            (long long)s->inner);
+		int wide = (int)(16 / og_dtype_bytes(r->node->in[0].dtype));
+		while (s->inner % wide) wide /= 2;
+		if (s->outer * ((s->inner / wide + 31) / 32) < FEW) wide = 1;        /* more blocks are worth more */
+		int64_t blocks = s->outer * ((s->inner / wide + 31) / 32);
+		*parts = parts_of(blocks, s->n * 8 * wide, whole);
+		text_printf(&t, "\togr_reduce_columns<%s, %s, %s, %d, ", op->formula, type, made, wide);
+		CUDA_PUT(&t, "$, $, $, $>(c);\n}\n", *parts, s->outer, s->n, s->inner);
 		TRY(add(l, r, &t, blocks * *parts, 8));
 	}
 	if (*parts == 1) return OG_OK;

@@ -386,24 +386,32 @@ template<class F, class T, class U, class Team, int V, int SPLIT, long long OUTE
 	}
 }
 
-template<class F, class T, class U, int SPLIT, long long OUTER, long long N, long long INNER> OG_HERE void ogr_reduce_columns(const og_step &c)
+template<class F, class T, class U, int V, int SPLIT, long long OUTER, long long N, long long INNER> OG_HERE void ogr_reduce_columns(const og_step &c)
 {
-	const long long strips = (INNER + 31) / 32, each = (N + SPLIT - 1) / SPLIT;
+	const long long strips = (INNER / V + 31) / 32, each = (N + SPLIT - 1) / SPLIT;
 	for (long long item = blockIdx.x; item < OUTER * strips * SPLIT; item += gridDim.x) {
-		const long long column = item % strips * 32 + threadIdx.x, part = item / strips % SPLIT, o = item / strips / SPLIT;
+		const long long pack = item % strips * 32 + threadIdx.x, part = item / strips % SPLIT, o = item / strips / SPLIT;
 		const long long from = part * each, to = from + each < N ? from + each : N;
-		const bool inside = column < INNER;
-		const T *x = (const T *)c.in[0] + o * N * INNER + column;
-		float r[2];
+		const bool inside = pack < INNER / V;
+		const T *x = (const T *)c.in[0] + o * N * INNER + pack * V;
+		float r[V][2];
 		#pragma unroll
 		for (int k = 0; k < F::folds; k++) {
-			float sum = ogr_none(F::fold(k));
+			float sum[V];
+			#pragma unroll
+			for (int e = 0; e < V; e++) sum[e] = ogr_none(F::fold(k));
 			#pragma unroll 4
-			for (long long i = from + threadIdx.y; inside && i < to; i += 8)
-				sum = ogr_two(F::fold(k), sum, F::term(k, og_value(x[i * INNER]), r, NULL));
-			r[k] = ogr_column(F::fold(k), sum);
+			for (long long i = from + threadIdx.y; inside && i < to; i += 8) {
+				const og_pack<T, V> in = og_read<T, V>(x + i * INNER);
+				#pragma unroll
+				for (int e = 0; e < V; e++) sum[e] = ogr_two(F::fold(k), sum[e], F::term(k, og_value(in.e[e]), r[e], NULL));
+			}
+			#pragma unroll
+			for (int e = 0; e < V; e++) r[e][k] = ogr_column(F::fold(k), sum[e]);
 		}
-		if (inside && threadIdx.y == 0) ogr_keep<F, U, SPLIT, OUTER * INNER, N>(c, r, o * INNER + column, part);
+		#pragma unroll
+		for (int e = 0; e < V; e++)
+			if (inside && threadIdx.y == 0) ogr_keep<F, U, SPLIT, OUTER * INNER, N>(c, r[e], o * INNER + pack * V + e, part);
 	}
 }
 
