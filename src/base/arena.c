@@ -33,7 +33,8 @@ void arena_destroy(arena *a)
 	if (!a) return;
 	for (block *b = a->current, *previous; b; b = previous) {
 		previous = b->previous;
-		base_free(b);
+		if (b->size > LARGEST_BLOCK) base_unmap(b, sizeof *b + b->size);
+		else base_free(b);
 	}
 	base_free(a);
 }
@@ -60,9 +61,8 @@ void *arena_aligned(arena *a, size_t bytes, size_t alignment)
 	}
 	if (bytes > SIZE_MAX / 2 || alignment > SIZE_MAX / 4) return NULL;
 	size_t need = bytes + alignment, size = need > a->next_size ? need : a->next_size;
-	block *b = base_new(1, sizeof *b + size);
+	block *b = size > LARGEST_BLOCK ? base_map(sizeof *b + size) : base_new(1, sizeof *b + size);
 	if (!b) return NULL;
-	base_wish_huge(b, sizeof *b + size);
 	b->size = size;
 	a->total += sizeof *b + size;
 	/* A block for one large piece goes behind the current one, whose rest stays in use. */

@@ -37,6 +37,10 @@ void base_wish_huge(void *p, size_t bytes);
 void *base_realloc(void *p, size_t count, size_t size);    /* checks too; p stays valid on failure */
 void *base_alloc_aligned(size_t bytes, size_t alignment);  /* alignment: a power of two; base_free frees it */
 void base_free(void *p);
+/* Whole pages of the system's, cleared, which go back to it at once: what is large and short-lived makes no holes in the heap, and
+ * does not move the size from which malloc does the same. Huge ones are wished for. NULL: no memory; unmapping NULL is fine. */
+void *base_map(size_t bytes);
+void base_unmap(void *p, size_t bytes);
 char *base_strdup(const char *s);
 
 /* Test hooks: the n-th call from now on fails (0: none ever); allocations made so far. */

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static _Atomic uint64_t made;            /* allocations asked for so far */
 static _Atomic uint64_t failing;         /* number of the one that fails; 0: none */
@@ -67,6 +68,28 @@ void *base_alloc_aligned(size_t bytes, size_t alignment)
 }
 
 void base_free(void *p) { free(p); }
+
+void *base_map(size_t bytes)
+{
+	size_t spare = bytes >= HUGE_FROM ? HUGE_PAGE : 0;       /* so much lies around the first huge page's boundary */
+	if (bytes > SIZE_MAX - HUGE_PAGE || !door_opens()) return NULL;
+	uint8_t *p = mmap(NULL, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) return NULL;
+	if (spare) {
+		const size_t page = (size_t)sysconf(_SC_PAGESIZE), end = (bytes + page - 1) / page * page;
+		size_t before = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+		if (before) munmap(p, before);
+		p += before;
+		if (before + end < bytes + spare) munmap(p + end, bytes + spare - before - end);
+	}
+	base_wish_huge(p, bytes);
+	return p;
+}
+
+void base_unmap(void *p, size_t bytes)
+{
+	if (p) munmap(p, bytes);
+}
 
 char *base_strdup(const char *s)
 {

@@ -16,38 +16,49 @@ og_plan *plan_create(const backend *device, int threads)
 	return p;
 }
 
+enum { MAPPED_FROM = 1 << 20 };
+
+static void drop(plan_weights w)
+{
+	if (w.mapped) base_unmap(w.p, w.mapped);
+	else base_free(w.p);
+}
+
 void og_plan_free(og_plan *p)
 {
 	if (!p) return;
-	for (size_t i = 0; i < p->n_blocks; i++) base_free(p->blocks[i]);
+	for (size_t i = 0; i < p->n_blocks; i++) drop(p->blocks[i]);
 	file_close(&p->file);
 	arena_destroy(p->a);
 }
 
-og_status plan_own(og_plan *p, void *block)
+static og_status own(og_plan *p, plan_weights w)
 {
-	void **grown = arena_grow(p->a, p->blocks, p->n_blocks, &p->cap_blocks, p->n_blocks + 1, sizeof *grown);
+	plan_weights *grown = arena_grow(p->a, p->blocks, p->n_blocks, &p->cap_blocks, p->n_blocks + 1, sizeof *grown);
 	if (!grown) {
-		base_free(block);
+		drop(w);
 		return base_no_memory();
 	}
 	p->blocks = grown;
-	p->blocks[p->n_blocks++] = block;
+	p->blocks[p->n_blocks++] = w;
 	return OG_OK;
 }
 
+og_status plan_own(og_plan *p, void *block) { return own(p, (plan_weights){ block, 0 }); }
+
 void *plan_block(og_plan *p, size_t bytes)
 {
-	void *block = base_alloc_aligned(bytes ? bytes : 1, 64);
+	bool mapped = bytes >= MAPPED_FROM;
+	void *block = mapped ? base_map(bytes) : base_alloc_aligned(bytes ? bytes : 1, 64);
 	if (!block) return NULL;
-	memset(block, 0, bytes);
-	return plan_own(p, block) == OG_OK ? block : NULL;
+	if (!mapped) memset(block, 0, bytes);
+	return own(p, (plan_weights){ block, mapped ? bytes : 0 }) == OG_OK ? block : NULL;
 }
 
 bool plan_owns(const og_plan *p, const void *data)
 {
 	for (size_t i = 0; i < p->n_blocks; i++)
-		if (p->blocks[i] == data) return true;
+		if (p->blocks[i].p == data) return true;
 	return false;
 }
 
@@ -72,9 +83,9 @@ void plan_share(og_plan *p, const og_plan *with)
 		plan_step *s = any_step(p, i);
 		const void *same = s->packed ? find_same(with, s->packed, s->kernel.packed_bytes) : NULL;
 		size_t k = 0;
-		while (same && k < p->n_blocks && p->blocks[k] != s->packed) k++;
+		while (same && k < p->n_blocks && p->blocks[k].p != s->packed) k++;
 		if (!same || k == p->n_blocks) continue;
-		base_free(p->blocks[k]);
+		drop(p->blocks[k]);
 		p->blocks[k] = p->blocks[--p->n_blocks];
 		p->weights_bytes -= s->kernel.packed_bytes;
 		s->packed = same;

@@ -54,6 +54,7 @@ typedef struct plan_step {
 } plan_step;
 
 typedef struct tactics tactics;          /* tactics.h */
+typedef struct plan_weights { void *p; size_t mapped; } plan_weights;    /* mapped: bytes for base_unmap; 0: base_free frees it */
 
 /* storage: what float32 values are kept as inside the network. tf32: products may be rounded so. */
 typedef struct plan_precision { og_dtype storage; bool tf32; } plan_precision;
@@ -78,7 +79,7 @@ struct og_plan {
 	const void *image; size_t image_bytes;       /* the kernels' machine code; NULL: none */
 	void *code;                          /* takes their text while the plan is built */
 	plan_step *whole;                    /* runs in place of all steps; NULL: there is none */
-	void **blocks; size_t n_blocks, cap_blocks;  /* weights that were made here, to be freed */
+	plan_weights *blocks; size_t n_blocks, cap_blocks;   /* weights that were made here, to be freed */
 	file_map file;                       /* or they lie in this mapped file */
 	const og_plan *lender;               /* a plan that has the same weights and outlives this one; NULL: none */
 };
@@ -86,7 +87,7 @@ struct og_plan {
 /* The value whose memory v lies in: v itself, or what it is an alias of. */
 int plan_root(const og_plan *, int v);
 og_plan *plan_create(const backend *, int threads);  /* NULL: no memory */
-/* A block of weights that the plan frees, aligned to 64, cleared. NULL: no memory. */
+/* A block of weights that the plan frees, aligned to 64, cleared. A large one is a mapping of its own. NULL: no memory. */
 void *plan_block(og_plan *, size_t bytes);
 /* Takes over a block; frees it when there is no memory. */
 og_status plan_own(og_plan *, void *block);

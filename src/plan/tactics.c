@@ -12,7 +12,7 @@
 #include "plan/timing_cache.h"
 #include "schema/schema.h"
 
-enum { WAYS_MOST = 16, VARIANTS = 6 };
+enum { WAYS_MOST = 16, VARIANTS = 10 };
 /* What the model thinks slower than the best by more than this is not timed. */
 static const double HOPELESS = 2.5;
 /* The last cache, where the system does not tell or tells the sum of a socket's. */
