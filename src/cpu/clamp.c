@@ -1,4 +1,4 @@
-/* clamp.c -- what of a tail a kernel does in registers before it stores: a sum with a residual, what Relu and Clip do, or nothing. */
+/* clamp.c -- what of a tail a kernel does in registers before it stores: a sum with a residual, what Relu and Clip do. */
 #include <math.h>
 
 #include "cpu/cpu.h"

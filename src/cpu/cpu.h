@@ -114,8 +114,8 @@ void cpu_strips_run(const cpu_strips *, const og_tensor *const *in, int64_t at, 
  * v_lesser(*high, v_greater(*low, x)) before they store: the same bits, and no pass. */
 bool cpu_clamp(const backend_node *, float *low, float *high);
 
-/* A tail in a blocked layout whose beginning takes one pass, or none where the kernel does it in registers: an operand of the output's
- * shape is added, the sum is kept between two numbers. */
+/* A tail in a blocked layout whose beginning takes one pass, or none where the kernel does it in registers: an operand of the
+ * output's shape is added, the sum is kept between two numbers. */
 typedef struct cpu_ending {
 	int add;                             /* which input of the node; -1: none */
 	float low, high;
@@ -125,7 +125,10 @@ typedef struct cpu_ending {
 og_status cpu_ending_make(cpu_ending *, const cpu_request *, backend_layout);
 /* As cpu_strips_run, of whole vectors. cpu_strips_begin is needed where there is a rest. */
 void cpu_ending_run(const cpu_ending *, const og_tensor *const *in, int64_t at, int64_t n, float *y, float *buffers);
-static inline const float *cpu_ending_add(const cpu_ending *e, const og_tensor *const *in) { return e->add < 0 ? NULL : in[e->add]->data; }
+static inline const float *cpu_ending_add(const cpu_ending *e, const og_tensor *const *in)
+{
+	return e->add < 0 ? NULL : in[e->add]->data;
+}
 /* The data of an operand that has the output's shape and is not the output itself; NULL: there is none. */
 const float *cpu_strips_other(const cpu_strips *, const og_tensor *const *in);
 static inline size_t cpu_strips_bytes(const cpu_strips *s) { return s ? s->bytes : 0; }

@@ -23,7 +23,8 @@ typedef struct strassen_kernels {
 	void (*input)(const float *const x[2][2], int64_t n, float *to, ptrdiff_t point);
 	/* n cells from rows of `wide` that are `down` floats apart, `across` floats from one to the next; the first is that of column
 	 * `column`. Those that lie `next` floats on are fetched. */
-	void (*gather)(const float *x, int64_t n, int64_t wide, int64_t column, ptrdiff_t across, ptrdiff_t down, float *to, ptrdiff_t next);
+	void (*gather)(const float *x, int64_t n, int64_t wide, int64_t column, ptrdiff_t across, ptrdiff_t down, float *to,
+	               ptrdiff_t next);
 	void (*output)(const strassen_outputs *);
 } strassen_kernels;
 

@@ -16,7 +16,8 @@ static void input(const float *const x[2][2], int64_t n, float *to, ptrdiff_t po
 	}
 }
 
-static void gather(const float *x, int64_t n, int64_t wide, int64_t column, ptrdiff_t across, ptrdiff_t down, float *to, ptrdiff_t next)
+static void gather(const float *x, int64_t n, int64_t wide, int64_t column, ptrdiff_t across, ptrdiff_t down, float *to,
+                   ptrdiff_t next)
 {
 	for (x += column * across; n > 0; x += down - wide * across, column = 0) {
 		int64_t left = wide - column < n ? wide - column : n;

@@ -9,7 +9,7 @@
 
 enum { GROUP = WINDOW_OWN_ATTRS };
 enum { POINT_BYTES = 192 * 1024, TASKS_PER_SLOT = 6 };         /* of a task; tasks, where there are rows enough */
-enum { MOST_CHANNELS = 16 };             /* of the input: with more others are better */
+enum { MOST_CHANNELS = 16, MOST_TALL = 64 };         /* of the input: with more others are better; of a kernel */
 
 typedef struct rows {
 	const cpu_kernels *kernels;
@@ -143,22 +143,22 @@ static double weight_at(const float *taps, int n, int point, const double *at, i
 	return value / over;
 }
 
-/* Biases; then strips one after the other, each [point][a vector of zeros; even, odd][channel][vertical tap], of its blocks' lanes. */
+/* Biases; then strips one after the other, each [point][zeros; even, odd][channel][vertical tap], of its blocks' lanes. */
 static og_status rows_pack(const backend_kernel *kernel, void *packed)
 {
 	static const double at[ROWS_POINTS] = { ROWS_A, -ROWS_A, ROWS_B, -ROWS_B, ROWS_C, 0, -ROWS_C };
 	const rows *c = kernel->state;
-	const int64_t lanes = c->kernels->lanes;
+	const int64_t lanes = c->kernels->lanes, all = c->of.channels * c->deep;
 	float *to = packed;
 	for (int64_t i = 0; i < c->out_blocks * lanes; i++) *to++ = c->of.bias && i < c->of.outputs ? c->of.bias[i] : 0.0f;
 	for (int64_t b = 0; b < c->out_blocks; b += CPU_CHANNELS_VECTORS) {
 		const int64_t width = cpu_lesser(CPU_CHANNELS_VECTORS, c->out_blocks - b) * lanes, first = b * lanes;
 		for (int p = 0; p < ROWS_POINTS; p++) {
 			for (int64_t i = 0; i < width; i++) *to++ = 0.0f;
-			for (int64_t k = 0; k < (p < ROWS_SHARED ? 2 : 1) * c->of.channels * c->deep; k++)
+			for (int64_t k = 0; k < (p < ROWS_SHARED ? 2 : 1) * all; k++)
 				for (int64_t i = first; i < first + width; i++) {
-					bool odd = k >= c->of.channels * c->deep;
-					const float *taps = c->of.weights + (i * c->of.channels * c->deep + k % (c->of.channels * c->deep)) * ROWS_TAPS + odd;
+					bool odd = k >= all;
+					const float *taps = c->of.weights + (i * all + k % all) * ROWS_TAPS + odd;
 					*to++ = i >= c->of.outputs ? 0.0f
 					        : (float)weight_at(taps, odd ? ROWS_ODD : ROWS_EVEN, p, at, odd ? ROWS_SHARED : ROWS_POINTS);
 				}
@@ -179,7 +179,7 @@ static bool takes(const cpu_request *r)
 	window w;
 	window_of(&w, node->attr, x, node->out, weights);
 	return w.kernel[2] == ROWS_TAPS && w.stride[2] == 2 && w.dilation[2] == 1 && x->dims[1] <= MOST_CHANNELS &&
-	       weights->dims[0] > 1 && og_count(node->out) && og_count(x) && og_count(weights);
+	       x->dims[1] > 0 && w.kernel[1] > 0 && w.kernel[1] <= MOST_TALL && weights->dims[0] > 1 && og_count(node->out) && og_count(x);
 }
 
 /* Tasks as large as points stay in L2, and enough of them. */
@@ -226,7 +226,7 @@ og_status cpu_winograd_rows(backend_kernel *out, const cpu_request *r)
 	c->step = cpu_ceil_div(c->tiles, lanes) * lanes;
 	c->row = 2 * c->of.channels * ROWS_POINTS * c->step;
 	c->deep = w->kernel[1];
-	double products = (double)(c->of.channels * c->deep * c->of.outputs * c->of.images) * (double)w->out[1];
+	double products = (double)(c->of.channels * c->deep) * (double)c->of.outputs * (double)c->of.images * (double)w->out[1];
 	double work = products * (double)c->tiles * (ROWS_SHARED * 2 + 1);
 	c->slots = cpu_slots(work, r->threads);
 	if (!cpu_clamp(r->node, &c->low, &c->high)) TRY(cpu_strips_make(&c->tail, r, LAYOUT_CHANNELS));
@@ -236,7 +236,8 @@ og_status cpu_winograd_rows(backend_kernel *out, const cpu_request *r)
 	                         .per_sample = true, .flops = 2.0 * products * (double)w->out[2] * ROWS_TAPS,
 	                         .workspace_bytes = c->slot_bytes * (size_t)c->slots,
 	                         .cost = cpu_cost(r->kernels, 2.0 * work, 0.7, c->slots) };
-	size_t floats = (size_t)(c->out_blocks * lanes) * (1 + (size_t)(ROWS_SHARED * 2 + 1) * (size_t)(c->of.channels * c->deep) + ROWS_POINTS);
-	out->packed_bytes = floats * sizeof(float);
+	/* a lane's bias, zeros at each point, weights */
+	int64_t floats = 1 + ROWS_POINTS + (ROWS_SHARED * 2 + 1) * c->of.channels * c->deep;
+	out->packed_bytes = (size_t)(c->out_blocks * lanes * floats) * sizeof(float);
 	return OG_OK;
 }

@@ -192,9 +192,39 @@ EXPR v pool_load(const float *p, int64_t stride, size_t n)
 			v_store_n(y + i, finish(sum, v_load_n(count + i, left) * rows), left); \
 		} \
 	} \
-	/* planes of 2 x 2 windows: rows of cells are joined two by two into a line, whose pairs are then outputs, so that the \
-	 * vectors of the second half are full however short the rows are */ \
-	OG_INLINE void f##_quarters(const pool_pass *p, int64_t begin, int64_t end) \
+	/* the windows of `cells` cells, two vectors at most, and of those below */ \
+	EXPR v f##_quads(const float *a, const float *b, size_t cells) \
+	{ \
+		size_t low = cells < OG_LANES ? cells : OG_LANES, high = cells - low; \
+		v even, odd, first, second; \
+		if (high == OG_LANES) { \
+			first = join(v_load(a), v_load(b)); \
+			second = join(v_load(a + OG_LANES), v_load(b + OG_LANES)); \
+		} else { \
+			first = join(v_load_n(a, low), v_load_n(b, low)); \
+			second = join(v_load_n(a + low, high), v_load_n(b + low, high)); \
+		} \
+		pool_deal(first, second, &even, &odd); \
+		return finish(join(even, odd), v_splat(4.0f)); \
+	} \
+	/* rows that fill a vector, or most of one */ \
+	OG_INLINE void f##_long_quarters(const pool_pass *p, int64_t begin, int64_t end) \
+	{ \
+		const window *w = &p->w; \
+		int64_t n = w->out[2], last = end * w->out[0]; \
+		for (int64_t plane = begin * w->out[0]; plane < last; plane++) { \
+			const float *a = p->x + plane * w->in[1] * w->in[2], *b = a + w->in[2]; \
+			float *y = p->y + plane * w->out[1] * n; \
+			for (int64_t row = 0; row < w->out[1]; row++, a += 2 * w->in[2], b += 2 * w->in[2], y += n) { \
+				int64_t j = 0; \
+				for (; j + OG_LANES <= n; j += OG_LANES) v_store(y + j, f##_quads(a + 2 * j, b + 2 * j, 2 * OG_LANES)); \
+				if (j < n) v_store_n(y + j, f##_quads(a + 2 * j, b + 2 * j, (size_t)(2 * (n - j))), (size_t)(n - j)); \
+			} \
+		} \
+	} \
+	/* short rows: cells are joined two by two into a line, whose pairs are then outputs, so that the vectors of the second \
+	 * half are full */ \
+	OG_INLINE void f##_short_quarters(const pool_pass *p, int64_t begin, int64_t end) \
 	{ \
 		const window *w = &p->w; \
 		int64_t cells = 2 * w->out[2], last = end * w->out[0] * w->out[1], most = POOL_LINE / cells; \
@@ -228,7 +258,8 @@ EXPR v pool_load(const float *p, int64_t stride, size_t n)
 		const pool_pass *p = (const pool_pass *)arg; \
 		const window *w = &p->w; \
 		if (p->quarters) { \
-			f##_quarters(p, begin, end); \
+			if (2 * w->out[2] > OG_LANES) f##_long_quarters(p, begin, end); \
+			else f##_short_quarters(p, begin, end); \
 			return; \
 		} \
 		float line[POOL_LINE + POOL_SLACK], count[POOL_LINE + POOL_SLACK]; \
