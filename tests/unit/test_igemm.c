@@ -165,14 +165,14 @@ static void test_old_device_has_none(void **state)
 static void compile(const nvrtc_api *api, const igemm_problem *p, const igemm_variant *v, const igemm_device *device)
 {
 	char *source, target[16];
-	const char *options[16] = { "-Iinclude" };
+	const char *options[16] = { "-Iinclude", "-Isrc" };
 	nvrtc_result r;
 	int n;
 	const char *const *own = igemm_options(p, &n);
-	memcpy(options + 1, own, (size_t)n * sizeof *options);
+	memcpy(options + 2, own, (size_t)n * sizeof *options);
 	assert_int_equal(igemm_source(&source, p, v), OG_OK);
 	igemm_target(target, v, device);
-	nvrtc_compile(&r, api, &(nvrtc_source){ .text = source, .options = options, .n_options = n + 1 }, target, false);
+	nvrtc_compile(&r, api, &(nvrtc_source){ .text = source, .options = options, .n_options = n + 2 }, target, false);
 	if (r.status) print_error("%s: %s\n", target, r.data ? r.data : "");
 	assert_int_equal(r.status, 0);
 	base_free(r.data);
