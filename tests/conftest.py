@@ -127,6 +127,16 @@ def tensorrt():
 
 
 @pytest.fixture(scope="session")
+def triton():
+    """The folder of Triton and its clients; see triton_server.py."""
+    from triton_server import install         # which imports this file
+    try:
+        return install()
+    except subprocess.CalledProcessError as error:
+        pytest.skip("Triton can't be had here: " + (error.stderr.strip().splitlines() or ["?"])[-1])
+
+
+@pytest.fixture(scope="session")
 def resnet50(tmp_path_factory):
     """resnet50("relu") is the path of that ResNet-50, written once a session."""
     folder = tmp_path_factory.mktemp("resnet50")

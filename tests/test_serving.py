@@ -19,7 +19,7 @@ import simulate_serving as sim
 from conftest import BUILD, ROOT
 from manifest_schema import Kubernetes
 from serving_client import WireClient
-from triton_server import free_ports, install
+from triton_server import free_ports
 
 EXAMPLE = ROOT / "examples" / "serving"
 
@@ -85,14 +85,6 @@ def test_images_and_paths_are_those_of_the_dockerfile(manifests):
     assert {int(port) for port in re.search(r"EXPOSE (.*)", text).group(1).split()} == {one["containerPort"] for one in pod(manifests)["ports"]}
     for source in re.findall(r"sh (examples\S+)", text):
         assert (ROOT / source).exists()
-
-
-@pytest.fixture(scope="module")
-def triton():
-    try:
-        return install()
-    except subprocess.CalledProcessError as error:
-        pytest.skip("Triton can't be had here: " + (error.stderr.strip().splitlines() or ["?"])[-1])
 
 
 def test_manifests_are_what_kubernetes_and_kserve_describe(manifests, triton):

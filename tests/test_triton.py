@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import socket
-import subprocess
 import time
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from conftest import BUILD, MODELS, ROOT, digits, infer as infer_alone, ok, relative_error
-from triton_server import Server, add_model, infer, install, parameters
+from triton_server import Server, add_model, infer, parameters
 
 PINNED = parameters(no_timing="true", threads=1)
 CUBE = """#include "opgraft/op.h"
@@ -27,14 +26,6 @@ MAP(test_triton_cube, 1, 0)
 OP(test_triton_cube, .name = "TritonCube", .domain = "tests", .since = 1, .doc = "The third power.",
    .inputs = "x:T", .outputs = "y:T", .types = "T=f32", MAPS(test_triton_cube))
 """
-
-
-@pytest.fixture(scope="module")
-def triton():
-    try:
-        return install()
-    except subprocess.CalledProcessError as error:
-        pytest.skip("Triton can't be had here: " + (error.stderr.strip().splitlines() or ["?"])[-1])
 
 
 @pytest.fixture(scope="module")
